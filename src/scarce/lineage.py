@@ -1,0 +1,170 @@
+"""What was done to the data: steps, fingerprints, and what changed between two versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scarce import columns
+
+VERSION_OF_STEPS = 1
+
+
+def digest(*parts: bytes | str) -> str:
+    """Return 32 hex digits of BLAKE2b over the parts, each with its length."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        hasher.update(len(data).to_bytes(8, "little") + data)
+    return hasher.hexdigest()
+
+
+def key64(sample_id: str) -> int:
+    """Return the 64-bit random key of a sample; the same for every order, batch and worker."""
+    return int.from_bytes(hashlib.blake2b(sample_id.encode(), digest_size=8).digest(), "little")
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys, the same text for the same value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray | set | frozenset | tuple):
+        return sorted(value) if isinstance(value, set | frozenset) else list(value)
+    return str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One thing that was done: the stage, all parameters, the seed and the hashes of what came from outside.
+
+    ``step_id`` covers everything but the clock, so that doing the same again gives the same id.
+    """
+
+    stage: str
+    name: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    parents: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    at: str = ""
+    seconds: float = 0.0
+
+    @property
+    def step_id(self) -> str:
+        """Return the fingerprint of the step."""
+        body = {key: value for key, value in asdict(self).items() if key not in ("at", "seconds")}
+        return digest(canonical_json({"format": VERSION_OF_STEPS, **body}))
+
+    def stamped(self, *, seconds: float) -> Step:
+        """Return the step with the present time and its duration."""
+        return replace(self, at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return json.loads(canonical_json({**asdict(self), "step_id": self.step_id}))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Step:
+        """Rebuild a step from :meth:`to_json`."""
+        values = {key: value for key, value in body.items() if key != "step_id"}
+        return cls(**{**values, "parents": tuple(values.get("parents", ()))})
+
+
+def content_id(table: pa.Table, schema: Mapping[str, Any]) -> str:
+    """Return the canonical hash of a version's narrow columns, independent of row and column order."""
+    table = table.sort_by("id")
+    parts: list[bytes | str] = [canonical_json(schema)]
+    for name in sorted(table.column_names):
+        column = table[name]
+        if column.null_count == len(column):
+            continue
+        parts += [name, canonical_json(column.to_pylist())] if not _flat(column.type) else [name, _bytes(column)]
+    return digest(*parts)
+
+
+def _flat(kind: pa.DataType) -> bool:
+    return not (pa.types.is_nested(kind))
+
+
+def _bytes(column: pa.ChunkedArray) -> bytes:
+    values = column.combine_chunks()
+    if isinstance(values, pa.ChunkedArray):
+        values = values.chunk(0)
+    nulls = np.packbits(pc.is_null(values).to_numpy(zero_copy_only=False)).tobytes()
+    text = pc.fill_null(pc.cast(values, pa.large_string()), "")
+    lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
+    return nulls + lengths + "".join(text.to_pylist()).encode()
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What differs between two versions, at the level of samples and labels.
+
+    Attributes:
+        added, removed: sample ids.
+        relabeled: (id, old label, new label).
+        changed: per column, how many common samples differ in it.
+        classes: (old classes, new classes) if they differ, else None.
+    """
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    relabeled: tuple[tuple[str, str | None, str | None], ...]
+    changed: Mapping[str, int]
+    classes: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Return whether nothing differs."""
+        return not (self.added or self.removed or self.relabeled or self.changed or self.classes)
+
+
+def compare(old: pa.Table, new: pa.Table, *, classes: tuple[Sequence[str], Sequence[str]] = ((), ())) -> Changes:
+    """Compare two narrow tables by sample id."""
+    old_ids, new_ids = old["id"], new["id"]
+    added = new.filter(pc.invert(pc.is_in(new_ids, value_set=old_ids.combine_chunks())))["id"].to_pylist()
+    removed = old.filter(pc.invert(pc.is_in(old_ids, value_set=new_ids.combine_chunks())))["id"].to_pylist()
+    before = old.filter(pc.is_in(old_ids, value_set=new_ids.combine_chunks())).sort_by("id")
+    after = new.filter(pc.is_in(new_ids, value_set=old_ids.combine_chunks())).sort_by("id")
+    changed: dict[str, int] = {}
+    relabeled: list[tuple[str, str | None, str | None]] = []
+    for name in columns.order({*before.column_names, *after.column_names}):
+        if name == "id":
+            continue
+        left = before[name] if name in before.column_names else pa.chunked_array([pa.nulls(len(before), after[name].type)])
+        right = after[name] if name in after.column_names else pa.chunked_array([pa.nulls(len(after), before[name].type)])
+        where = _differs(left, right)
+        if not where.any():
+            continue
+        changed[name] = int(where.sum())
+        if name == "label":
+            rows = np.flatnonzero(where)
+            ids, was, now = (column.take(pa.array(rows)).to_pylist() for column in (before["id"], left, right))
+            relabeled = list(zip(ids, was, now, strict=True))
+    lists = tuple(classes[0]), tuple(classes[1])
+    return Changes(
+        tuple(sorted(added)), tuple(sorted(removed)), tuple(relabeled), changed, lists if lists[0] != lists[1] else None
+    )
+
+
+def _differs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if pa.types.is_nested(left.type) or left.type != right.type:
+        pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
+        return np.fromiter((a != b for a, b in pairs), dtype=bool, count=len(left))
+    unequal = pc.fill_null(pc.not_equal(left, right), False)
+    half_null = pc.xor(pc.is_null(left), pc.is_null(right))
+    found: np.ndarray[Any, np.dtype[np.bool_]] = pc.or_(unequal, half_null).to_numpy()
+    return found

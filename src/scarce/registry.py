@@ -1,0 +1,165 @@
+"""Plugins: one file each, found by file name, imported on demand.
+
+A stage is a package of scarce (``scarce.audit``). Each of its public files holds one plugin: the class whose name is
+the file name in camel case. Files that are not plugins are listed in the stage's ``MODULES``. Other packages join
+through the entry-point group of the same name (``scarce.audit``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import pkgutil
+import types
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar, Self, TypeVar
+
+from scarce.errors import ConfigError, DataError, closest, unknown_name
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """Base of every plugin: a frozen dataclass whose fields are its parameters.
+
+    The same fields give the TOML keys, the command-line help, the lineage record and the repr.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Columns that must be present, for example ``("pred_probs",)``."""
+    extra: ClassVar[str | None] = None
+    """The extra of scarce that this plugin needs."""
+
+    @classmethod
+    def plugin_name(cls) -> str:
+        """Return the public name: the file's name, for example ``near_duplicate``."""
+        return cls.__module__.rpartition(".")[2]
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters as plain values that JSON and TOML can hold."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """Build the plugin from plain values, for example a TOML section.
+
+        Raises:
+            ConfigError: a key is unknown or a value has the wrong type.
+        """
+        hints = typing.get_type_hints(cls)
+        known = [field.name for field in dataclasses.fields(cls)]
+        values: dict[str, Any] = {}
+        for key, value in params.items():
+            name = key.replace("-", "_")
+            if name not in known:
+                raise ConfigError(cls.plugin_name(), f"unknown setting {key!r}", closest(name, known))
+            values[name] = _coerce(cls.plugin_name(), name, value, hints[name])
+        return cls(**values)
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the docstring: what the command line and the report show."""
+        return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+
+
+def camel(name: str) -> str:
+    """Return the class name for a plugin name: ``near_duplicate`` gives ``NearDuplicate``."""
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def canonical(name: str) -> str:
+    """Return a plugin name as its file is called: ``near-duplicate`` gives ``near_duplicate``."""
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+@cache
+def _files(stage: str) -> tuple[str, ...]:
+    package = importlib.import_module(f"scarce.{stage}")
+    others = set(getattr(package, "MODULES", ()))
+    found = [item.name for item in pkgutil.iter_modules(package.__path__)]
+    return tuple(sorted(name for name in found if not name.startswith("_") and name not in others))
+
+
+@cache
+def _entry_points(stage: str) -> dict[str, importlib.metadata.EntryPoint]:
+    group = f"scarce.{stage.replace('/', '.')}"
+    found: dict[str, importlib.metadata.EntryPoint] = {}
+    for point in importlib.metadata.entry_points(group=group):
+        name = canonical(point.name)
+        if name in found or name in _files(stage):
+            raise DataError("registry", f"two plugins of {stage} are called {name!r}", do="uninstall or rename one of them")
+        found[name] = point
+    return found
+
+
+def names(stage: str) -> tuple[str, ...]:
+    """Return the sorted names of a stage's plugins, without importing them."""
+    return tuple(sorted({*_files(stage), *_entry_points(stage)}))
+
+
+def load(stage: str, name: str, base: type[AnyPlugin]) -> type[AnyPlugin]:
+    """Import one plugin class.
+
+    Args:
+        stage: the package below ``scarce``, for example ``"audit"``.
+        name: the public name, with underscores or hyphens.
+        base: the stage's base class; the plugin must be a subclass.
+
+    Raises:
+        UnknownNameError: no such plugin; the message names the closest ones.
+    """
+    key = canonical(name)
+    if key in _files(stage):
+        module = importlib.import_module(f"scarce.{stage}.{key}")
+        plugin = getattr(module, camel(key), None)
+    elif key in _entry_points(stage):
+        plugin = _entry_points(stage)[key].load()
+    else:
+        raise unknown_name(f"scarce.{stage}", f"{stage} plugin", name, names(stage))
+    if not (isinstance(plugin, type) and issubclass(plugin, base)):
+        raise DataError("registry", f"scarce.{stage}.{key} holds no class {camel(key)} under {base.__name__}")
+    return plugin
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value
+
+
+def _coerce(who: str, name: str, value: Any, hint: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        options = typing.get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        for option in (item for item in options if item is not type(None)):
+            try:
+                return _coerce(who, name, value, option)
+            except ConfigError:
+                continue
+    elif origin is typing.Literal:
+        if value in typing.get_args(hint):
+            return value
+    elif origin is tuple and isinstance(value, tuple | list):
+        kinds = typing.get_args(hint)
+        kinds = (kinds[0],) * len(value) if len(kinds) == 2 and kinds[1] is Ellipsis else kinds
+        if len(kinds) == len(value):
+            return tuple(_coerce(who, name, item, kind) for item, kind in zip(value, kinds, strict=True))
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    elif hint in (str, bool) and isinstance(value, hint):
+        return value
+    elif origin is None and hint not in (int, float, str, bool) and isinstance(hint, type) and isinstance(value, hint):
+        return value
+    wanted = getattr(hint, "__name__", str(hint)) if origin is None else str(hint)
+    raise ConfigError(who, f"{name} = {value!r} has the wrong type or value", f"it takes {wanted.replace('typing.', '')}")
