@@ -1,0 +1,278 @@
+"""The linear probe: a multinomial logistic model on features, fitted in well under a second.
+
+It is the ledger's instrument, the audit's source of out-of-sample probabilities and the model behind
+``train.linear_probe``. Everything it learns (means, scales, principal components, weights) comes from the rows it is
+fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from scarce.errors import DataError
+from scarce.loss_spec import LossSpec
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+PLAIN = LossSpec()
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Standardizes features and keeps the leading principal components; fitted on training rows only.
+
+    Attributes:
+        mean, scale: (D,) of the training rows.
+        basis: (D, P) columns scaled so that the kept components have mean square 1 together.
+    """
+
+    mean: Array
+    scale: Array
+    basis: Array
+
+    @classmethod
+    def fit(cls, features: Array, *, components: int = 256) -> Projection:
+        """Fit on (N, D) features; P = min(components, D, N - 1), at least 1."""
+        if not len(features):
+            raise DataError("probe", "there are no rows to fit on", do="check the split and the labels")
+        mean = features.mean(0, dtype=np.float64).astype(np.float32)
+        scale = features.std(0, dtype=np.float64).astype(np.float32)
+        scale = np.where(scale > 1e-6 * max(float(scale.max(initial=0.0)), 1e-12), scale, np.inf).astype(np.float32)
+        centred = (features - mean) / scale
+        n, width = centred.shape
+        most = max(1, min(components, width, n - 1))
+        if width <= n:
+            values, vectors = np.linalg.eigh((centred.T @ centred) / np.float32(n))
+            basis = vectors[:, ::-1][:, :most]
+            power = np.maximum(values[::-1][:most], 0)
+        else:
+            values, left = np.linalg.eigh((centred @ centred.T) / np.float32(n))
+            power = np.maximum(values[::-1][:most], 1e-12)
+            basis = centred.T @ left[:, ::-1][:, :most] / np.sqrt(power * n)
+        total = float(power.sum()) or 1.0
+        return cls(mean, scale, (basis * np.float32(np.sqrt(most / total))).astype(np.float32))
+
+    def __call__(self, features: Array) -> Array:
+        """Return (N, P) float32 coordinates."""
+        projected: Array = ((features - self.mean) / self.scale) @ self.basis
+        return projected
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """Multinomial logistic regression by L-BFGS with any :class:`~scarce.loss_spec.LossSpec`.
+
+    Args:
+        l2: weight decay of the mean loss, >= 0.
+        iterations: L-BFGS steps at most.
+        components: principal components kept when it fits its own projection.
+    """
+
+    l2: float = 1e-3
+    iterations: int = 80
+    components: int = 256
+
+    def fit(
+        self,
+        features: Array,
+        labels: Array,
+        n_classes: int,
+        *,
+        weights: Array | None = None,
+        loss: LossSpec = PLAIN,
+        projection: Projection | None = None,
+    ) -> FittedProbe:
+        """Fit on rows whose label is known.
+
+        Args:
+            features: (N, D) float32, finite.
+            labels: (N,) codes in [0, K), or (N, K) soft labels that sum to 1.
+            n_classes: K.
+            weights: (N,) sample weights >= 0.
+            loss: class weights, prior and focal exponent.
+            projection: reuse one that was fitted on training rows.
+
+        Raises:
+            DataError: no rows, or features that are not finite.
+        """
+        features = np.ascontiguousarray(features, np.float32)
+        if not np.isfinite(features).all():
+            bad = int((~np.isfinite(features)).any(1).sum())
+            raise DataError("probe", f"{bad} of {len(features)} rows have features that are not finite")
+        projection = projection or Projection.fit(features, components=self.components)
+        rows = projection(features)
+        soft = _one_hot(labels, n_classes)
+        factor = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
+        if loss.class_weights is not None:
+            factor = factor * (soft @ np.asarray(loss.class_weights, np.float64))
+        present = soft.sum(0) > 0
+        theta = _minimize(rows, soft, factor, loss, self)
+        coef, bias = theta[:-1], theta[-1]
+        bias = np.where(present, bias, -30.0)
+        return FittedProbe(projection, coef.astype(np.float32), bias.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class FittedProbe:
+    """A fitted probe.
+
+    Attributes:
+        projection: from D features to P coordinates.
+        coef: (P, K); bias: (K,). Classes without training rows have bias -30.
+    """
+
+    projection: Projection
+    coef: Array
+    bias: Array
+
+    def logits(self, features: Array) -> Array:
+        """Return (N, K) float64 logits."""
+        out: Array = (self.projection(np.asarray(features, np.float32)) @ self.coef).astype(np.float64) + self.bias
+        return out
+
+    def predict_proba(self, features: Array) -> Array:
+        """Return (N, K) float64 probabilities."""
+        return softmax(self.logits(features))
+
+
+def softmax(logits: Array) -> Array:
+    """Return (N, K) probabilities."""
+    shifted = logits - logits.max(1, keepdims=True)
+    power = np.exp(shifted)
+    out: Array = power / power.sum(1, keepdims=True)
+    return out
+
+
+def _one_hot(labels: Array, n_classes: int) -> Array:
+    if labels.ndim == 2:
+        return np.asarray(labels, np.float64)
+    out = np.zeros((len(labels), n_classes))
+    out[np.arange(len(labels)), labels] = 1.0
+    return out
+
+
+def _minimize(rows: Array, soft: Array, factor: Array, loss: LossSpec, probe: LinearProbe) -> Array:
+    from scipy.optimize import minimize
+
+    n, width = rows.shape
+    k = soft.shape[1]
+    prior = np.zeros(k) if loss.prior is None else np.asarray(loss.prior, np.float64)
+    gamma = loss.gamma if loss.kind == "focal" else 0.0
+    total = float(factor.sum()) or 1.0
+    share = (factor / total)[:, None]
+
+    def cost(flat: Array) -> tuple[float, Array]:
+        theta = flat.reshape(width + 1, k)
+        logits = (rows @ theta[:-1].astype(np.float32)).astype(np.float64) + theta[-1] + prior
+        shifted = logits - logits.max(1, keepdims=True)
+        log_probs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+        probs = np.exp(log_probs)
+        if gamma:
+            rest = np.clip(1.0 - probs, 1e-12, None)
+            value = float(-(share * soft * rest**gamma * log_probs).sum())
+            slope = soft * (-(rest**gamma) + gamma * probs * rest ** (gamma - 1) * log_probs)
+            grad_logits = share * (slope - probs * slope.sum(1, keepdims=True))
+        else:
+            value = float(-(share * soft * log_probs).sum())
+            grad_logits = share * (probs * soft.sum(1, keepdims=True) - soft)
+        grad = np.empty_like(theta)
+        grad[:-1] = rows.T @ grad_logits.astype(np.float32) + probe.l2 * theta[:-1]
+        grad[-1] = grad_logits.sum(0)
+        return value + 0.5 * probe.l2 * float((theta[:-1] ** 2).sum()), grad.ravel()
+
+    found = minimize(
+        cost, np.zeros((width + 1) * k), jac=True, method="L-BFGS-B",
+        options={"maxiter": probe.iterations, "maxcor": 10, "gtol": 1e-5},
+    )  # fmt: skip
+    out: Array = found.x.reshape(width + 1, k)
+    return out
+
+
+def fold_of(labels: Array, groups: Array | None, folds: int, *, seed: int) -> Array:
+    """Assign every row to a fold: whole groups, stratified by class, the rare classes first.
+
+    Args:
+        labels: (N,) codes; -1 = unlabelled (spread evenly).
+        groups: (N,) group names or None; rows whose group is None stand alone.
+        folds: number of folds F >= 2.
+        seed: the assignment is a function of seed and inputs only.
+
+    Returns:
+        (N,) fold numbers in [0, F).
+    """
+    rng = np.random.default_rng([seed, folds])
+    codes = labels - labels.min(initial=0)
+    k = int(codes.max(initial=0)) + 1
+    member = _group_numbers(groups, len(labels))
+    n_groups = int(member.max(initial=-1)) + 1
+    table = np.zeros((n_groups, k))
+    np.add.at(table, (member, codes), 1.0)
+    totals = np.maximum(table.sum(0), 1.0)
+    rarity = np.where(table > 0, totals, np.inf).min(1)
+    order = np.lexsort((rng.random(n_groups), -table.sum(1), rarity))
+    filled = np.zeros((folds, k))
+    chosen = np.zeros(n_groups, np.int64)
+    scale = 1.0 / totals
+    size = np.zeros(folds)
+    for group in order:
+        row = table[group]
+        here = row > 0
+        load = (filled[:, here] * scale[here]).sum(1)
+        noise = rng.random(folds)
+        best = int(np.lexsort((noise, size, np.round(load, 9)))[0])
+        chosen[group] = best
+        filled[best] += row
+        size[best] += row.sum()
+    return chosen[member]
+
+
+def _group_numbers(groups: Array | None, n: int) -> Array:
+    if groups is None:
+        return np.arange(n)
+    lone = np.array([group is None or group != group for group in groups], bool)
+    numbers = np.zeros(n, np.int64)
+    known, inverse = np.unique(groups[~lone].astype(str), return_inverse=True)
+    numbers[~lone] = inverse
+    numbers[lone] = len(known) + np.arange(int(lone.sum()))
+    return numbers
+
+
+def cross_val_probs(
+    features: Array,
+    labels: Array,
+    n_classes: int,
+    *,
+    groups: Array | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    probe: LinearProbe | None = None,
+) -> Array:
+    """Return (N, K) out-of-sample probabilities: no row was seen by the model that judges it.
+
+    Rows with label -1 are predicted too, but never fitted on. With fewer rows than folds the folds shrink.
+
+    Raises:
+        DataError: fewer than two labelled groups.
+    """
+    known = labels >= 0
+    member = _group_numbers(groups, len(labels))
+    n_groups = len(np.unique(member[known]))
+    if n_groups < 2:
+        raise DataError("probe", f"cross-validation needs 2 labelled groups, there are {n_groups}")
+    place = fold_of(labels, groups, min(folds, n_groups), seed=seed)
+    probe = probe or LinearProbe()
+    out = np.full((len(labels), n_classes), 1.0 / n_classes)
+    for fold in np.unique(place):
+        train, test = (place != fold) & known, place == fold
+        if train.any():
+            out[test] = probe.fit(features[train], labels[train], n_classes).predict_proba(features[test])
+    return out
+
+
+def probabilities_of(probes: Sequence[FittedProbe], features: Array) -> Array:
+    """Return the mean probabilities (N, K) of several probes."""
+    out: Array = np.mean([probe.predict_proba(features) for probe in probes], axis=0)
+    return out
