@@ -280,17 +280,16 @@ class FoldView:
     @cached_property
     def train(self) -> Dataset:
         """The rows that may be fitted on."""
-        wanted, shut = set(self.train_ids), set(self.eval_ids)
-        origin, keep, parents = (self.dataset[name] for name in ("origin", "keep", "parents"))
-        mask = np.zeros(len(self.dataset), bool)
-        for row, sample_id in enumerate(self.dataset.ids):
-            if not keep[row] or sample_id in shut:
-                continue
-            family = parents[row] if parents[row] is not None else ()
-            if origin[row] == "real":
-                mask[row] = sample_id in wanted
-            else:
-                mask[row] = len(family) > 0 and all(parent in wanted for parent in family)
+        origin, keep = self.dataset["origin"], self.dataset["keep"].astype(bool)
+        wanted, shut = (np.zeros(len(self.dataset), bool) for _ in range(2))
+        wanted[self.dataset.rows_of(self.train_ids)] = True
+        shut[self.dataset.rows_of(self.eval_ids)] = True
+        mask = wanted & keep & ~shut & (origin == "real")
+        grown = np.flatnonzero(keep & ~shut & (origin != "real"))
+        if len(grown):
+            allowed = set(self.dataset.ids[wanted & (origin == "real")])
+            families = self.dataset.table["parents"].take(pa.array(grown)).to_pylist()
+            mask[grown] = [bool(family) and allowed.issuperset(family) for family in families]
         return self.dataset.take(mask)
 
     @cached_property

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -141,6 +141,7 @@ class Ledger:
 
 
 HYBRID = "full_hybrid"
+Views: TypeAlias = list[list[tuple[Array, FoldView]]]
 
 
 def strata_of(labels: Array, groups: Array) -> tuple[Array, Array]:
@@ -262,16 +263,27 @@ def groups_of(ds: Dataset) -> Array:
     return np.array([name if name is not None else sample for name, sample in zip(groups, ds.ids, strict=True)], object)
 
 
+def views_of(ds: Dataset, folds: Folds) -> Views:
+    """Return per repeat the (mask, view) of each fold; made once, so that instruments may keep what they prepared."""
+    out = []
+    for place in folds.place:
+        masks = [place == fold for fold in np.unique(place)]
+        out.append([(mask, ds.fold(folds.ids[~mask], folds.ids[mask])) for mask in masks])
+    return out
+
+
 def out_of_fold(
-    ds: Dataset, folds: Folds, instrument: Instrument, decisions: Sequence[Decision], design: Design
+    views: Views,
+    instrument: Instrument,
+    decisions: Sequence[Decision],
+    design: Design,
 ) -> Array:
     """Return (R, N, K) probabilities of every development row by models that never saw its group."""
-    out = np.zeros((len(folds.place), len(folds.ids), len(ds.schema.classes)))
-    for repeat, place in enumerate(folds.place):
-        for fold in np.unique(place):
-            inside = place == fold
-            view = ds.fold(folds.ids[~inside], folds.ids[inside])
-            out[repeat, inside] = instrument.probabilities(view, decisions, seed=design.seed + 1000 * repeat + int(fold))
+    n, k = len(views[0][0][0]), len(views[0][0][1].dataset.schema.classes)
+    out = np.zeros((len(views), n, k))
+    for repeat, folds in enumerate(views):
+        for fold, (inside, view) in enumerate(folds):
+            out[repeat, inside] = instrument.probabilities(view, decisions, seed=design.seed + 1000 * repeat + fold)
     return out
 
 
@@ -293,16 +305,15 @@ def judge(
         The ledger, the (R, N, K) out-of-fold probabilities of the final plan, and the folds.
     """
     folds = Folds.of(ds, design)
-    started = time.perf_counter()
-    base = out_of_fold(ds, folds, instrument, (), design)
-    base_seconds = time.perf_counter() - started
+    views = views_of(ds, folds)
+    base = out_of_fold(views, instrument, (), design)
     cost = dict(prepared_seconds or {})
     rows: list[Row] = []
     effects: dict[str, Effect] = {}
     probs: dict[str, Array] = {}
     for decision in progress.track(plan, "ledger"):
         started = time.perf_counter()
-        probs[decision.name] = out_of_fold(ds, folds, instrument, (decision,), design)
+        probs[decision.name] = out_of_fold(views, instrument, (decision,), design)
         effect = paired_effect(folds.labels, base, probs[decision.name], folds.groups, design)
         effects[decision.name] = effect
         seconds = time.perf_counter() - started + cost.get(decision.name, 0.0)
@@ -314,7 +325,7 @@ def judge(
     final = base
     if chosen:
         best = max(helped, key=lambda decision: gains[decision.name])
-        final, chosen, joint = _joint(ds, folds, instrument, design, (best, chosen, probs, base_seconds))
+        final, chosen, joint = _joint(views, folds, instrument, design, (best, chosen, probs))
         rows += [joint[0]] if joint else []
         effects |= {HYBRID: joint[1]} if joint else {}
     judged = _with_verdicts(rows, design, len(rows), effects)
@@ -326,13 +337,13 @@ def judge(
 
 
 def _joint(
-    ds: Dataset, folds: Folds, instrument: Instrument, design: Design, state: tuple[Any, Any, Mapping[str, Array], float]
+    views: Views, folds: Folds, instrument: Instrument, design: Design, state: tuple[Any, Any, Mapping[str, Array]]
 ) -> tuple[Array, tuple[Decision, ...], tuple[Row, Effect] | None]:
-    best, chosen, probs, _ = state
+    best, chosen, probs = state
     if len(chosen) == 1:
         return probs[chosen[0].name], tuple(chosen), None
     started = time.perf_counter()
-    both = out_of_fold(ds, folds, instrument, chosen, design)
+    both = out_of_fold(views, instrument, chosen, design)
     effect = paired_effect(folds.labels, probs[best.name], both, folds.groups, design)
     row = _row(HYBRID, effect, time.perf_counter() - started, instrument.name)
     row = replace(row, against=best.name, why="all that helped, together: " + ", ".join(d.name for d in chosen))

@@ -55,6 +55,11 @@ class Projection:
         total = float(power.sum()) or 1.0
         return cls(mean, scale, (basis * np.float32(np.sqrt(most / total))).astype(np.float32))
 
+    @classmethod
+    def identity(cls, width: int) -> Projection:
+        """Return the projection that changes nothing, for features that are projected already."""
+        return cls(np.zeros(width, np.float32), np.ones(width, np.float32), np.eye(width, dtype=np.float32))
+
     def __call__(self, features: Array) -> Array:
         """Return (N, P) float32 coordinates."""
         projected: Array = ((features - self.mean) / self.scale) @ self.basis
@@ -249,6 +254,7 @@ def cross_val_probs(
     folds: int = 5,
     seed: int = 0,
     probe: LinearProbe | None = None,
+    projection: Projection | None = None,
 ) -> Array:
     """Return (N, K) out-of-sample probabilities: no row was seen by the model that judges it.
 
@@ -268,7 +274,8 @@ def cross_val_probs(
     for fold in np.unique(place):
         train, test = (place != fold) & known, place == fold
         if train.any():
-            out[test] = probe.fit(features[train], labels[train], n_classes).predict_proba(features[test])
+            fitted = probe.fit(features[train], labels[train], n_classes, projection=projection)
+            out[test] = fitted.predict_proba(features[test])
     return out
 
 
