@@ -19,6 +19,7 @@ import numpy as np
 from scarce import progress
 from scarce.dataset import Array, Dataset, Floats, FoldView
 from scarce.errors import DataError
+from scarce.execute.local import spread
 from scarce.metric import Setting, weighted
 from scarce.probe import fold_of
 
@@ -88,6 +89,7 @@ class Instrument(Protocol):
     """A model that can be fitted on the training side of a fold with some decisions applied."""
 
     name: str
+    workers: int | None
 
     def probabilities(self, view: FoldView, decisions: Sequence[Decision], *, seed: int) -> Array:
         """Return (len(view.eval_ids), K) probabilities of the evaluation rows, in their order."""
@@ -281,9 +283,14 @@ def out_of_fold(
     """Return (R, N, K) probabilities of every development row by models that never saw its group."""
     n, k = len(views[0][0][0]), len(views[0][0][1].dataset.schema.classes)
     out = np.zeros((len(views), n, k))
-    for repeat, folds in enumerate(views):
-        for fold, (inside, view) in enumerate(folds):
-            out[repeat, inside] = instrument.probabilities(view, decisions, seed=design.seed + 1000 * repeat + fold)
+    jobs = [(repeat, fold) for repeat, folds in enumerate(views) for fold in range(len(folds))]
+
+    def run(job: tuple[int, int]) -> None:
+        repeat, fold = job
+        inside, view = views[repeat][fold]
+        out[repeat, inside] = instrument.probabilities(view, decisions, seed=design.seed + 1000 * repeat + fold)
+
+    spread(run, jobs, workers=instrument.workers)
     return out
 
 

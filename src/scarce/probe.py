@@ -18,6 +18,8 @@ from scarce.loss_spec import LossSpec
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 PLAIN = LossSpec()
+ABSENT = -30.0
+"""Bias of a class without training rows."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ class LinearProbe:
         components: principal components kept when it fits its own projection.
     """
 
-    l2: float = 1e-3
-    iterations: int = 80
-    components: int = 256
+    l2: float = 3e-3
+    iterations: int = 60
+    components: int = 192
 
     def fit(
         self,
@@ -89,6 +91,7 @@ class LinearProbe:
         weights: Array | None = None,
         loss: LossSpec = PLAIN,
         projection: Projection | None = None,
+        start: FittedProbe | None = None,
     ) -> FittedProbe:
         """Fit on rows whose label is known.
 
@@ -99,6 +102,7 @@ class LinearProbe:
             weights: (N,) sample weights >= 0.
             loss: class weights, prior and focal exponent.
             projection: reuse one that was fitted on training rows.
+            start: begin the search at these weights, fitted with the same projection; saves steps.
 
         Raises:
             DataError: no rows, or features that are not finite.
@@ -114,9 +118,12 @@ class LinearProbe:
         if loss.class_weights is not None:
             factor = factor * (soft @ np.asarray(loss.class_weights, np.float64))
         present = soft.sum(0) > 0
-        theta = _minimize(rows, soft, factor, loss, self)
+        begin = np.zeros((rows.shape[1] + 1, n_classes))
+        if start is not None:
+            begin = np.concatenate([start.coef, np.where(start.bias <= ABSENT, 0.0, start.bias)[None]])
+        theta = _minimize(rows, soft, factor, (loss, begin), self)
         coef, bias = theta[:-1], theta[-1]
-        bias = np.where(present, bias, -30.0)
+        bias = np.where(present, bias, ABSENT)
         return FittedProbe(projection, coef.astype(np.float32), bias.astype(np.float64))
 
 
@@ -159,11 +166,13 @@ def _one_hot(labels: Array, n_classes: int) -> Array:
     return out
 
 
-def _minimize(rows: Array, soft: Array, factor: Array, loss: LossSpec, probe: LinearProbe) -> Array:
+def _minimize(
+    rows: Array, soft: Array, factor: Array, task: tuple[LossSpec, Array], probe: LinearProbe
+) -> Array:
     from scipy.optimize import minimize
 
-    n, width = rows.shape
-    k = soft.shape[1]
+    loss, begin = task
+    width, k = rows.shape[1], soft.shape[1]
     prior = np.zeros(k) if loss.prior is None else np.asarray(loss.prior, np.float64)
     gamma = loss.gamma if loss.kind == "focal" else 0.0
     total = float(factor.sum()) or 1.0
@@ -189,8 +198,8 @@ def _minimize(rows: Array, soft: Array, factor: Array, loss: LossSpec, probe: Li
         return value + 0.5 * probe.l2 * float((theta[:-1] ** 2).sum()), grad.ravel()
 
     found = minimize(
-        cost, np.zeros((width + 1) * k), jac=True, method="L-BFGS-B",
-        options={"maxiter": probe.iterations, "maxcor": 10, "gtol": 1e-5},
+        cost, begin.ravel(), jac=True, method="L-BFGS-B",
+        options={"maxiter": probe.iterations, "maxcor": 10, "gtol": 1e-5, "ftol": 1e-7},
     )  # fmt: skip
     out: Array = found.x.reshape(width + 1, k)
     return out

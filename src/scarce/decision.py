@@ -1,0 +1,295 @@
+"""The decisions that the ledger judges, and the instruments that judge them.
+
+A decision changes what a fold trains on: it may drop rows, add grown rows, change weights or the loss. It sees the
+training side of the fold and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset, FoldView
+from scarce.loss_spec import LossSpec
+from scarce.probe import PLAIN, FittedProbe, LinearProbe, Projection, cross_val_probs
+
+REWEIGHTING = ("class_weight", "effective_number", "balanced_softmax", "focal")
+"""Decisions that exclude each other: each of them replaces the loss."""
+
+
+@dataclass(frozen=True)
+class TrainSet:
+    """What a model is trained on.
+
+    Attributes:
+        rows: (n,) row numbers of the fold's training side; a row may occur more than once.
+        weights: (n,) sample weights.
+        loss: the loss.
+        online: name of the augmentation policy that a network applies while training; None = none.
+    """
+
+    rows: Array
+    weights: Array
+    loss: LossSpec = PLAIN
+    online: str | None = None
+
+    def only(self, mask: Array) -> TrainSet:
+        """Return the set without the rows where the mask is False."""
+        return replace(self, rows=self.rows[mask], weights=self.weights[mask])
+
+    def plus(self, rows: Array, weights: Array) -> TrainSet:
+        """Return the set with rows added."""
+        both = (np.concatenate([self.rows, rows]), np.concatenate([self.weights, weights]))
+        return replace(self, rows=both[0], weights=both[1])
+
+
+@dataclass(eq=False)
+class Fold:
+    """The training side of one fold as decisions see it.
+
+    Attributes:
+        train: all rows that may be used: real ones and the grown ones whose parents are all in train.
+        points: (N, P) their projected features; the projection was fitted on the real rows.
+        seed: of this fold.
+    """
+
+    train: Dataset
+    points: Array
+    projection: Projection
+    seed: int
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return len(self.train.schema.classes)
+
+    @property
+    def labels(self) -> Array:
+        """(N,) codes."""
+        return self.train["label"]
+
+    def start(self) -> TrainSet:
+        """Return the baseline: the labelled real rows as they are."""
+        rows = np.flatnonzero((self.train["origin"] == "real") & (self.labels >= 0))
+        weights = self.train["weight"][rows].astype(np.float64) if "weight" in self.train else np.ones(len(rows))
+        return TrainSet(rows, weights)
+
+    def grown(self, origin: str) -> Array:
+        """Return the row numbers of grown rows of one origin."""
+        return np.flatnonzero((self.train["origin"] == origin) & (self.labels >= 0))
+
+    def counts(self, rows: Array) -> Array:
+        """Return (K,) how many of the rows each class has."""
+        return np.bincount(self.labels[rows], minlength=self.n_classes)
+
+    def groups(self, rows: Array) -> Array | None:
+        """Return the split groups of the rows, if there are any."""
+        return self.train["split_group"][rows] if "split_group" in self.train else None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SetAsideLabelErrors:
+    """Leave out training rows whose label the other rows contradict."""
+
+    name: str = "clean.label_error"
+    folds: int = 3
+
+    def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
+        """Drop flagged rows; the probabilities come from cross-validation inside the training side."""
+        key = ("flagged", self.folds)
+        if key not in fold.memo:
+            from scarce.audit.label_error import flag_label_errors
+
+            rows = fold.start().rows
+            labels = fold.labels[rows]
+            probs = cross_val_probs(
+                fold.points[rows], labels, fold.n_classes, groups=fold.groups(rows), folds=self.folds, seed=fold.seed,
+                projection=Projection.identity(fold.points.shape[1]),
+            )  # fmt: skip
+            flagged = np.zeros(len(fold.train), bool)
+            flagged[rows] = flag_label_errors(labels, probs)
+            fold.memo[key] = _spare_the_last(flagged, fold)
+        return given.only(~fold.memo[key][given.rows])
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DropRows:
+    """Leave out training rows that an audit named, for example extra copies of a duplicate."""
+
+    name: str
+    ids: frozenset[str]
+
+    def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
+        """Drop the rows."""
+        ids = fold.train.ids[given.rows]
+        return given.only(np.array([sample not in self.ids for sample in ids], bool))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Add augmented copies; every class keeps the total weight it had."""
+
+    name: str = "augment"
+    policy: str = "natural"
+
+    def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
+        """Add the copies and share each class's weight among its rows."""
+        extra = fold.grown("augmented")
+        more = given.plus(extra, np.ones(len(extra)))
+        before = np.bincount(fold.labels[given.rows], given.weights, fold.n_classes)
+        after = np.bincount(fold.labels[more.rows], more.weights, fold.n_classes)
+        factor = np.divide(before, after, out=np.ones(fold.n_classes), where=after > 0)
+        return replace(more, weights=more.weights * factor[fold.labels[more.rows]], online=self.policy)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Oversample:
+    """Raise rare classes to a target count with augmented copies, then with repeats."""
+
+    name: str = "rebalance.oversample"
+    ratio: float = 3.0
+    cap: int = 20
+    policy: str = "natural"
+
+    def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
+        """Add up to ``cap`` copies per original until majority : class is ``ratio``."""
+        from scarce.rebalance.oversample import target_counts
+
+        counts = fold.counts(given.rows)
+        wanted = np.asarray(target_counts(counts, ratio=self.ratio, cap=self.cap)) - counts
+        rng = np.random.default_rng([fold.seed, 31])
+        pool = fold.grown("augmented")
+        added = []
+        for code in np.flatnonzero(wanted > 0):
+            fresh = pool[fold.labels[pool] == code]
+            own = given.rows[fold.labels[given.rows] == code]
+            fresh = rng.permutation(fresh)[: wanted[code]]
+            repeats = rng.choice(own, wanted[code] - len(fresh)) if len(own) else own
+            added += [fresh, repeats]
+        rows = np.concatenate([*added, np.zeros(0, np.int64)]).astype(np.int64)
+        return replace(given.plus(rows, np.ones(len(rows))), online=given.online or self.policy)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Synthesize:
+    """Add synthetic samples."""
+
+    name: str = "synthesize"
+
+    def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
+        """Add the synthetic rows whose parents are all in train."""
+        rows = fold.grown("synthetic")
+        return given.plus(rows, np.ones(len(rows)))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Reweight:
+    """Replace the loss: ``spec`` maps the (K,) counts of the training rows to a loss."""
+
+    name: str
+    spec: Callable[[Array], LossSpec]
+
+    def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
+        """Set the loss from the counts that are trained on."""
+        counts = np.bincount(fold.labels[given.rows], given.weights, fold.n_classes)
+        return replace(given, loss=self.spec(counts))
+
+
+AnyDecision = SetAsideLabelErrors | DropRows | Augment | Oversample | Synthesize | Reweight
+
+
+def combine(helped: Sequence[Any], gains: Mapping[str, float]) -> list[Any]:
+    """Return what can stand together: one loss, and one use of the augmented copies; the larger gain wins."""
+    families = (tuple(f"rebalance.{name}" for name in REWEIGHTING), ("augment", "rebalance.oversample"))
+    out = list(helped)
+    for family in families:
+        rivals = [decision for decision in out if decision.name in family]
+        best = max(rivals, key=lambda decision: gains[decision.name], default=None)
+        out = [decision for decision in out if decision.name not in family or decision is best]
+    return out
+
+
+def train_set(fold: Fold, decisions: Sequence[Any]) -> TrainSet:
+    """Return the training set after the decisions, in plan order."""
+    given = fold.start()
+    for decision in decisions:
+        given = decision.apply(given, fold)
+    return given
+
+
+@dataclass(eq=False)
+class ProbeInstrument:
+    """Judges decisions with the linear probe on cached features.
+
+    Args:
+        embedding: the column that holds the features.
+        probe: its settings.
+    """
+
+    embedding: str
+    probe: LinearProbe = field(default_factory=LinearProbe)
+    name: str = "linear_probe"
+    workers: int | None = None
+    _folds: dict[int, tuple[FoldView, Fold, Array]] = field(default_factory=dict, repr=False)
+
+    def fold(self, view: FoldView, seed: int) -> tuple[Fold, Array]:
+        """Return the prepared training side and the (n, P) points of the evaluation rows."""
+        if id(view) not in self._folds:
+            self._folds[id(view)] = (view, *fold_of_view(view, self.embedding, seed, self.probe.components))
+        return self._folds[id(view)][1:]
+
+    def probabilities(self, view: FoldView, decisions: Sequence[Any], *, seed: int) -> Array:
+        """Return (n, K) probabilities of the evaluation rows."""
+        fold, points = self.fold(view, seed)
+        return self.fit(fold, train_set(fold, decisions)).predict_proba(points)
+
+    def fit(self, fold: Fold, given: TrainSet) -> FittedProbe:
+        """Fit the probe on projected points."""
+        start = fold.memo.get("baseline")
+        fitted = self.probe.fit(
+            fold.points[given.rows], fold.labels[given.rows], fold.n_classes, weights=given.weights, loss=given.loss,
+            projection=Projection.identity(fold.points.shape[1]), start=start,
+        )  # fmt: skip
+        fold.memo.setdefault("baseline", fitted)
+        return fitted
+
+
+def fold_of_view(view: FoldView, embedding: str, seed: int, components: int) -> tuple[Fold, Array]:
+    """Return the training side with features projected by what its real rows taught, and the evaluation points."""
+    train = view.train
+    features = train[embedding]
+    train = train.take(np.flatnonzero(np.isfinite(features).all(1)))
+    features = train[embedding]
+    real = (train["origin"] == "real") & (train["label"] >= 0)
+    projection = Projection.fit(features[real], components=components)
+    evaluation = np.nan_to_num(view.eval[embedding])
+    return Fold(train, projection(features), projection, seed), projection(evaluation)
+
+
+def _spare_the_last(flagged: Array, fold: Fold) -> Array:
+    """Unflag a class that would lose more than half of its rows: that says the model is weak, not the labels."""
+    rows = fold.start().rows
+    labels = fold.labels
+    out = flagged.copy()
+    for code in range(fold.n_classes):
+        own = rows[labels[rows] == code]
+        if len(own) and flagged[own].mean() > 0.5:
+            out[own] = False
+    return out
+
+
+def describe(decision: Any) -> dict[str, Any]:
+    """Return a decision's parameters as plain values for the lineage."""
+    values = {item.name: getattr(decision, item.name) for item in dataclasses.fields(decision) if item.name != "spec"}
+    return {key: sorted(value) if isinstance(value, frozenset) else value for key, value in values.items()}

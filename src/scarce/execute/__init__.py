@@ -1,0 +1,3 @@
+"""How work is spread: no plugin knows which way."""
+
+MODULES = ("local",)
