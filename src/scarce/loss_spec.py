@@ -20,7 +20,7 @@ class LossSpec:
 
     Args:
         kind: ``cross_entropy`` or ``focal``.
-        class_weights: (K,) factor of each class, mean 1; None = all 1.
+        class_weights: (K,) factor of each class, 1 on average over the training samples; None = all 1.
         prior: (K,) tau * log of the class prior that is added to the logits in training (logit adjustment, balanced
             softmax); None = none.
         gamma: focal exponent >= 0; 0 is cross-entropy.

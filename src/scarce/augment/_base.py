@@ -1,0 +1,118 @@
+"""The base class of augmentation operations."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scarce.dataset import Array, Floats, Ints
+from scarce.errors import ConfigError
+from scarce.lineage import key64
+from scarce.recipe import Params, Parents, Scene
+from scarce.registry import Plugin
+
+APPLIED = "applied"
+"""Key of the (N,) mask of samples that an operation was drawn for."""
+_DIGITS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractOperation(Plugin, ABC):
+    """Base of operations: drawn parameters first, pixels second.
+
+    A plugin says how many uniform numbers it needs (``uniforms``), turns them into parameters (:meth:`parameters`), and
+    either returns matrices (geometric: neighbors are composed and resampled once) or changes pixels in place. Both work
+    on N samples at once; one picture is N = 1, so that batches and single pictures agree to the bit. Parameters are
+    shares of the picture, rounded to five digits, so that a recipe stays short and replays exactly.
+
+    Args:
+        probability: share of the samples that it is applied to, in [0, 1].
+    """
+
+    uniforms: ClassVar[int]
+    """How many numbers in [0, 1) one sample needs (one more decides whether it is applied)."""
+    geometric: ClassVar[bool] = False
+    """True: moves pixels, offers :meth:`matrices`. False: offers :meth:`change`."""
+
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a probability outside [0, 1]."""
+        self.check("probability", self.probability, 0.0, 1.0)
+
+    def check(self, name: str, value: float, low: float, high: float) -> None:
+        """Refuse a setting outside [low, high].
+
+        Raises:
+            ConfigError: it is.
+        """
+        if not low <= value <= high:
+            raise ConfigError(f"augment.{self.plugin_name()}", f"{name} = {value} is out of range",
+                              f"it takes {low:g} to {high:g}")  # fmt: skip
+
+    def check_range(self, name: str, pair: tuple[float, float], low: float, high: float) -> None:
+        """Refuse a (low, high) setting that is reversed or leaves [low, high]."""
+        self.check(name, pair[0], low, high)
+        self.check(name, pair[1], pair[0], high)
+
+    def uses_color(self) -> bool:
+        """Return whether it treats the color channels differently (pointless on gray pictures)."""
+        return False
+
+    def parameters(self, uniform: Floats) -> dict[str, Any]:
+        """Return drawn parameters from (N, uniforms) numbers in [0, 1): name to (N,) or (N, M) array, or one text."""
+        raise NotImplementedError
+
+    def matrices(self, params: Params, height: int, width: int) -> Floats:
+        """Return (N, 3, 3) maps from source to destination pixels, pixel centers at whole numbers."""
+        raise NotImplementedError
+
+    def change(self, images: Array, params: Params, rows: Ints) -> None:
+        """Change some rows of (N, H, W) or (N, H, W, 3) uint8 pictures in place; params have N rows."""
+        raise NotImplementedError
+
+    def draw_many(self, uniform: Floats) -> dict[str, Any]:
+        """Return the parameters of N samples from (N, uniforms + 1) numbers, with the mask ``applied``."""
+        drawn = {key: _short(value) for key, value in self.parameters(uniform[:, 1:]).items()}
+        return {APPLIED: uniform[:, 0] < self.probability, **drawn}
+
+    def draw(self, rng: np.random.Generator) -> dict[str, Any] | None:
+        """Return the parameters of one sample as plain values, or None where it is not applied."""
+        drawn = self.draw_many(rng.random((1, self.uniforms + 1)))
+        return plain_row(drawn, 0) if drawn.pop(APPLIED)[0] else None
+
+    def draw_for(self, sample_id: str, *, seed: int, operation: int, copy: int) -> dict[str, Any] | None:
+        """Return what :meth:`draw` gives for one copy of a sample, whatever the order."""
+        return self.draw(np.random.default_rng([seed, key64(sample_id), operation, copy]))
+
+    def replay(self, scene: Scene, params: Params, parents: Parents) -> Scene:  # noqa: ARG002  one hook for all stages
+        """Return the scene changed by drawn parameters; the mask and the boxes of a pixel operation stay."""
+        images = scene.image[None].copy()
+        values = {key: value if isinstance(value, str) else np.asarray([value]) for key, value in params.items()}
+        self.change(images, values, np.zeros(1, np.int64))
+        return scene._replace(image=images[0])
+
+
+def plain_row(drawn: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """Return one sample's drawn parameters as values that JSON holds exactly."""
+    return {
+        key: value if isinstance(value, str) else value[row].tolist() for key, value in drawn.items() if key != APPLIED
+    }
+
+
+def spread(uniform: Floats, low: float, high: float) -> Floats:
+    """Return numbers in [low, high] from numbers in [0, 1)."""
+    return low + (high - low) * uniform
+
+
+def identities(n: int) -> Floats:
+    """Return (n, 3, 3) identity matrices."""
+    return np.broadcast_to(np.eye(3), (n, 3, 3)).copy()
+
+
+def _short(value: Any) -> Any:
+    return np.round(value, _DIGITS) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
