@@ -1,0 +1,165 @@
+"""Where a sample's bytes lie and how to get them: files, rows of tables, cells of Parquet, arrays of NPZ.
+
+A uri is relative to its source. ``a/b.jpg`` is a file; ``table.csv#17:text`` is the text in row 17;
+``table.csv#17:!target|id`` are all feature columns but the named ones; ``images.parquet#17:image`` the bytes of a cell;
+``sets.npz#17:x_train`` a row of an array; ``long.csv#17:@id|time|label`` the 18th series of a long table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+
+from scarce.dataset import Array, Dataset
+from scarce.errors import ReadError
+from scarce.modality import table
+from scarce.modality._base import BrokenSampleError, Raw
+
+_ROW = re.compile(r"#(\d+)(?::(.*))?$", re.DOTALL)
+MISSING, FORBIDDEN = "missing: no such file", "unreadable: no permission"
+_lock = Lock()
+
+
+@dataclass(frozen=True)
+class Address:
+    """A parsed uri.
+
+    Args:
+        path: the file.
+        row: row in it, or None for the whole file.
+        what: the column or array, ``!`` and all columns but these, or ``@`` and a long table's columns.
+    """
+
+    path: Path
+    row: int | None = None
+    what: str = ""
+
+
+def address(base: str | Path, uri: str) -> Address:
+    """Return where a uri points."""
+    found = _ROW.search(uri)
+    if found:
+        path = Path(base) / uri[: found.start()]
+        if path.suffix.lower() in table.SUFFIXES:
+            return Address(path, int(found[1]), found[2] or "")
+    return Address(Path(base) / uri)
+
+
+def addresses(ds: Dataset, rows: Sequence[int] | Array) -> list[Address]:
+    """Return where the samples of some rows lie."""
+    part = ds.table.select(["uri", "source"]).take(pa.array(np.asarray(rows, np.int64)))
+    bases = {name: str(folder) for name, folder in ds.sources.items()}
+    pairs = zip(part["uri"].to_pylist(), part["source"].to_pylist(), strict=True)
+    return [address(bases.get(source or "", ""), uri or "") for uri, source in pairs]
+
+
+def fetch(ds: Dataset, rows: Sequence[int] | Array) -> list[Raw]:
+    """Return the undecoded content of some rows: file bytes, text, feature row (F,), or series (T,) or (C, T).
+
+    Raises:
+        ReadError: a file is missing or cannot be read.
+    """
+    found: list[Raw] = []
+    for place in addresses(ds, rows):
+        try:
+            found.append(content(place, ds.schema.modality))
+        except BrokenSampleError as error:
+            what = f"{place.path} is {error}"
+            raise ReadError("io.fetch", what, do="scan the dataset first: it sets such samples aside") from error
+    return found
+
+
+def content(place: Address, modality: str) -> Raw:
+    """Return the undecoded content at an address.
+
+    Raises:
+        BrokenSampleError: it is not there; the text is the reason to set the sample aside.
+    """
+    if place.row is None:
+        data = read_bytes(place.path)
+        return table.decode_text(data)[0] if modality == "text" else data
+    try:
+        return _row(place, place.row, modality)
+    except ReadError as error:
+        raise BrokenSampleError(f"unreadable: {error.what}") from None
+    except (IndexError, KeyError, pa.ArrowException):
+        raise BrokenSampleError("missing: the table has no such row or column any more") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes, or raise the reason why not."""
+    try:
+        with path.open("rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise BrokenSampleError(MISSING) from None
+    except PermissionError:
+        raise BrokenSampleError(FORBIDDEN) from None
+    except OSError as error:
+        raise BrokenSampleError(f"unreadable: {error.strerror or 'the file cannot be read'}") from None
+
+
+def _row(place: Address, row: int, modality: str) -> Raw:
+    suffix, path = place.path.suffix.lower(), str(place.path)
+    if suffix in table.ARRAYS:
+        array = table.arrays(path)[place.what][row]
+        return np.asarray(array) if modality == "image" else np.asarray(array, np.float32)
+    if place.what.startswith("!"):
+        return np.asarray(features(path, place.what, _mtime(path))[row])
+    if place.what.startswith("@"):
+        return long_series(path, place.what, _mtime(path))[row]
+    if suffix in table.PARQUET and modality in ("image", "audio"):
+        with _lock:
+            value = _cell(path, place.what, _mtime(path))(row)
+        if not value:
+            raise BrokenSampleError("empty: 0 bytes")
+        return value
+    cell = table.load(path).table[place.what][row].as_py()
+    return "" if cell is None else str(cell)
+
+
+def _mtime(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError as error:
+        raise ReadError("io", f"{path} cannot be read ({error.strerror})") from error
+
+
+@lru_cache(maxsize=4)
+def _cell(path: str, column: str, mtime: int) -> Callable[[int], bytes | None]:
+    del mtime
+    return table.bytes_cell(path, column)
+
+
+@lru_cache(maxsize=4)
+def features(path: str, spec: str, mtime: int) -> Array:
+    """Return (N, F) float32 features of a table: all columns but those named in the spec, sorted by name."""
+    del mtime
+    from scarce.modality.tabular import feature_matrix
+
+    loaded = table.load(path).table
+    shut = set(spec[1:].split("|"))
+    return feature_matrix(loaded.select([name for name in loaded.column_names if name not in shut]))[0]
+
+
+@lru_cache(maxsize=2)
+def long_series(path: str, spec: str, mtime: int) -> list[Array]:
+    """Return the series of a long table in order of first appearance, each (T,) or (C, T) float32, sorted by time."""
+    del mtime
+    loaded = table.load(path).table
+    key, time, *values = spec[1:].split("|")
+    ids = loaded[key].to_pylist()
+    first: dict[object, int] = {}
+    codes = np.array([first.setdefault(value, len(first)) for value in ids], np.int64)
+    when = loaded[time].to_numpy(zero_copy_only=False) if time else np.arange(len(ids))
+    ranked = np.lexsort((when, codes))
+    matrix = np.stack([loaded[name].to_numpy(zero_copy_only=False).astype(np.float32) for name in values])[:, ranked]
+    parts = np.split(matrix, np.flatnonzero(np.diff(codes[ranked])) + 1, axis=1)
+    return [part[0] if len(values) == 1 else part for part in parts]
