@@ -64,7 +64,10 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; NaN becomes None."""
-        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(self).items()}
+        return {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in asdict(self).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,9 @@ def paired_effect(
     for start in range(0, design.draws, block):
         size = min(block, design.draws - start)
         weights = group_weights(member, stratum, size, rng)
-        each = np.stack([score(labels, with_it[r], weights) - score(labels, without[r], weights) for r in range(repeats)], 1)
+        each = np.stack(
+            [score(labels, with_it[r], weights) - score(labels, without[r], weights) for r in range(repeats)], 1
+        )
         mean = each.mean(1)
         times = rng.multinomial(repeats, np.full(repeats, 1 / repeats), size=size)
         spread = math.sqrt(repeats / (repeats - 1)) if repeats > 1 else 1.0
@@ -254,7 +259,9 @@ class Folds:
             raise DataError("ledger", "the development data has one class only", do="add samples of another class")
         count = min(design.folds, len(np.unique(groups)))
         if count < 2:
-            raise DataError("ledger", "the development data is one single group", do="add data or check the group column")
+            raise DataError(
+                "ledger", "the development data is one single group", do="add data or check the group column"
+            )
         place = np.stack([fold_of(labels, groups, count, seed=design.seed + 1000 * r) for r in range(design.repeats)])
         return cls(rows.ids, labels, groups, place)
 
@@ -326,7 +333,9 @@ def judge(
         seconds = time.perf_counter() - started + cost.get(decision.name, 0.0)
         rows.append(_row(decision.name, effect, seconds, instrument.name))
     tests = len(rows) + 1
-    helped = [d for d, row in zip(plan, _with_verdicts(rows, design, tests, effects), strict=True) if row.verdict == "helped"]
+    helped = [
+        d for d, row in zip(plan, _with_verdicts(rows, design, tests, effects), strict=True) if row.verdict == "helped"
+    ]
     gains = {name: effect.gain for name, effect in effects.items()}
     chosen = tuple(combine(helped, gains)) if combine else tuple(helped)
     final = base

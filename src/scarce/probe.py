@@ -166,9 +166,7 @@ def _one_hot(labels: Array, n_classes: int) -> Array:
     return out
 
 
-def _minimize(
-    rows: Array, soft: Array, factor: Array, task: tuple[LossSpec, Array], probe: LinearProbe
-) -> Array:
+def _minimize(rows: Array, soft: Array, factor: Array, task: tuple[LossSpec, Array], probe: LinearProbe) -> Array:
     from scipy.optimize import minimize
 
     loss, begin = task

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Listener = Callable[[str, int, int | None], None]
-"""Called as ``listener(what, done, total)``; ``total`` is None where it is not known."""
+"""Called as ``listener(what, done, total)``; ``total`` is None where it is not known, 0 for a sentence (see :func:`say`)."""
 
 _listener: ContextVar[Listener | None] = ContextVar("scarce_progress", default=None)
 
@@ -42,3 +42,10 @@ def track(items: Iterable[Item], what: str, *, total: int | None = None) -> Iter
     for done, item in enumerate(items, start=1):
         yield item
         report(what, done, total)
+
+
+def say(text: str) -> None:
+    """Tell the listener one sentence, for example what a run will take."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(text, 0, 0)

@@ -27,9 +27,7 @@ def single_threaded_algebra() -> Iterator[None]:
         yield
 
 
-def spread(
-    work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None
-) -> list[Result]:
+def spread(work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None) -> list[Result]:
     """Return ``[work(item) for item in items]``, computed by several threads, in order.
 
     The first error stops what has not begun and is raised.

@@ -1,0 +1,111 @@
+"""What a run can be told, and its clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from scarce import progress
+from scarce.errors import ConfigError, closest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a run can be told; the defaults are those of ``scarce.toml`` and of the command line.
+
+    Args:
+        seed: of everything random.
+        project: folder of the project; ``<name>-scarce`` beside the working directory if None.
+        label, group, split, time, text: names of the manifest's columns, where they are not found by themselves.
+        ratios: train, val, test.
+        hold_out: ``column=value``: that condition becomes the test set.
+        test: a folder or manifest with a separate test set, or ``cv`` for pooled outer folds.
+        metric: balanced_accuracy, macro_f1, rare_average_precision or recall_at_fpr.
+        false_positive_rate: wanted false-alarm rate of the operating point.
+        encoder: name of an encoder plugin, ``auto`` by default; size: pixels, chosen from the images if None.
+        trainer: ``auto``, ``linear_probe`` or ``finetune``.
+        policy: augmentation preset; guessed from the data if None.
+        normal: names of the sound classes, where their names do not say so.
+        minutes: time budget of the whole run.
+        folds, repeats: of the ledger; repeats None = as many as the time allows, 2 to 5.
+        workers: threads; None = all cores.
+        confirm: judge what was kept once more on the final network, three paired seeds.
+    """
+
+    seed: int = 0
+    project: str | Path | None = None
+    label: str | None = None
+    group: str | None = None
+    split: str | None = None
+    time: str | None = None
+    text: str | None = None
+    ratios: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    hold_out: str | None = None
+    test: str | Path | None = None
+    metric: str = "balanced_accuracy"
+    false_positive_rate: float = 0.01
+    encoder: str = "auto"
+    size: int | None = None
+    trainer: str = "auto"
+    policy: str | None = None
+    normal: tuple[str, ...] | None = None
+    minutes: float = 30.0
+    folds: int = 5
+    repeats: int | None = None
+    workers: int | None = None
+    confirm: bool = False
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Options:
+        """Build from keyword arguments.
+
+        Raises:
+            ConfigError: an unknown option, or a value out of range.
+        """
+        known = [item.name for item in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ConfigError("run", f"unknown option {name!r}", closest(name, known))
+        out = cls(**values)
+        if not out.minutes > 0:
+            raise ConfigError("run", f"minutes = {out.minutes}", do="give a positive number of minutes")
+        if not 2 <= out.folds <= 20:
+            raise ConfigError("run", f"folds = {out.folds}", do="use 2 to 20")
+        if not 0 < out.false_positive_rate < 1:
+            raise ConfigError(
+                "run", f"false_positive_rate = {out.false_positive_rate}", do="use a share between 0 and 1"
+            )
+        return out
+
+
+@dataclass
+class Clock:
+    """The time budget: what each step took, and what is left."""
+
+    minutes: float
+    begun: float = field(default_factory=time.perf_counter)
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure one step."""
+        start = time.perf_counter()
+        progress.report(name, 0, None)
+        try:
+            yield
+        finally:
+            self.steps[name] = self.steps.get(name, 0.0) + time.perf_counter() - start
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.begun
+
+    @property
+    def left(self) -> float:
+        """Seconds left of the budget, at least 0."""
+        return max(0.0, 60 * self.minutes - self.seconds)
