@@ -1,0 +1,192 @@
+"""The driver: from a fold and a model to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
+from scarce.errors import DataError
+from scarce.evaluate._base import AbstractSection, Judged, plain
+from scarce.evaluate.operating_point import one_vs_rest
+from scarce.metric.choice import Setting, rare_codes, weighted
+from scarce.metric.confusion import accuracy
+from scarce.metric.interval import clopper_pearson, cluster_bootstrap
+from scarce.registry import load, names
+
+
+class Predicts(Protocol):
+    """A model: gives probabilities in ``schema.classes`` order."""
+
+    def predict_proba(self, ds: Dataset) -> Floats:
+        """Return (N, K)."""
+
+
+OutOfFold: TypeAlias = Array | tuple[Array, Array] | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Report:
+    """What a model does on real held-out samples. All figures carry 95 % intervals where one is given.
+
+    Attributes:
+        n: evaluation samples; ``unlabelled`` were left out; ``groups`` is what bootstraps draw.
+        accuracy, balanced_accuracy, macro_f1: value, low, high and the majority ``baseline``.
+        rare_average_precision: mean over the rare classes: value, low, high, classes, chance.
+        per_class, confusion, calibration, mistakes, baseline, per_slice: the sections, see their files.
+        operating_point: None without a normal class; then ``one_vs_rest`` holds one point a class.
+        seed: of the bootstraps.
+    """
+
+    n: int
+    unlabelled: int
+    groups: int
+    classes: tuple[str, ...]
+    accuracy: dict[str, Any]
+    balanced_accuracy: dict[str, Any]
+    macro_f1: dict[str, Any]
+    rare_average_precision: dict[str, Any]
+    sections: dict[str, Any]
+    one_vs_rest: dict[str, Any] | None
+    seed: int
+
+    @property
+    def per_class(self) -> dict[str, Any]:
+        """Class name to its figures."""
+        return self.sections["per_class"]  # type: ignore[no-any-return]
+
+    @property
+    def operating_point(self) -> dict[str, Any] | None:
+        """The point, or None without a normal class."""
+        return self.sections.get("operating_point")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; NaN becomes None."""
+        calibration = self.sections.get("calibration") or {}
+        body = {
+            "n": self.n, "unlabelled": self.unlabelled, "groups": self.groups, "classes": list(self.classes),
+            "accuracy": self.accuracy, "balanced_accuracy": self.balanced_accuracy, "macro_f1": self.macro_f1,
+            "rare_average_precision": self.rare_average_precision,
+            "brier": calibration.get("brier"), "ece": calibration.get("ece"),
+            **self.sections, "one_vs_rest": self.one_vs_rest, "seed": self.seed,
+        }  # fmt: skip
+        return plain(body)  # type: ignore[no-any-return]
+
+
+def run(
+    view: FoldView, model: Predicts | Array, *, seed: int = 0, false_positive_rate: float = 0.01,
+    oof: OutOfFold = None, samples: int | None = None,
+) -> Report:  # fmt: skip
+    """Judge a model, or its probabilities, on the evaluation side of a fold.
+
+    Args:
+        view: the fold; its evaluation rows are real by construction.
+        model: anything with ``predict_proba(ds)``, or (N, K) probabilities of ``view.eval``'s rows in their order.
+        seed: of the bootstraps.
+        false_positive_rate: wanted share of false alarms at the operating point.
+        oof: out-of-fold probabilities that choose the threshold before the test is looked at: (M, K) aligned with
+            ``view.train`` (NaN rows are skipped), or a pair (labels (M,), probabilities (M, K)).
+        samples: most sample ids in one list; 50 by default.
+
+    Raises:
+        DataError: nothing to judge, or probabilities that do not fit.
+    """
+    judged = _judged(view, model, seed=seed, false_positive_rate=false_positive_rate, oof=oof, samples=samples)
+    kinds = {name: load("evaluate", name, AbstractSection) for name in names("evaluate")}  # type: ignore[type-abstract]
+    sections = {name: kind().measure(judged) for name, kind in kinds.items()}
+    baseline = sections["baseline"]
+    right = int((judged.pred == judged.y).sum())
+    low, high = clopper_pearson(right, len(judged.y), 0.95)
+    return Report(
+        n=len(judged.y), unlabelled=len(view.eval) - len(judged.y),
+        groups=judged.group_count(np.ones(len(judged.y), bool)), classes=judged.classes,
+        accuracy=plain({
+            "value": accuracy(judged.y, judged.pred), "low": low, "high": high, "baseline": baseline["accuracy"],
+        }),
+        balanced_accuracy=_scored(judged, "balanced_accuracy", baseline["balanced_accuracy"]),
+        macro_f1=_scored(judged, "macro_f1", baseline["macro_f1"]),
+        rare_average_precision=_rare(judged),
+        sections=plain(sections), one_vs_rest=None if judged.normal else plain(one_vs_rest(judged)), seed=seed,
+    )  # fmt: skip
+
+
+def _scored(judged: Judged, metric: str, baseline: float) -> dict[str, Any]:
+    score = weighted(metric)
+    found = cluster_bootstrap(
+        judged.groups, lambda draws: score(judged.y, judged.probs, draws, None),
+        repeats=judged.draws, seed=judged.seed, strata=judged.y,
+    )  # fmt: skip
+    return plain({"value": found.value, "low": found.low, "high": found.high, "baseline": baseline})  # type: ignore[no-any-return]
+
+
+def _rare(judged: Judged) -> dict[str, Any]:
+    rare = rare_codes(judged.train_counts, judged.normal)
+    setting = Setting(normal=judged.normal, rare=rare)
+    score = weighted("rare_average_precision")
+    found = cluster_bootstrap(
+        judged.groups, lambda draws: score(judged.y, judged.probs, draws, setting),
+        repeats=max(50, judged.draws // 4), seed=judged.seed, strata=judged.y,
+    )  # fmt: skip
+    present = [code for code in rare if (judged.y == code).any()]
+    chance = float(np.mean([(judged.y == code).mean() for code in present])) if present else float("nan")
+    return plain({  # type: ignore[no-any-return]
+        "value": found.value, "low": found.low, "high": found.high, "baseline": chance,
+        "classes": [judged.classes[code] for code in rare],
+    })  # fmt: skip
+
+
+def _judged(
+    view: FoldView, model: Predicts | Array, *, seed: int, false_positive_rate: float, oof: OutOfFold,
+    samples: int | None,
+) -> Judged:  # fmt: skip
+    given, schema = view.eval, view.dataset.schema
+    probs = np.asarray(model if isinstance(model, np.ndarray) else model.predict_proba(given), np.float64)
+    if probs.shape != (len(given), len(schema.classes)):
+        raise DataError(
+            "evaluate", f"probabilities have shape {probs.shape}", f"the fold has {len(given)} evaluation samples and "
+            f"{len(schema.classes)} classes", "predict view.eval, classes in schema order",
+        )  # fmt: skip
+    known = (given["label"] >= 0) & given["keep"].astype(bool)
+    if not known.any():
+        raise DataError("evaluate", "there is no labelled evaluation sample", f"{len(given)} rows",
+                        "label some of them, or change the split ratios")  # fmt: skip
+    if not np.isfinite(probs[known]).all():
+        raise DataError("evaluate", f"{int((~np.isfinite(probs[known])).any(1).sum())} rows have no finite probability")
+    kept = given.take(known)
+    train = view.train
+    real = train["label"][(train["origin"] == "real") & (train["label"] >= 0)]
+    return Judged(
+        ids=kept.ids, y=kept["label"], probs=probs[known], classes=schema.classes,
+        normal=tuple(schema.classes.index(name) for name in schema.normal_classes), groups=_groups(kept),
+        train_counts=np.bincount(real, minlength=len(schema.classes)),
+        slices={name[5:]: kept[name] for name in _slice_columns(kept)},
+        out_of_fold=_out_of_fold(train, oof, len(schema.classes)),
+        false_positive_rate=false_positive_rate, listed=50 if samples is None else samples, seed=seed,
+    )  # fmt: skip
+
+
+def _groups(ds: Dataset) -> Array:
+    for name in ("split_group", "group"):
+        if name in ds:
+            return ds[name]
+    return np.full(len(ds), None, object)
+
+
+def _slice_columns(ds: Dataset) -> Sequence[str]:
+    found = (name for name in ds.table.column_names if name.startswith("meta."))
+    return [name for name in found if name in ds and ds[name].dtype.kind in "OUSbiu"]
+
+
+def _out_of_fold(train: Dataset, oof: OutOfFold, n_classes: int) -> tuple[Ints, Floats] | None:
+    if oof is None:
+        return None
+    labels, probs = oof if isinstance(oof, tuple) else (train["label"], oof)
+    labels, probs = np.asarray(labels, np.int64), np.asarray(probs, np.float64)
+    if probs.shape != (len(labels), n_classes):
+        raise DataError("evaluate", f"oof has shape {probs.shape}", f"{len(labels)} rows, {n_classes} classes",
+                        "give (M, K) aligned with view.train, or (labels, probabilities)")  # fmt: skip
+    good = np.isfinite(probs).all(1) & (labels >= 0)
+    return (labels[good], probs[good]) if good.any() else None
