@@ -1,0 +1,166 @@
+"""Chooses a plan from class counts, imbalance and noise, and says why; the ledger has the last word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scarce.errors import DataError
+
+ALWAYS: Final = ("class_weight", "focal", "balanced_softmax")
+"""Rows that the ledger always measures, recommended or not."""
+ORDER: Final = ("clean", "augment", "synthesize", "oversample", "class_weight", "focal", "balanced_softmax")
+GROWN: Final = {"image": ("augment", "synthesize")}
+"""What can be grown, by modality; others are added with their operations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrategyThresholds:
+    """Where the chooser changes its mind.
+
+    Args:
+        mild: up to this ratio (exclusive) of the largest to the smallest class, augmentation is enough.
+        moderate: up to this ratio (exclusive), the loss is adjusted too.
+        severe: up to this ratio (inclusive), synthesis and focal loss; above it the full hybrid.
+        oversample_total: under this many samples, rare classes are oversampled too.
+        hybrid_total: under this many samples, the full hybrid whatever the ratio.
+        label_error_rate: from this share of label errors on, cleaning comes first.
+        clean_total: under this many samples ("a few thousand"), cleaning comes first: each wrong label weighs more.
+    """
+
+    mild: float = 10.0
+    moderate: float = 50.0
+    severe: float = 100.0
+    oversample_total: int = 10_000
+    hybrid_total: int = 1_000
+    label_error_rate: float = 0.05
+    clean_total: int = 5_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, in order, and why.
+
+    Attributes:
+        tier: augment, reweight, synthesize or hybrid.
+        steps: recommended decisions in order; names of stages (clean, augment, synthesize) and of rebalance plugins.
+        why: one sentence for people about each thing that was weighed.
+        rows: what the ledger measures: the steps, and the reweightings that are always rows.
+        ratio: largest class over smallest class that has samples.
+        total: number of samples.
+    """
+
+    tier: str
+    steps: tuple[str, ...]
+    why: tuple[str, ...]
+    rows: tuple[str, ...]
+    ratio: float
+    total: int
+
+    @property
+    def hybrid(self) -> bool:
+        """Return whether everything is to be combined."""
+        return self.tier == "hybrid"
+
+    def explain(self) -> str:
+        """Return the plan as text."""
+        return "\n".join([f"plan: {' -> '.join(self.steps) or 'nothing'}", *(f"- {line}" for line in self.why)])
+
+
+def choose(
+    counts: Mapping[str, int] | Sequence[int],
+    *,
+    label_error_rate: float | None = None,
+    noise: float | None = None,
+    modality: str = "image",
+    thresholds: StrategyThresholds | None = None,
+    normal_classes: Sequence[str] | None = None,
+) -> Plan:
+    """Return the plan for class counts.
+
+    Args:
+        counts: training samples by class.
+        label_error_rate: estimated share of wrong labels, if known.
+        noise: share of samples with another fault (blurred, near-duplicate, outlier), if known.
+        modality: what can be grown depends on it.
+        thresholds: where it changes its mind; the defaults are those of the documentation.
+        normal_classes: names of the sound classes, which synthetic defects are drawn on; None = not known yet.
+
+    Raises:
+        DataError: no class has a sample.
+    """
+    limits = thresholds or StrategyThresholds()
+    named = dict(counts) if isinstance(counts, Mapping) else {f"class {i}": int(n) for i, n in enumerate(counts)}
+    present = {name: int(n) for name, n in named.items() if n > 0}
+    if not present:
+        raise DataError("rebalance.strategy", "no class has a training sample", do="label or split the data first")
+    total = sum(present.values())
+    largest, smallest = max(present, key=lambda name: present[name]), min(present, key=lambda name: present[name])
+    ratio = present[largest] / present[smallest]
+    why = [
+        f"{present[largest]:,} {largest} against {present[smallest]:,} {smallest}: ratio {ratio:.4g}, {total:,} samples"
+    ]
+    why += [
+        f"{name} has no training sample: no plan can help it, collect some" for name in named if name not in present
+    ]
+    if len(present) == 1:
+        why.append("there is one class, so nothing is to be balanced")
+    tier, steps, reason = _by_ratio(ratio, total, limits)
+    first = _clean_reasons(total, label_error_rate, noise, limits)
+    steps |= {"clean"} if first else set()
+    why += [*reason, *first]
+    steps, lost = _possible(steps, modality, normal_classes)
+    why += lost
+    ordered = tuple(name for name in ORDER if name in steps)
+    rows = tuple(name for name in ORDER if name in steps or name in ALWAYS)
+    why.append("class weights, focal loss and logit adjustment are measured in any case; the ledger decides")
+    return Plan(tier, ordered, tuple(why), rows, ratio, total)
+
+
+def _by_ratio(ratio: float, total: int, limits: StrategyThresholds) -> tuple[str, set[str], list[str]]:
+    everything = {"clean", "augment", "synthesize", "oversample", "balanced_softmax"}
+    if total < limits.hybrid_total:
+        return "hybrid", everything, [f"under {limits.hybrid_total:,} samples every means is needed: the full hybrid"]
+    if ratio > limits.severe:
+        return "hybrid", everything, [f"above {limits.severe:g}:1 no single means is enough: the full hybrid"]
+    if ratio < limits.mild:
+        return "augment", {"augment"}, [f"under {limits.mild:g}:1 augmentation is enough"]
+    if ratio >= limits.moderate:
+        reason = "the rare class needs new samples (synthesis), and a loss that looks at the hard ones (focal)"
+        why = [f"from {limits.moderate:g}:1 to {limits.severe:g}:1 {reason}"]
+        return "synthesize", {"augment", "synthesize", "focal"}, why
+    steps = {"augment", "balanced_softmax"}
+    why = [
+        f"from {limits.mild:g}:1 to {limits.moderate:g}:1 the loss is adjusted too: logit adjustment, or class weights"
+    ]
+    if total < limits.oversample_total:
+        steps.add("oversample")
+        why.append(f"under {limits.oversample_total:,} samples rare classes are oversampled, to be seen in every batch")
+    return "reweight", steps, why
+
+
+def _clean_reasons(total: int, errors: float | None, noise: float | None, limits: StrategyThresholds) -> list[str]:
+    why = []
+    if errors is not None and errors >= limits.label_error_rate:
+        why.append(f"about {errors:.1%} of the labels look wrong: clean first, growing would multiply them")
+    if noise is not None and noise >= limits.label_error_rate:
+        why.append(f"{noise:.1%} of the samples have a fault: clean first, growing would multiply them")
+    if total < limits.clean_total:
+        why.append(f"with {total:,} samples (a few thousand or less) each wrong label weighs much: clean first")
+    return why
+
+
+def _possible(steps: set[str], modality: str, normal_classes: Sequence[str] | None) -> tuple[set[str], list[str]]:
+    can = GROWN.get(modality, ())
+    lost = {name for name in ("augment", "synthesize") if name in steps and name not in can}
+    why = []
+    if lost:
+        why.append(
+            f"there is no {' and no '.join(sorted(lost))} for {modality} yet: rare classes are oversampled instead"
+        )
+        steps = (steps - lost) | {"oversample"}
+    if "synthesize" in steps and normal_classes is not None and not normal_classes:
+        why.append("no class is known to be sound, so there is nothing to draw defects on: name it with --normal")
+        steps = steps - {"synthesize"}
+    return steps, why
