@@ -1,0 +1,40 @@
+"""The report: one self-contained page that an inspector understands without us."""
+
+from scarce.report.model import (
+    Check,
+    ChecklistItem,
+    ClassResult,
+    Comparison,
+    Decision,
+    DuplicateGroup,
+    Exhibit,
+    Fault,
+    Grown,
+    Interval,
+    LabelError,
+    Mistake,
+    OperatingPoint,
+    ReportData,
+    TestResult,
+)
+from scarce.report.page import render, to_html
+
+__all__ = [
+    "Check",
+    "ChecklistItem",
+    "ClassResult",
+    "Comparison",
+    "Decision",
+    "DuplicateGroup",
+    "Exhibit",
+    "Fault",
+    "Grown",
+    "Interval",
+    "LabelError",
+    "Mistake",
+    "OperatingPoint",
+    "ReportData",
+    "TestResult",
+    "render",
+    "to_html",
+]

@@ -1,0 +1,205 @@
+"""The report as one self-contained HTML page: no script, no font, no picture from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from scarce.errors import ReadError
+from scarce.report import decisions, evidence, outcome
+from scarce.report.markup import Child, Safe, join, tag
+from scarce.report.model import ChecklistItem, ReportData
+from scarce.report.picture import Album
+from scarce.report.words import count, duration, known, many
+
+LIMIT = 5_000_000
+"""Bytes that a report never exceeds."""
+TEXT_RESERVE = 900_000
+"""Bytes of the limit that are kept free for everything but pictures."""
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def render(report: ReportData, path: str | os.PathLike[str]) -> Path:
+    """Write the report as one HTML file under 5 MB that opens offline.
+
+    Args:
+        report: what to show.
+        path: the file to write; its folder is made.
+
+    Raises:
+        ReadError: the file cannot be written.
+    """
+    place = Path(path)
+    text = to_html(report)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, suffix=".part", delete=False) as file:
+            file.write(text)
+        Path(file.name).replace(place)
+        place.chmod(0o644)
+    except OSError as error:
+        raise ReadError("report", f"{place} cannot be written ({error})", do="choose another folder") from error
+    return place
+
+
+def to_html(report: ReportData, *, limit: int = LIMIT) -> str:
+    """Return the page as text; pictures are reduced until it keeps under ``limit`` bytes."""
+    room = max(0, limit - TEXT_RESERVE)
+    text = ""
+    for _ in range(4):
+        album = Album(evidence.shown_exhibits(report), limit=room)
+        text = _page(report, album)
+        over = len(text.encode()) - limit
+        if over <= 0 or room == 0:
+            break
+        room = max(0, room - over - 50_000)
+    return text
+
+
+def _page(report: ReportData, album: Album) -> str:
+    style = files("scarce.report").joinpath("style.css").read_text("utf-8")
+    blocks = [block for block in _sections(report, album) if block is not None]
+    links = [tag("a", title, href=f"#{key}") for key, title, _ in blocks]
+    sections = [
+        tag("section", tag("h2", title, id=f"{key}-title"), body, id=key, aria_labelledby=f"{key}-title")
+        for key, title, body in blocks
+    ]  # fmt: skip
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="generator", content="scarce"),
+        tag("title", f"{report.title} · scarce report"),
+        tag("style", Safe(style)),
+    )
+    body = tag(
+        "body",
+        tag("a", "Skip to the results", href="#main", class_="skip"),
+        outcome.masthead(report),
+        tag("nav", links, aria_label="Contents"),
+        tag("main", outcome.figures(report), sections, id="main"),
+        tag("footer", f"Made by scarce {report.versions.get('scarce', '')}. This file holds everything it shows."),
+    )
+    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+
+
+Block = tuple[str, str, Safe]
+
+
+def _sections(report: ReportData, album: Album) -> list[Block | None]:
+    test = report.test
+    reading = [("notes", "What the counts can prove", _notes(report.notes))] if report.notes else []
+    return [
+        ("ledger", "What each decision gained", decisions.ledger(report)) if report.ledger else None,
+        ("classes", "Class by class", outcome.per_class(test, report.normal_classes)) if test and test.per_class else None,
+        ("operating", "Sound or damaged", outcome.operating(report.operating_point)) if report.operating_point else None,
+        ("compare", "Beside other figures", outcome.comparisons(report.comparisons)) if report.comparisons else None,
+        _confusions(report),
+        *reading,
+        _counts(report),
+        _checks(report),
+        _label_errors(report, album),
+        _duplicates(report, album),
+        ("faults", "Picture quality and outliers", evidence.faults(report.faults, album)) if report.faults else None,
+        _grown(report, album),
+        _mistakes(report, album),
+        ("checklist", "Checklist of a data-centric project", _checklist(report.checklist)) if report.checklist else None,
+        ("origin", "How this report was made", _origin(report)),
+    ]
+
+
+def _intro(text: str) -> Safe:
+    return tag("p", text, class_="intro")
+
+
+def _confusions(report: ReportData) -> Block | None:
+    test = report.test
+    if test is None or not test.confusion:
+        return None
+    curve = outcome.reliable(test) if test.reliability else None
+    return ("confusion", "What it takes for what", tag("div", outcome.confusion(test), curve, class_="side"))
+
+
+def _counts(report: ReportData) -> Block | None:
+    if not (report.before or report.after or report.counts):
+        return None
+    bars = decisions.class_counts(report) if report.before or report.after else None
+    body = join(bars, decisions.split_counts(report), decisions.conditions(report))
+    return ("counts", "Training samples, before and after", body)
+
+
+def _checks(report: ReportData) -> Block | None:
+    if not (report.checks or report.set_aside):
+        return None
+    aside: Child = None
+    if report.set_aside:
+        total = sum(report.set_aside.values())
+        reasons = [tag("li", f"{reason}: {count(number)}") for reason, number in report.set_aside.items()]
+        words = f"{many(total, 'sample')} set aside, none deleted"
+        aside = tag("details", tag("summary", words), tag("ul", reasons, class_="plain"))
+    return ("checks", "What the audit found", join(evidence.checks(report.checks) if report.checks else None, aside))
+
+
+def _label_errors(report: ReportData, album: Album) -> Block | None:
+    if not report.label_errors:
+        return None
+    intro = (
+        "The rest of the data says that these carry the wrong label; the figure is how sure it is of the other one. "
+        "Please look: a proposal changes nothing until somebody agrees."
+    )
+    return ("labels", "Labels that the data contradicts", join(_intro(intro), evidence.label_errors(report.label_errors, album)))
+
+
+def _duplicates(report: ReportData, album: Album) -> Block | None:
+    if not report.duplicates:
+        return None
+    intro = "Each group shows the same thing. A group is never split between training and test, which would flatter the result."
+    return ("duplicates", "The same thing more than once", join(_intro(intro), evidence.duplicates(report.duplicates, album)))
+
+
+def _grown(report: ReportData, album: Album) -> Block | None:
+    if not report.grown:
+        return None
+    intro = "Left what was photographed, right what was made of it. Made samples are trained on, never tested on."
+    return ("grown", "What was grown", join(_intro(intro), evidence.grown(report.grown, album)))
+
+
+def _mistakes(report: ReportData, album: Album) -> Block | None:
+    if not report.mistakes:
+        return None
+    intro = "Real test samples that the model gets wrong, the surest answers first. They are the best hint at what data is missing."
+    return ("mistakes", "Where it fails", join(_intro(intro), evidence.mistakes(report.mistakes, album)))
+
+
+def _notes(notes: tuple[str, ...]) -> Safe:
+    return tag("ul", [tag("li", note) for note in notes], class_="notes")
+
+
+def _checklist(items: tuple[ChecklistItem, ...]) -> Safe:
+    lines = []
+    for item in items:
+        sign = tag("span", "✓" if item.done else "", class_="box", role="img", aria_label="done" if item.done else "open")
+        evidence_text = item.evidence or ("" if item.done else "open: no evidence in this run")
+        words = tag("div", tag("b", item.text), tag("span", evidence_text, class_="sub"))
+        lines.append(tag("li", sign, words, class_="done" if item.done else "open"))
+    done = sum(item.done for item in items)
+    return join(_intro(f"{done} of {len(items)} are ticked by evidence from this run."), tag("ul", lines, class_="checklist"))
+
+
+def _origin(report: ReportData) -> Safe:
+    facts = [
+        ("Command", tag("code", report.command, class_="command") if report.command else None),
+        ("Data version", report.version),
+        ("Model", report.model),
+        ("Seed", None if report.seed is None else str(report.seed)),
+        ("Time", duration(report.seconds) if known(report.seconds) else None),
+        ("Budget", report.budget),
+        ("Looks at the test set", str(report.test.looks) if report.test else None),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in report.versions.items())),
+        ("Made", report.when),
+    ]
+    return tag("dl", [[tag("dt", name), tag("dd", value)] for name, value in facts if value], class_="origin")

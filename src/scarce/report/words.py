@@ -1,0 +1,180 @@
+"""Numbers and findings in plain words."""
+
+from __future__ import annotations
+
+import math
+
+from scarce.report.model import Interval, OperatingPoint, ReportData, TestResult
+
+TITLES = {
+    "clean": "Clean the labels",
+    "clean.label_error": "Set aside contradicted labels",
+    "clean.exact_duplicate": "Drop exact duplicates",
+    "clean.near_duplicate": "Drop near-duplicates",
+    "augment": "Augmented copies",
+    "synthesize": "Synthetic defects",
+    "rebalance.oversample": "Oversample rare classes",
+    "rebalance.class_weight": "Class weights",
+    "rebalance.effective_number": "Effective-number weights",
+    "rebalance.balanced_softmax": "Balanced softmax",
+    "rebalance.focal": "Focal loss",
+    "full_hybrid": "All that helped, together",
+}
+CHECKS = {
+    "label_error": "Contradicted labels",
+    "exact_duplicate": "Exact duplicates",
+    "near_duplicate": "Near-duplicates",
+    "leakage": "Leaks between splits",
+    "outlier": "Outliers",
+    "imbalance": "Rare classes",
+    "blurred": "Blurred",
+    "dark": "Too dark",
+    "bright": "Too bright",
+    "low_information": "Nearly empty",
+    "odd_size": "Odd size",
+    "odd_aspect_ratio": "Odd shape",
+    "scan": "Unreadable files",
+    "split": "What the counts can prove",
+}
+
+
+def decision_title(name: str) -> str:
+    """Return a decision as people call it: ``rebalance.focal`` gives ``Focal loss``."""
+    if name in TITLES:
+        return TITLES[name]
+    stage, _, rest = name.partition(".")
+    words = rest.replace("_", " ").replace("-", " ")
+    return f"{TITLES.get(stage, stage.capitalize())}: {words}" if rest else name.replace("_", " ").capitalize()
+
+
+def check_title(name: str) -> str:
+    """Return a check as people call it."""
+    return CHECKS.get(name, name.replace("_", " ").capitalize())
+
+
+def known(value: float | None) -> bool:
+    """Return whether there is a number."""
+    return value is not None and not math.isnan(value)
+
+
+def percent(value: float, *, digits: int = 1) -> str:
+    """Return a fraction as percent: 0.8363 gives ``83.6``."""
+    if not known(value):
+        return "–"
+    text = f"{100 * value:.{digits}f}"
+    return "0" + text[2:] if text.startswith("-0") and float(text) == 0 else text
+
+
+def points(value: float) -> str:
+    """Return a gain in points with its sign: ``+3.2``."""
+    if not known(value):
+        return "–"
+    rounded = round(100 * value, 1)
+    return "0.0" if rounded == 0 else f"{rounded:+.1f}".replace("-", "−")
+
+
+def span(interval: Interval | None, *, digits: int = 1) -> str:
+    """Return the bounds of an interval in percent: ``79.9–86.8``."""
+    if interval is None or not (known(interval.low) and known(interval.high)):
+        return ""
+    return f"{percent(interval.low, digits=digits)}–{percent(interval.high, digits=digits)}"
+
+
+def count(value: int) -> str:
+    """Return a whole number with thousands set off."""
+    return f"{value:,}"
+
+
+def many(value: int, one: str, more: str = "") -> str:
+    """Return a number with its noun: ``1 photo``, ``2 photos``."""
+    return f"{value:,} {one if value == 1 else more or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: ``3 min 20 s``."""
+    if not known(seconds):
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def whole(value: float) -> str:
+    """Return a fraction as a whole number of a hundred, never rounding an imperfect result up to 100 or down to 0."""
+    rounded = round(100 * value)
+    if rounded == 100 and value < 1:
+        return f"{math.floor(1000 * value) / 10:.1f}"
+    if rounded == 0 and value > 0:
+        return f"{math.ceil(1000 * value) / 10:.1f}"
+    return str(rounded)
+
+
+def headline(report: ReportData) -> list[tuple[str, str]]:
+    """Return the report's first sentences as (main sentence, what belongs to it in smaller print)."""
+    out = []
+    if report.operating_point is not None and report.operating_point.defects:
+        out.append(_defects(report.operating_point))
+    if report.test is not None and known(report.test.balanced_accuracy.value):
+        out.append(_classes(report.test))
+    if not out:
+        out.append(("This run looked at the data and trained no model.", ""))
+    return out
+
+
+def _defects(point: OperatingPoint) -> tuple[str, str]:
+    alarms = f"with a false alarm on {whole(point.false_alarms.value)} of 100 sound ones"
+    main = f"Of 100 damaged ones it finds {whole(point.recall.value)}, {alarms}."
+    proof = []
+    if known(point.recall.low):
+        proof.append(
+            f"Counted on {many(point.defects, 'damaged test sample')} it never trained on: "
+            f"with 95 % confidence it finds at least {percent(point.recall.low)} %."
+        )
+    if known(point.false_alarms.high):
+        proof.append(
+            f"On {many(point.sound, 'sound test sample')}, false alarms are at most {percent(point.false_alarms.high)} %."
+        )
+    return main, " ".join(proof)
+
+
+def _classes(test: TestResult) -> tuple[str, str]:
+    score = test.balanced_accuracy
+    bounds = span(score)
+    main = f"It names the right class for {whole(score.value)} of 100 samples, every class counting the same."
+    more = [f"{percent(score.value)} % balanced accuracy" + (f" ({bounds})" if bounds else "")]
+    more[0] += f" on {many(test.n, 'real test sample')} it never trained on."
+    if known(test.majority):
+        who = f"‘{test.majority_class}’" if test.majority_class else "the commonest class"
+        more.append(f"Always answering {who} would score {percent(test.majority)} %.")
+    return main, " ".join(more)
+
+
+def gain_sentence(report: ReportData) -> str:
+    """Return what all kept decisions gained on the test set, or an empty text."""
+    test = report.test
+    if test is None or test.difference is None or not known(test.difference.value):
+        return ""
+    change = test.difference
+    verb = "added" if change.value >= 0 else "cost"
+    text = f"The decisions below {verb} {percent(abs(change.value))} points"
+    if known(change.low) and known(change.high):
+        text += f" ({points(change.low)} to {points(change.high)})"
+        if change.low <= 0 <= change.high:
+            return text + ": this test set cannot tell whether that is more than chance."
+    return text + (", compared with training on the data as it came." if not text.endswith(".") else "")
+
+
+def weakest_sentence(report: ReportData) -> str:
+    """Return which class is found worst, with its interval, or an empty text."""
+    rows = [row for row in report.test.per_class if row.n and known(row.recall.value)] if report.test else []
+    if len(rows) < 2:
+        return ""
+    worst = min(rows, key=lambda row: row.recall.value)
+    bounds = span(worst.recall)
+    text = f"Weakest class: {worst.name}, found in {whole(worst.recall.value)} of 100 cases"
+    return text + (f" (95 % interval {bounds}, {worst.n} test samples)." if bounds else ".")
