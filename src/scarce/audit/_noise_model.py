@@ -1,0 +1,179 @@
+"""The adaptive rule: a noise model fitted to the data's own probabilities, without being told the noise rate.
+
+A sample has a true class y, drawn from f(y | x), and a given class g, drawn from Q(g | y). f is the model's
+probability raised to a power (its sharpness) and normalized; Q is the (K, K) noise matrix, found by
+expectation-maximization and shrunk toward the mean noise where a class is small. A label is flagged when the posterior of
+its being wrong exceeds 1/2.
+
+The likelihood alone cannot tell a confusable picture from a careless annotator: whatever a model has learned of the
+noise it will report as doubt. So sharpness has a floor: SHARPER times the power that calibrates the probabilities to
+the given labels. The floor is binding where the sharpened model is nearly sure of everything, so that doubt must be
+the annotator's; elsewhere it may not flag much more than the noise that is seen among the model's surest rows of
+each class (anchor rows). Figures and alternatives: docs/design, on label errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scarce.audit._confident import Scan, in_blocks
+from scarce.dataset import Array, Floats, Ints
+
+SHARPER = 2.5
+SURE = (0.92, 0.95)
+"""Mean confidence of the sharpened model: below the first the anchor rows bound the flags, above the second nothing does."""
+FIT_CELLS = 2_000_000
+"""Probabilities used for the fit; more change the fourth digit only."""
+PRIOR_ROWS = 5.0
+FLOOR = 1e-4
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """A fitted noise model.
+
+    Attributes:
+        sharpness: power on the probabilities.
+        noise: (K, K) probability of the given class (column) by true class (row).
+    """
+
+    sharpness: float
+    noise: Floats
+
+    def posterior(self, labels: Ints, p: Floats) -> tuple[Floats, Ints]:
+        """Return (N,) probability that the given label is wrong, and (N,) the likeliest true class other than it."""
+        wrong = np.empty(len(labels))
+        other = np.empty(len(labels), np.int64)
+        step = max(1, 4_000_000 // max(p.shape[1], 1))
+
+        def block(start: int, stop: int) -> None:
+            for a in range(start, stop, step):
+                b = min(stop, a + step)
+                joint = sharpened(p[a:b], self.sharpness) * self.noise[:, labels[a:b]].T
+                rows = np.arange(b - a)
+                own = joint[rows, labels[a:b]].copy()
+                wrong[a:b] = 1 - own / joint.sum(axis=1)
+                joint[rows, labels[a:b]] = -1
+                other[a:b] = joint.argmax(axis=1)
+
+        in_blocks(block, len(labels))
+        return wrong, other
+
+
+def sharpened(p: Floats, power: float) -> Floats:
+    """Return (N, K) float64 probabilities raised to a power and normalized; nothing is below :data:`FLOOR` before."""
+    out = np.log(np.clip(p, FLOOR, 1.0).astype(np.float64))
+    out *= power
+    out -= out.max(axis=1, keepdims=True)
+    np.exp(out, out=out)
+    out /= out.sum(axis=1, keepdims=True)
+    return np.asarray(out)
+
+
+def fit(labels: Ints, p: Floats, found: Scan, *, seed: int = 0) -> NoiseModel:
+    """Fit sharpness and noise matrix.
+
+    Args:
+        labels: (N,) given codes.
+        p: (N, K) out-of-sample probabilities.
+        found: the scan of both.
+        seed: draws the rows that the fit uses where there are many.
+    """
+    rows = _fit_rows(labels, p.shape[1], seed)
+    given, probs = labels[rows], np.asarray(p[rows], np.float64)
+    calibrated = _calibration(given, probs)
+    powers = calibrated * np.exp(np.linspace(np.log(0.8), np.log(8.0), 14))
+    tried = [_expectation(given, sharpened(probs, power)) for power in powers]
+    start = int(np.argmax([likelihood for likelihood, *_ in tried]))
+    floor = SHARPER * calibrated
+    if powers[start] >= floor:
+        return NoiseModel(float(powers[start]), tried[start][1])
+    anchors = anchor_noise(given, probs, found.best[rows])
+    chosen = powers[start]
+    for power in np.linspace(powers[start], floor, 9)[1:]:
+        f = sharpened(probs, power)
+        sure = np.clip((f.max(axis=1).mean() - SURE[0]) / (SURE[1] - SURE[0]), 0, 1)
+        _, noise, wrong = _expectation(given, f)
+        if (wrong > 0.5).mean() * (1 - sure) > 1.1 * anchors:
+            continue
+        chosen = power
+    return NoiseModel(float(chosen), _expectation(given, sharpened(probs, chosen))[1])
+
+
+def anchor_noise(labels: Ints, p: Floats, best: Ints, share: float = 0.2) -> float:
+    """Return the mean share of wrong labels among the surest rows of each predicted class (a lower bound of the noise)."""
+    rates = []
+    for k in np.unique(best):
+        rows = np.flatnonzero(best == k)
+        most = max(min(20, len(rows)), int(share * len(rows)))
+        sure = rows[np.argsort(-p[rows, k], kind="stable")[:most]]
+        rates.append((np.sum(labels[sure] != k) + 0.5) / (most + 1.0))
+    return float(np.mean(rates))
+
+
+def _fit_rows(labels: Ints, classes: int, seed: int) -> Ints:
+    most = max(5_000, FIT_CELLS // classes)
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    rng = np.random.default_rng([seed, len(labels), classes])
+    rare = np.flatnonzero(np.bincount(labels, minlength=classes)[labels] <= 200)
+    rare = rare if len(rare) <= most // 2 else np.empty(0, np.int64)
+    rest = np.setdiff1d(np.arange(len(labels)), rare)
+    return np.sort(np.r_[rare, rng.choice(rest, most - len(rare), replace=False)])
+
+
+def _calibration(labels: Ints, p: Floats) -> float:
+    """Return the power that makes the probabilities fit the given labels best."""
+    from scipy.optimize import minimize_scalar
+
+    log = np.log(np.clip(p, FLOOR, 1.0))
+    own = log[np.arange(len(labels)), labels]
+    top = log.max(axis=1, keepdims=True)
+
+    def loss(power: float) -> float:
+        total = np.log(np.exp(power * (log - top)).sum(axis=1)) + power * top[:, 0]
+        return float(np.mean(total - power * own))
+
+    return float(minimize_scalar(loss, bounds=(0.15, 10.0), method="bounded", options={"xatol": 0.01}).x)
+
+
+def _expectation(labels: Ints, f: Floats) -> tuple[float, Floats, Array]:
+    """Return the mean log likelihood, the noise matrix (K, K) and (N,) the posterior of a wrong label."""
+    n, classes = f.shape
+    noise = np.full((classes, classes), 0.1 / max(classes - 1, 1))
+    np.fill_diagonal(noise, 0.9)
+    order = np.argsort(labels, kind="stable")
+    f, given = f[order], labels[order]
+    present, starts = np.unique(given, return_index=True)
+    own = np.arange(n)
+    likelihood, wrong = 0.0, np.zeros(n)
+    joint = np.empty_like(f)
+    for _ in range(STEPS):
+        np.take(noise.T, given, axis=0, out=joint)
+        joint *= f
+        total = joint.sum(axis=1)
+        joint /= total[:, None]
+        counts = np.zeros((classes, classes))
+        counts[:, present] = np.add.reduceat(joint, starts, axis=0).T
+        noise = _shrunk(counts)
+        before, likelihood = likelihood, float(np.log(total).mean())
+        if abs(likelihood - before) < 1e-6:
+            break
+    wrong[order] = 1 - joint[own, given]
+    return likelihood, noise, wrong
+
+
+def _shrunk(counts: Floats) -> Floats:
+    """Return row-normalized counts, each row pulled toward the mean noise by :data:`PRIOR_ROWS` rows."""
+    classes = len(counts)
+    rate = 1 - np.trace(counts) / max(counts.sum(), 1e-12)
+    arrives = counts.sum(axis=0) + 1.0
+    prior = np.tile(arrives, (classes, 1))
+    np.fill_diagonal(prior, 0)
+    prior *= rate / np.maximum(prior.sum(axis=1, keepdims=True), 1e-12)
+    np.fill_diagonal(prior, 1 - rate)
+    out = counts + PRIOR_ROWS * prior + 1e-9
+    return np.asarray(out / out.sum(axis=1, keepdims=True))

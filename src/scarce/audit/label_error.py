@@ -1,0 +1,290 @@
+"""Wrong labels, by confident learning and a noise model of our own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, NamedTuple, final
+
+import numpy as np
+
+from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.dataset import Array, Dataset, Floats, Ints, Mask
+from scarce.errors import ConfigError, DataError, closest
+
+RULES: Final = (
+    "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
+    "low_normalized_margin", "low_self_confidence",
+)  # fmt: skip
+METHODS: Final = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
+Rule = Literal[
+    "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
+    "low_normalized_margin", "low_self_confidence",
+]  # fmt: skip
+
+
+class LabelJudgement(NamedTuple):
+    """What the adaptive rule thinks of N labels.
+
+    Attributes:
+        wrong: (N,) probability that the given label is wrong; NaN where there is no label.
+        suggested: (N,) likeliest other class; for an unlabelled row the likeliest class.
+        rate, low, high: estimated share of wrong labels with a 95 % interval.
+        noise: (K, K) probability of the given class (column) by true class (row).
+        sharpness: power that was put on the probabilities.
+    """
+
+    wrong: Floats
+    suggested: Ints
+    rate: float
+    low: float
+    high: float
+    noise: Floats
+    sharpness: float
+
+
+def flag_label_errors(labels: Array, pred_probs: Array, *, rule: str = "adaptive", seed: int = 0) -> Mask:
+    """Return (N,) bool: which given labels are probably wrong.
+
+    Args:
+        labels: (N,) given class codes; -1 = no label, never flagged.
+        pred_probs: (N, K) out-of-sample probabilities, rows sum to 1; may be memory-mapped.
+        rule: ``adaptive`` decides by itself how many to flag; the other names are cleanlab's and give equal masks.
+        seed: of the adaptive rule's subsample (more than 2 million probabilities).
+
+    Raises:
+        DataError: wrong shapes, codes out of range, NaN, or rows that do not sum to 1.
+        ConfigError: the rule is unknown.
+    """
+    if rule not in RULES:
+        raise ConfigError("audit.label_error", f"there is no rule {rule!r}", closest(rule, RULES))
+    codes, probs = _valid(labels, pred_probs)
+    if rule == "adaptive":
+        return np.asarray(np.nan_to_num(judge_labels(codes, probs, seed=seed).wrong) > 0.5)
+    known = codes >= 0
+    if not known.all():
+        out = np.zeros(len(codes), bool)
+        out[known] = flag_label_errors(codes[known], probs[known], rule=rule) if known.any() else False
+        return out
+    return _classic(codes, probs, rule) if len(codes) else np.zeros(0, bool)
+
+
+def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_confidence") -> Floats:
+    """Return (N,) scores in [0, 1], 1 = worst; NaN where there is no label.
+
+    Args:
+        labels: (N,) given class codes; -1 = no label.
+        pred_probs: (N, K) out-of-sample probabilities.
+        method: ``self_confidence`` 1 - p(given); ``normalized_margin`` (1 + best other - p(given)) / 2;
+            ``confidence_weighted_entropy`` normalized entropy over p(given), squashed to (0, 1).
+
+    Raises:
+        DataError, ConfigError: as :func:`flag_label_errors`.
+    """
+    if method not in METHODS:
+        raise ConfigError("audit.label_error", f"there is no method {method!r}", closest(method, METHODS))
+    codes, probs = _valid(labels, pred_probs)
+    score = np.full(len(codes), np.nan)
+    rows = np.flatnonzero(codes >= 0)
+    if not len(rows):
+        return score
+    own = probs[rows, codes[rows]].astype(np.float64)
+    if method == "self_confidence":
+        score[rows] = 1 - own
+    elif method == "normalized_margin":
+        score[rows] = (_best_other(codes[rows], probs, rows) - own + 1) / 2
+    else:
+        entropy = np.empty(len(rows))
+        for a in range(0, len(rows), 65_536):
+            part = probs[rows[a : a + 65_536]].astype(np.float64)
+            entropy[a : a + 65_536] = -(part * np.log(np.clip(part, 1e-300, None))).sum(axis=1)
+        ratio = np.maximum(entropy / np.log(max(probs.shape[1], 2)) / np.clip(own, 1e-6, None), 1e-6)
+        score[rows] = 1 - np.log1p(ratio) / ratio
+    return np.clip(score, 0, 1)
+
+
+def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJudgement:
+    """Return the adaptive rule's whole opinion; see :class:`LabelJudgement`."""
+    from scarce.audit import _confident, _noise_model
+
+    codes, probs = _valid(labels, pred_probs)
+    classes = probs.shape[1]
+    known = np.flatnonzero(codes >= 0)
+    wrong = np.full(len(codes), np.nan)
+    suggested = np.zeros(len(codes), np.int64)
+    for a in range(0, len(codes), 65_536):
+        suggested[a : a + 65_536] = probs[a : a + 65_536].argmax(axis=1)
+    if classes < 2 or len(known) < 2:
+        wrong[known] = 0.0
+        return LabelJudgement(wrong, suggested, 0.0, 0.0, 1.0, np.eye(classes), 1.0)
+    given, part = (codes, probs) if len(known) == len(codes) else (codes[known], probs[known])
+    model = _noise_model.fit(given, part, _confident.scan(given, part), seed=seed)
+    wrong[known], suggested[known] = model.posterior(given, part)
+    low, rate, high = _rate(wrong[known])
+    return LabelJudgement(wrong, suggested, rate, low, high, model.noise, model.sharpness)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LabelError(AbstractCheck):
+    """Find labels that are probably wrong, and say what they should be.
+
+    Use when classes can be told apart from the features at least roughly.
+    Do not use when classes are defined by what the features cannot see; then every flag is a guess.
+    Needs: label, embedding (N, D). Probabilities come from grouped cross-validation of a linear probe.
+    Writes: score (N,) = posterior probability that the label is wrong; sample findings with the suggested class; a
+    data finding with the error rate and its interval; class findings for pairs of classes that are confused.
+    Source: Northcutt et al. 2021 (thresholds, joint); the noise model and its decision are ours.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("label", "embedding")
+    rule: Rule = "adaptive"
+    encoder: str = ""
+    folds: int = 5
+
+    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        """Return the posterior of a wrong label and the flags with their reasons."""
+        _, features = ds_embedding(ds, self.encoder)
+        rows = np.flatnonzero(np.isfinite(features).all(axis=1) & (ds["label"] >= 0))
+        labels, classes = ds["label"][rows], ds.schema.classes
+        score = np.full(len(ds), np.nan)
+        if len(np.unique(labels)) < 2:
+            raise DataError("audit.label_error", "fewer than two classes have labelled samples with features")
+        groups = _groups(ds, rows)
+        probs = _cross_val_probs(features[rows], labels, len(classes), groups, self.folds, seed)
+        opinion = judge_labels(labels, probs, seed=seed)
+        flagged = opinion.wrong > 0.5
+        score[rows] = opinion.wrong
+        if self.rule != "adaptive":
+            flagged = flag_label_errors(labels, probs, rule=self.rule)
+            score[rows] = label_error_score(labels, probs)
+        found: list[Finding] = [_overall(opinion, int(flagged.sum()), len(rows)), *_confusions(labels, flagged, opinion, classes)]
+        for i in np.flatnonzero(flagged)[np.argsort(-score[rows[flagged]], kind="stable")]:
+            better = int(opinion.suggested[i])
+            sure = float(opinion.wrong[i] * _share(probs[i], int(labels[i]), better, opinion.sharpness))
+            why = (
+                f"labelled {_name(classes[labels[i]])}, more likely {_name(classes[better])} (probability {sure:.2f}); "
+                f"the model gives {probs[i, labels[i]]:.2f} to the label and {probs[i, better]:.2f} to the other"
+            )
+            found.append(finding("sample", [ds.ids[rows[i]]], float(score[rows[i]]), why))
+        return Measurement(score, found)
+
+
+def _classic(codes: Ints, probs: Floats, rule: str) -> Mask:
+    from scarce.audit import _confident as cl
+
+    if rule == "predicted_neq_given":
+        return np.asarray(~cl.scan(codes, probs).agrees)
+    found = cl.scan(codes, probs)
+    if rule == "prune_by_noise_rate":
+        return cl.prune_by_noise_rate(codes, probs, found)
+    if rule == "prune_by_class":
+        return cl.prune_by_class(codes, probs, found)
+    if rule == "both":
+        return cl.prune_by_noise_rate(codes, probs, found) & cl.prune_by_class(codes, probs, found)
+    confident = cl.confident_errors(codes, found)
+    if rule == "confident_learning":
+        return confident
+    quality = probs[np.arange(len(codes)), codes]
+    if rule == "low_normalized_margin":
+        quality = (quality - probs[np.arange(len(codes)), found.runner] + 1) / 2
+    mask = np.zeros(len(codes), bool)
+    mask[np.argsort(quality)[: int(confident.sum())]] = True
+    return mask
+
+
+def _valid(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
+    who = "audit.label_error"
+    codes, probs = np.asarray(labels), np.asarray(pred_probs)
+    if probs.ndim != 2 or codes.ndim != 1 or len(codes) != len(probs):
+        raise DataError(who, f"labels have shape {codes.shape} and probabilities {probs.shape}", do="pass (N,) and (N, K)")
+    if codes.dtype.kind not in "iu" and not (codes.dtype.kind == "f" and np.isfinite(codes).all() and (codes == codes.round()).all()):
+        raise DataError(who, f"labels are {codes.dtype}", do="pass class codes: whole numbers from 0 to K - 1, -1 = no label")
+    codes = codes.astype(np.int64)
+    if len(codes) and (codes.min() < -1 or codes.max() >= probs.shape[1]):
+        raise DataError(who, f"labels reach from {codes.min()} to {codes.max()}", f"there are {probs.shape[1]} columns")
+    if probs.dtype not in (np.float32, np.float64):
+        probs = probs.astype(np.float32 if probs.dtype.itemsize <= 2 and probs.dtype.kind == "f" else np.float64)
+    from scarce.audit import _confident
+
+    bad = _confident.first_bad_row(probs) if len(probs) else -1
+    if bad >= 0:
+        row = np.array2string(probs[bad][:8], precision=3)
+        what = "holds NaN" if np.isnan(probs[bad]).any() else f"sums to {float(probs[bad].sum()):.3f} or leaves [0, 1]"
+        raise DataError(who, f"row {bad} of the probabilities {what}", f"it begins {row}", "pass rows that sum to 1")
+    return codes, probs
+
+
+def _best_other(codes: Ints, probs: Floats, rows: Ints) -> Floats:
+    out = np.empty(len(rows))
+    for a in range(0, len(rows), 65_536):
+        part = probs[rows[a : a + 65_536]].astype(np.float64)
+        part[np.arange(len(part)), codes[a : a + 65_536]] = -np.inf
+        out[a : a + 65_536] = part.max(axis=1)
+    return np.where(np.isfinite(out), out, 0.0)
+
+
+def _rate(wrong: Floats) -> tuple[float, float, float]:
+    """Return low, estimate, high of the share of wrong labels: posterior mean, widened by sampling of the rows."""
+    n = len(wrong)
+    rate = float(wrong.mean())
+    spread = 1.96 * float(np.sqrt((wrong * (1 - wrong)).sum() / n**2 + wrong.var() / n))
+    low, high = rate - spread, rate + spread
+    if rate * n < 5:
+        from scipy.stats import beta
+
+        hits = rate * n
+        low, high = float(beta.ppf(0.025, hits + 1e-9, n - hits + 1)), float(beta.ppf(0.975, hits + 1, n - hits))
+    return max(0.0, low), rate, min(1.0, high)
+
+
+def _cross_val_probs(features: Floats, labels: Ints, classes: int, groups: Array | None, folds: int, seed: int) -> Floats:
+    from scarce import probe
+
+    probs = np.asarray(probe.cross_val_probs(features, labels, classes, groups=groups, folds=folds, seed=seed))
+    return probs / probs.sum(axis=1, keepdims=True)
+
+
+def _groups(ds: Dataset, rows: Ints) -> Array | None:
+    for name in ("split_group", "group"):
+        if name in ds:
+            groups = np.array([f"?{row}" if group is None else str(group) for row, group in enumerate(ds[name])])[rows]
+            if len(np.unique(groups)) >= 2:
+                return groups
+    return None
+
+
+def _share(row: Floats, given: int, better: int, power: float) -> float:
+    others = np.clip(row, 1e-4, 1) ** power
+    others[given] = 0
+    return float(others[better] / max(others.sum(), 1e-300))
+
+
+def _name(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _overall(opinion: LabelJudgement, flagged: int, n: int) -> Finding:
+    why = (
+        f"about {100 * opinion.rate:.1f} % of the labels are wrong (95 % interval {100 * opinion.low:.1f} to "
+        f"{100 * opinion.high:.1f} %); {flagged} of {n} are flagged"
+    )
+    return finding("data", (), opinion.rate, why)
+
+
+def _confusions(labels: Ints, flagged: Mask, opinion: LabelJudgement, classes: tuple[str, ...], most: int = 10) -> list[Finding]:
+    k = len(classes)
+    pairs = np.bincount(labels[flagged] * k + opinion.suggested[flagged], minlength=k * k)
+    sizes = np.bincount(labels, minlength=k)
+    found = []
+    for pair in np.argsort(-pairs, kind="stable")[:most]:
+        given, better = divmod(int(pair), k)
+        if pairs[pair] < 2:
+            break
+        share = pairs[pair] / sizes[given]
+        why = (
+            f"{pairs[pair]} of {sizes[given]} samples labelled {_name(classes[given])} ({100 * share:.1f} %) "
+            f"are more likely {_name(classes[better])}"
+        )
+        found.append(finding("class", (classes[given], classes[better]), float(share), why))
+    return found
