@@ -1,0 +1,80 @@
+"""The checklist of a data-centric project: each line is ticked by evidence of this run, or left open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scarce.loop.conclude import Outcome
+    from scarce.loop.prepare import Ready
+    from scarce.loop.weigh import Weighed
+    from scarce.report import ChecklistItem
+
+
+def checklist(ready: Ready, weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> tuple[ChecklistItem, ...]:
+    """Return the lines in the order of a project."""
+    from scarce import report
+
+    rows = {row["decision"]: row for row in result["ledger"]}
+    counts, findings = result["counts"], result["findings"]
+    origins = weighed.dataset["origin"]
+    augmented, synthetic = int((origins == "augmented").sum()), int((origins == "synthetic").sum())
+    held_out = {origin for split in ("val", "test") for by in counts.get(split, {}).values() for origin in by}
+    judged = [name for name in rows if name.startswith("rebalance.") and rows[name]["verdict"] != "not applicable"]
+    agreement = _agreement(weighed)
+
+    def line(text: str, evidence: str, *, done: bool) -> ChecklistItem:
+        return report.ChecklistItem(text=text, done=done, evidence=evidence)
+
+    return (
+        line("Augmentation is strong enough and not too strong", _verdict(rows, "augment"),
+             done=rows.get("augment", {}).get("verdict") in ("helped", "no evidence")),
+        line("Domain rules are respected (what may be flipped, cropped, recolored)",
+             f"policy {weighed.policy!r}" if weighed.policy else "no augmentation for this kind of data",
+             done=bool(weighed.policy)),
+        line("Synthetic samples were checked for quality", f"{synthetic} made; a screen is not built yet", done=False),
+        line("The gap between synthetic and real data is known", _verdict(rows, "synthesize"),
+             done=rows.get("synthesize", {}).get("verdict") in ("helped", "hurt", "no evidence")),
+        line("Class ratios are known before and after", f"ratio {weighed.plan.ratio:.4g} before; see the counts", done=True),
+        line("Copies per original are bounded", f"{augmented} copies, at most {_copies(weighed)} of one original",
+             done=True),
+        line("Loss settings were measured, not guessed", ", ".join(judged) or "none measured", done=bool(judged)),
+        line("Validation and test hold real samples only", "val and test: " + (", ".join(sorted(held_out)) or "empty"),
+             done=held_out == {"real"}),
+        line("Annotators agree (above .8)", agreement[0], done=agreement[1]),
+        line("Label errors were looked for", f"{findings.get('label_error', 0)} findings", done="label_error" in findings),
+        line("Duplicates were looked for and never cut by the split",
+             f"{findings.get('exact_duplicate', 0) + findings.get('near_duplicate', 0)} groups",
+             done="near_duplicate" in findings or "exact_duplicate" in findings),
+        line("Outliers were looked for", f"{findings.get('outlier', 0)} findings", done="outlier" in findings),
+        line("Failures are collected for the next round", f"{len(outcome.test.get('mistakes', ()))} mistakes listed",
+             done=bool(outcome.test.get("mistakes"))),
+        line("The audit has a date", date.today().isoformat(), done=True),  # noqa: DTZ011  the user's own calendar
+    )  # fmt: skip
+
+
+def _verdict(rows: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    row = rows.get(name)
+    if row is None:
+        return "not measured"
+    if row["verdict"] == "not applicable":
+        return f"not applicable: {row['why']}"
+    return f"{row['verdict']}: {100 * row['gain']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+
+
+def _copies(weighed: Weighed) -> int:
+    table = weighed.dataset.table
+    parents = [row[0] for row, origin in zip(table["parents"].to_pylist(), table["origin"].to_pylist(), strict=True)
+               if origin == "augmented" and row]  # fmt: skip
+    return int(np.unique(parents, return_counts=True)[1].max()) if parents else 0
+
+
+def _agreement(weighed: Weighed) -> tuple[str, bool]:
+    votes = weighed.dataset.votes
+    if not len(votes):
+        return "one label a sample, no second annotator: agreement is unknown", False
+    return f"{len(votes)} votes; agreement is not measured yet", False

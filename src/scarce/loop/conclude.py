@@ -1,0 +1,244 @@
+"""Commit what the ledger kept, train the final model and the baseline, look at the test set once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset, FoldView
+from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view, train_set
+from scarce.ledger import HYBRID, Design, groups_of, paired_effect
+from scarce.lineage import Step
+from scarce.loop.options import Clock, Options
+from scarce.loop.prepare import Ready
+from scarce.loop.weigh import Weighed
+from scarce.loss_spec import LossSpec
+from scarce.probe import PLAIN
+
+if TYPE_CHECKING:
+    from scarce.project import Project
+
+SMALL_PIXELS = 64
+"""Pictures up to this side are trained from scratch by default; larger ones get a head on pretrained features."""
+OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a run.
+
+    Attributes:
+        dataset: the final version, with features and the model's probabilities of the test rows.
+        version: its name.
+        model: the trained model; ``model_folder`` where it was saved; ``trainer`` its kind.
+        test: the ``test`` object of the JSON.
+        operating_point: its object, or None without a normal class.
+        test_ids, test_probs: (n,) and (n, K) of the one look.
+        notes: sentences for people.
+    """
+
+    dataset: Dataset
+    version: str
+    model: Any
+    model_folder: Path
+    trainer: str
+    test: Mapping[str, Any]
+    operating_point: Mapping[str, Any] | None
+    test_ids: Array
+    test_probs: Array
+    notes: tuple[str, ...]
+
+
+def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options, clock: Clock) -> Outcome:
+    """Commit, train, evaluate."""
+    notes: list[str] = []
+    with clock.step("commit"):
+        ds, version, rows = commit_kept(project, ready, weighed)
+    ledger = replace(weighed.ledger, rows=rows)
+    trainer = choose_trainer(ds, options, notes)
+    with clock.step("train"):
+        baseline = _fit(trainer, ready.dataset, ready.embedding, (), options, clock)
+        final = _fit(trainer, weighed.dataset, ready.embedding, weighed.decisions, options, clock)
+    if trainer != "linear_probe":
+        ledger = replace(ledger, rows=tuple(replace(row, proxy=True) for row in ledger.rows))
+        notes.append("The ledger measured with the linear probe; for the network its rows are marked proxy.")
+    object.__setattr__(weighed, "ledger", ledger)
+    with clock.step("evaluate"):
+        judged = look(project, ready, weighed, (baseline, final), options)
+    folder = Path(project.models) / f"{version}-{trainer}"
+    final.save(folder)
+    project.state.add_ledger_rows([row.to_json() for row in ledger.rows])
+    return Outcome(
+        ds,
+        version,
+        final,
+        folder,
+        trainer,
+        judged["test"],
+        judged["point"],
+        judged["ids"],
+        judged["probs"],
+        tuple(notes),
+    )
+
+
+def commit_kept(project: Project, ready: Ready, weighed: Weighed) -> tuple[Dataset, str, tuple[Any, ...]]:
+    """Commit each kept decision as a version of its own; fill in the versions of its ledger row."""
+    ds, version = ready.dataset, ready.version
+    rows = {row.decision: row for row in weighed.ledger.rows}
+    fold = whole_train_fold(weighed.dataset, ready.embedding)
+    for decision in weighed.decisions:
+        changed = materialize(ds, weighed.dataset, decision, fold)
+        stage = decision.name.partition(".")[0]
+        step = Step(stage=stage, name=decision.name, params=describe(decision))
+        after = project.commit(changed.with_step(step), message=decision.name, owner=OWNERS[stage])
+        rows[decision.name] = replace(rows[decision.name], version_before=version, version_after=after)
+        ds, version = changed.with_step(step), after
+    if HYBRID in rows and rows[HYBRID].kept:
+        rows[HYBRID] = replace(rows[HYBRID], version_before=ready.version, version_after=version)
+    return ds, version, tuple(rows.values())
+
+
+def whole_train_fold(ds: Dataset, embedding: str) -> Fold:
+    """Return the training split as one fold, its projection fitted on its real rows."""
+    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0) & (ds["split"] == "train")
+    view = ds.fold(ds.ids[mask], ())
+    return fold_of_view(view, embedding, 0, 192)[0]
+
+
+def materialize(ds: Dataset, candidates: Dataset, decision: Any, fold: Fold) -> Dataset:
+    """Return the dataset with one decision written into its columns."""
+    given = fold.start()
+    done: TrainSet = decision.apply(given, fold)
+    before, after = set(fold.train.ids[given.rows]), fold.train.ids[done.rows]
+    lost = before - set(after)
+    fresh = [name for name in dict.fromkeys(after) if name not in before and name not in set(ds.ids)]
+    if lost:
+        rows = ds.rows_of(sorted(lost))
+        keep, reason = ds["keep"].astype(bool).copy(), ds["drop_reason"].copy()
+        keep[rows], reason[rows] = False, f"{decision.name}: left out of training"
+        ds = ds.with_columns({"keep": keep, "drop_reason": reason})
+    if fresh:
+        chosen = candidates.table.take(candidates.rows_of(fresh))
+        ds = ds.append({name: chosen[name] for name in chosen.column_names})
+        known = [name for name in ds.wide if name in candidates.wide]
+        ds = ds.with_columns({name: candidates.wide[name][candidates.rows_of(ds.ids)] for name in known})
+    if isinstance(decision, Augment) or decision.name == "rebalance.oversample":
+        total = np.bincount(done.rows, done.weights, len(fold.train))
+        weight = ds["weight"].astype(np.float32).copy()
+        present = [name for name in fold.train.ids if name in set(ds.ids)]
+        weight[ds.rows_of(present)] = total[fold.train.rows_of(present)]
+        ds = ds.with_columns({"weight": weight})
+    return ds
+
+
+def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
+    """Return ``finetune`` for small pictures, else ``linear_probe``; the user's choice comes first."""
+    from scarce.extras import available
+
+    if options.trainer != "auto":
+        return options.trainer
+    sides = ds.wide.get("scan.width")
+    small = sides is not None and float(np.median(sides)) <= SMALL_PIXELS
+    if ds.schema.modality == "image" and small and available("torch"):
+        return "finetune"
+    notes.append("The model is a linear head on the features, fitted in seconds; --trainer finetune trains a network.")
+    return "linear_probe"
+
+
+def _fit(trainer: str, ds: Dataset, embedding: str, decisions: Sequence[Any], options: Options, clock: Clock) -> Any:
+    """Train on the development rows after the decisions; a network stops early on val."""
+    from scarce import train
+
+    view = training_view(ds, trainer)
+    fold, _ = fold_of_view(view, embedding, options.seed, 192)
+    given = train_set(fold, decisions)
+    unique, first = np.unique(given.rows, return_inverse=True)
+    weights = np.bincount(first, given.weights).astype(np.float32)
+    side = fold.train.take(unique).with_columns({"weight": weights})
+    ready = replace(view.eval, table=view.eval.table)
+    joined = _join(side, ready)
+    narrowed = FoldView(joined, tuple(side.ids[side["origin"] == "real"]), tuple(ready.ids))
+    plugin = trainer_plugin(trainer, given, embedding, options, clock)
+    return train.fit(narrowed, plugin, seed=options.seed)
+
+
+def training_view(ds: Dataset, trainer: str) -> FoldView:
+    """Return train against val for a network; train and val together for the probe, which needs no val."""
+    usable = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    train, val = usable & (ds["split"] == "train"), usable & (ds["split"] == "val")
+    if trainer == "linear_probe":
+        return ds.fold(ds.ids[train | val], ())
+    return ds.fold(ds.ids[train], ds.ids[val])
+
+
+def _join(side: Dataset, other: Dataset) -> Dataset:
+    import pyarrow as pa
+
+    table = pa.concat_tables([side.table, other.table.select(side.table.column_names)])
+    wide = {name: np.concatenate([array, other.wide[name]]) for name, array in side.wide.items()}
+    return replace(side, table=table, wide=wide)
+
+
+def trainer_plugin(trainer: str, given: TrainSet, embedding: str, options: Options, clock: Clock) -> Any:
+    """Return the trainer with the loss and the augmentation that the training set asks for."""
+    from scarce import registry
+    from scarce.train import AbstractTrainer
+
+    kind = registry.load("train", trainer, AbstractTrainer)  # type: ignore[type-abstract]
+    wanted: dict[str, Any] = {"loss": given.loss}
+    if trainer == "linear_probe":
+        wanted["embedding"] = embedding
+    else:
+        wanted |= {"policy": given.online, "minutes": max(0.5, 0.4 * clock.left / 60)}
+    return kind(**wanted)
+
+
+def loss_of(decisions: Sequence[Any], counts: Array) -> LossSpec:
+    """Return the loss of the kept reweighting, or plain cross-entropy."""
+    for decision in decisions:
+        if hasattr(decision, "spec"):
+            spec: LossSpec = decision.spec(counts)
+            return spec
+    return PLAIN
+
+
+def look(project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, Any], options: Options) -> dict[str, Any]:
+    """Look at the test set once: baseline and final plan on the same real samples."""
+    from scarce import evaluate
+    from scarce.evaluate.calibration import fit_temperature
+
+    ds = weighed.dataset
+    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    test, dev = mask & (ds["split"] == "test"), mask & (ds["split"] != "test") & (ds["split"] != "pool")
+    view = ds.fold(ds.ids[dev], ds.ids[test])
+    oof = weighed.probs.mean(0)
+    baseline, final = models
+    temperature = fit_temperature(np.log(np.clip(oof, 1e-12, 1)), weighed.folds.labels)
+    final.calibrate(temperature)
+    before, after = baseline.predict_proba(view.eval), final.predict_proba(view.eval)
+    report = evaluate.run(
+        view, after, seed=options.seed, false_positive_rate=options.false_positive_rate,
+        oof=(weighed.folds.labels, oof),
+    )  # fmt: skip
+    labels, groups = view.eval["label"], groups_of(view.eval)
+    design = Design(metric="balanced_accuracy", seed=options.seed)
+    paired = paired_effect(labels, before[None], after[None], groups, design)
+    looks = project.state.count_test_look(version=ready.version, why="run")
+    body = report.to_json()
+    earlier = evaluate.run(view, before, seed=options.seed).to_json()
+    test_body = {
+        **{name: body[name] for name in ("n", "balanced_accuracy", "macro_f1", "per_class", "calibration")},
+        "confusion": body["confusion"]["matrix"], "mistakes": body["mistakes"],
+        "rare_average_precision": body["rare_average_precision"],
+        "baseline": earlier["balanced_accuracy"], "baseline_macro_f1": earlier["macro_f1"],
+        "difference": {"value": paired.gain, "low": paired.low, "high": paired.high, "p": paired.p},
+        "majority": body["baseline"], "looks": looks, "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+    }  # fmt: skip
+    final.card["operating_point"] = body["operating_point"]
+    return {"test": test_body, "point": body["operating_point"], "ids": view.eval.ids, "probs": after}

@@ -1,0 +1,183 @@
+"""From a path to a dataset that is read, checked, encoded, audited and split, each step a version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scarce import progress
+from scarce.dataset import Array, Dataset
+from scarce.errors import DataError, unknown_name
+from scarce.loop.options import Clock, Options
+
+if TYPE_CHECKING:
+    from scarce.project import Project
+
+SAMPLE_TO_TIME = 48
+"""Samples that are encoded first to tell what the whole will take."""
+SHARE_TO_ENCODE = 0.45
+"""At most this share of the time budget goes into features; beyond it a cheaper encoding is taken."""
+FALLBACK_SIZES = (160, 128, 96)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Data that can be judged.
+
+    Attributes:
+        dataset: the split version with ``scan.*`` and ``embedding.*`` arrays beside it.
+        embedding: the column of the features.
+        version: its name in the store.
+        notes: sentences for people.
+        flattering: metric name to (split by group, split at random), or empty where no groups exist.
+    """
+
+    dataset: Dataset
+    embedding: str
+    version: str
+    notes: tuple[str, ...]
+    flattering: Mapping[str, tuple[float, float]]
+
+
+def prepare(project: Project, path: str | Path, options: Options, clock: Clock) -> Ready:
+    """Read, scan, encode, audit and split."""
+    from scarce import audit, modality, split
+
+    notes: list[str] = []
+    with clock.step("read"):
+        ds = read(project, path, options)
+    with clock.step("scan"):
+        ds = modality.scan(ds, workers=options.workers, cache=Path(project.features) / "scan")
+        usable = _usable(ds)
+    progress.say(
+        f"{len(ds):,} samples, {usable:,} usable, {len(ds.schema.classes)} classes; budget {options.minutes:g} min"
+    )
+    with clock.step("encode"):
+        ds, embedding = encode_in_time(project, ds, options, clock, notes)
+    with clock.step("audit"):
+        ds = audit.run(ds, seed=options.seed, workers=options.workers)
+    with clock.step("split"):
+        ds = split.run(
+            ds, ratios=options.ratios, seed=options.seed, hold_out=options.hold_out,
+            test=None if options.test in (None, "cv") else options.test,
+        )  # fmt: skip
+    _refuse_unusable(ds)
+    version = project.commit(ds, message="read, scanned, audited and split", owner=("io", "audit", "split", "clean"))
+    with clock.step("compare splits"):
+        flattering = compare_splits(ds, embedding, options)
+    return Ready(ds, embedding, version, tuple(notes), flattering)
+
+
+def read(project: Project, path: str | Path, options: Options) -> Dataset:
+    """Read a source, or take the project's head without what was grown."""
+    from scarce import io
+
+    head = project.dataset() if project.head else None
+    if Path(path).resolve() == Path(project.folder).resolve():
+        if head is None:
+            raise DataError(
+                "run", f"the project {project.folder} holds no data yet", do="scarce run SOURCE --project DIR"
+            )
+        return without_grown(head)
+    wanted = {name: getattr(options, name) for name in ("label", "group", "split", "time", "text")}
+    ds = io.read(path, **wanted)
+    if isinstance(options.test, Path) or (options.test not in (None, "cv")):
+        ds = with_test_source(ds, str(options.test), wanted)
+    if options.normal is not None:
+        strange = sorted(set(options.normal) - set(ds.schema.classes))
+        if strange:
+            raise unknown_name("run", "class", strange[0], ds.schema.classes)
+        ds = replace(ds, schema=replace(ds.schema, normal_classes=tuple(options.normal)))
+    return ds
+
+
+def with_test_source(ds: Dataset, test: str, wanted: Mapping[str, Any]) -> Dataset:
+    """Append a separate test set; what was read first becomes train and val only."""
+    from scarce import io
+
+    other = io.read(test, source="test", **wanted)
+    other = other.with_columns({"split": ["test"] * len(other)})
+    return io.merge_sources(ds, other)
+
+
+def without_grown(ds: Dataset) -> Dataset:
+    """Return the real rows only."""
+    return ds.take(np.flatnonzero(ds["origin"] == "real"))
+
+
+def encode_in_time(
+    project: Project, ds: Dataset, options: Options, clock: Clock, notes: list[str]
+) -> tuple[Dataset, str]:
+    """Encode all samples with the wanted encoder, or with a cheaper one where the time would not do."""
+    from scarce import encode
+
+    cache = encode.FeatureCache(Path(project.features))
+    rows = np.flatnonzero(ds["keep"].astype(bool))
+    sample = rows[:: max(1, len(rows) // SAMPLE_TO_TIME)][:SAMPLE_TO_TIME]
+    allowed = SHARE_TO_ENCODE * clock.left
+    sizes: tuple[int | None, ...] = (options.size, *FALLBACK_SIZES) if options.size is None else (options.size,)
+    tries: list[tuple[str, int | None]] = [(options.encoder, size) for size in sizes]
+    if options.encoder == "auto" and ds.schema.modality == "image":
+        tries.append(("pixel", None))
+    for encoder, size in tries:
+        started = time.perf_counter()
+        encode.run(ds.take(sample), encoder, size=size, cache=cache, workers=options.workers, seed=options.seed)
+        encode_seconds = (time.perf_counter() - started) * len(rows) / max(1, len(sample))
+        if encode_seconds <= allowed or (encoder, size) == tries[-1]:
+            break
+        notes.append(
+            f"Encoding with {encoder} at {size or 'its own'} px would take about {encode_seconds / 60:.1f} min, more than "
+            f"{SHARE_TO_ENCODE:.0%} of the time that is left; a cheaper encoding was taken. Give more --minutes to avoid it."
+        )
+    progress.say(f"features: about {max(encode_seconds, 1):.0f} s; then the ledger, training and the report")
+    ds = encode.run(ds, encoder, size=size, cache=cache, workers=options.workers, seed=options.seed)
+    embedding = next(name for name in reversed(list(ds.wide)) if name.startswith("embedding."))
+    return ds, embedding
+
+
+def compare_splits(ds: Dataset, embedding: str, options: Options) -> dict[str, tuple[float, float]]:
+    """Return macro-F1 and balanced accuracy by cross-validation by group and at random, where groups exist."""
+    from scarce.ledger import groups_of
+    from scarce.metric import balanced_accuracy, macro_f1
+    from scarce.probe import LinearProbe, cross_val_probs
+
+    good = ds["keep"].astype(bool) & (ds["label"] >= 0) & (ds["origin"] == "real") & np.isfinite(ds[embedding]).all(1)
+    rows = ds.take(np.flatnonzero(good))
+    groups = groups_of(rows)
+    if len(np.unique(groups.astype(str))) > 0.98 * len(rows) or len(np.unique(rows["label"])) < 2:
+        return {}
+    labels, k = rows["label"], len(ds.schema.classes)
+    sides = [
+        cross_val_probs(rows[embedding], labels, k, groups=which, seed=options.seed, probe=LinearProbe()).argmax(1)
+        for which in (groups, None)
+    ]
+    return {
+        "macro_f1": (macro_f1(labels, sides[0], k), macro_f1(labels, sides[1], k)),
+        "balanced_accuracy": (balanced_accuracy(labels, sides[0], k), balanced_accuracy(labels, sides[1], k)),
+    }
+
+
+def _usable(ds: Dataset) -> int:
+    keep: Array = ds["keep"].astype(bool)
+    if not keep.any():
+        reasons = sorted({str(reason) for reason in ds["drop_reason"] if reason})[:3]
+        raise DataError("run", f"none of the {len(ds)} samples can be used", "; ".join(reasons), "check the files")
+    return int(keep.sum())
+
+
+def _refuse_unusable(ds: Dataset) -> None:
+    labels = ds["label"][ds["keep"].astype(bool)]
+    known = np.unique(labels[labels >= 0])
+    if len(known) >= 2:
+        return
+    found = [ds.schema.classes[code] for code in known]
+    there = f"the only class is {found[0]!r}" if found else "no sample has a label"
+    raise DataError(
+        "run", "a model needs at least two classes", there,
+        "add samples of another class (one folder per class, or a label column); scarce audit works without",
+    )  # fmt: skip

@@ -1,0 +1,239 @@
+"""What a run says: the JSON object and the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from scarce import metric as metrics
+from scarce.dataset import Dataset
+from scarce.loop import gallery
+from scarce.loop.checklist import checklist
+from scarce.loop.conclude import Outcome
+from scarce.loop.options import Clock, Options
+from scarce.loop.prepare import Ready
+from scarce.loop.weigh import Weighed, train_counts
+
+if TYPE_CHECKING:
+    from scarce.project import Project
+
+PACKAGES = ("scarce", "numpy", "scikit-learn", "pyarrow", "pylance", "opencv-python-headless", "torch", "timm")
+
+
+def write(
+    project: Project, path: str | Path, options: Options, parts: tuple[Ready, Weighed, Outcome], clock: Clock
+) -> tuple[dict[str, Any], Path]:
+    """Write ``reports/<version>.json`` and ``.html``; return the JSON object and the report's path."""
+    with clock.step("report"):
+        _, _, outcome = parts
+        folder = Path(project.reports)
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"{outcome.version}.html"
+        result = as_json(path, options, parts, clock)
+        result["report"] = str(target)
+        data = as_report(path, options, parts, result)
+        from scarce.report import render
+
+        render(data, target)
+    result["seconds"] = round(clock.seconds, 2)
+    result["steps"] = {name: round(seconds, 2) for name, seconds in clock.steps.items()}
+    temporary = target.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, target.with_suffix(".json"))
+    return result, target
+
+
+def as_json(path: str | Path, options: Options, parts: tuple[Ready, Weighed, Outcome], clock: Clock) -> dict[str, Any]:
+    """Return the object of ``scarce run --json``."""
+    ready, weighed, outcome = parts
+    ds = outcome.dataset
+    return {
+        "version": outcome.version,
+        "source": str(path),
+        "classes": list(ds.schema.classes),
+        "normal_classes": list(ds.schema.normal_classes),
+        "modality": ds.schema.modality,
+        "counts": counts(ds),
+        "findings": finding_counts(ds),
+        "set_aside": set_aside(ds),
+        "label_error_rate": None if np.isnan(weighed.error_rate) else weighed.error_rate,
+        "plan": {"steps": list(weighed.plan.steps), "why": list(weighed.plan.why)},
+        "metric": options.metric,
+        "ledger": weighed.ledger.to_json(),
+        "development": {"baseline": weighed.ledger.baseline, "final": weighed.ledger.planned},
+        "test": outcome.test,
+        "operating_point": outcome.operating_point,
+        "split_comparison": {name: {"by_group": a, "at_random": b} for name, (a, b) in ready.flattering.items()},
+        "model": str(outcome.model_folder),
+        "trainer": outcome.trainer,
+        "encoder": ready.embedding.removeprefix("embedding."),
+        "policy": weighed.policy,
+        "notes": [*ready.notes, *outcome.notes],
+        "seed": options.seed,
+        "seconds": round(clock.seconds, 2),
+    }
+
+
+def counts(ds: Dataset) -> dict[str, dict[str, dict[str, int]]]:
+    """Return split to class to origin to number of kept rows; unlabelled rows count under ``(unlabelled)``."""
+    out: dict[str, dict[str, dict[str, int]]] = {}
+    keep = ds["keep"].astype(bool)
+    names = np.array([*ds.schema.classes, "(unlabelled)"], object)[ds["label"]]
+    splits = np.where(ds["split"] == None, "(none)", ds["split"])  # noqa: E711  elementwise
+    for split, name, origin in zip(splits[keep], names[keep], ds["origin"][keep], strict=True):
+        cell = out.setdefault(str(split), {}).setdefault(str(name), {})
+        cell[origin] = cell.get(origin, 0) + 1
+    return out
+
+
+def finding_counts(ds: Dataset) -> dict[str, int]:
+    """Return check to number of findings; pairs that only link a group are not counted."""
+    levels = ds.findings.filter(pc.not_equal(ds.findings["level"], "pair"))
+    found = levels["check"].value_counts().to_pylist()
+    ran = {name.split(".")[1]: 0 for name in ds.table.column_names if name.startswith("audit.")}
+    return ran | {row["values"]: int(row["counts"]) for row in found}
+
+
+def set_aside(ds: Dataset) -> dict[str, int]:
+    """Return reason to number of rows that were set aside."""
+    out: dict[str, int] = {}
+    for reason in ds["drop_reason"][~ds["keep"].astype(bool)]:
+        word = str(reason or "unknown").split(":")[0]
+        out[word] = out.get(word, 0) + 1
+    return out
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that touches the numbers."""
+    out = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return out
+
+
+def command() -> str:
+    """Return the command line that is running, as a person would type it."""
+    head = Path(sys.argv[0]).name or "python"
+    return shlex.join(["scarce" if head in ("scarce", "__main__.py") else head, *sys.argv[1:]])
+
+
+def as_report(
+    path: str | Path, options: Options, parts: tuple[Ready, Weighed, Outcome], result: Mapping[str, Any]
+) -> Any:
+    """Return what the page is drawn from."""
+    from scarce import report
+
+    ready, weighed, outcome = parts
+    ds = outcome.dataset
+    after = {name: sum(by.values()) for name, by in result["counts"].get("train", {}).items()}
+    data = report.ReportData(
+        title=Path(path).absolute().name, command=command(), version=outcome.version, versions=versions(),
+        seed=options.seed, seconds=result["seconds"], model=outcome.trainer,
+        budget=f"{options.minutes:g} minutes were given; {result['seconds'] / 60:.1f} were used.",
+        metric=metrics.describe(options.metric), classes=ds.schema.classes, normal_classes=ds.schema.normal_classes,
+        counts=result["counts"], before=train_counts(ready.dataset),
+        after={name: after.get(name, 0) for name in ds.schema.classes},
+        ledger=tuple(report.Decision.from_json(row) for row in result["ledger"]),
+        test=test_result(outcome.test), operating_point=point_of(outcome.operating_point),
+        comparisons=comparisons(ready), checks=checks(result), set_aside=result["set_aside"],
+        notes=(*weighed.plan.why, *result["notes"], *proofs(ds)), checklist=checklist(ready, weighed, outcome, result),
+    )  # fmt: skip
+    return replace(
+        data, label_errors=gallery.label_errors(ds), duplicates=gallery.duplicates(ds), faults=gallery.faults(ds),
+        grown=gallery.grown(weighed.dataset), mistakes=gallery.mistakes(ds, outcome),
+    )  # fmt: skip
+
+
+def test_result(test: Mapping[str, Any]) -> Any:
+    """Return the report's test section."""
+    from scarce import report
+
+    per_class = tuple(
+        report.ClassResult(
+            name=name, n=row["n"],
+            recall=report.Interval(value=_nan(row["recall"]), low=_nan(row["low"]), high=_nan(row["high"])),
+            precision=report.Interval.of(row.get("precision")),
+            average_precision=report.Interval.of(row.get("average_precision")),
+        )
+        for name, row in test["per_class"].items()
+    )  # fmt: skip
+    matrix = test.get("confusion", ())
+    return report.TestResult(
+        n=test["n"], balanced_accuracy=report.Interval.of(test["balanced_accuracy"]),
+        macro_f1=report.Interval.of(test["macro_f1"]), baseline=report.Interval.of(test["baseline"]),
+        majority=_nan(test["majority"]["balanced_accuracy"]), majority_class=str(test["majority"].get("class", "")),
+        difference=report.Interval.of(test["difference"]), per_class=per_class,
+        confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
+        reliability=tuple(tuple(item) for item in test.get("reliability", ())), looks=test["looks"],
+    )  # fmt: skip
+
+
+def point_of(point: Mapping[str, Any] | None) -> Any:
+    """Return the report's operating point."""
+    from scarce import report
+
+    if point is None:
+        return None
+    return report.OperatingPoint(
+        recall=report.Interval(value=_nan(point["recall"]), low=_nan(point["recall_low"])),
+        false_alarms=report.Interval(value=_nan(point["false_alarm_rate"]), high=_nan(point["false_alarm_high"])),
+        defects=int(point["defects"]), sound=int(point["normals"]), threshold=_nan(point["threshold"]),
+        wanted=_nan(point["false_positive_rate"]),
+    )  # fmt: skip
+
+
+def comparisons(ready: Ready) -> tuple[Any, ...]:
+    """Return the honest score beside the flattering one."""
+    from scarce import report
+
+    out: list[Any] = []
+    names = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy"}
+    for name, (by_group, at_random) in ready.flattering.items():
+        out += [
+            report.Comparison(
+                name="split by group", value=by_group, ours=True, metric=names[name],
+                note="linear probe, cross-validation; whole groups on one side: what new objects will show",
+            ),
+            report.Comparison(
+                name="split at random", value=at_random, metric=names[name],
+                note="the same probe with pictures of one object on both sides: flattering, do not quote it",
+            ),
+        ]  # fmt: skip
+    return tuple(out)
+
+
+def checks(result: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return one line per check."""
+    from scarce import registry, report
+    from scarce.audit._base import AbstractCheck
+
+    known = set(registry.names("audit"))
+    out = []
+    for name, found in sorted(result["findings"].items(), key=lambda item: -item[1]):
+        summary = registry.load("audit", name, AbstractCheck).summary() if name in known else ""  # type: ignore[type-abstract]
+        out.append(report.Check(name=name, found=found, summary=summary))
+    return tuple(out)
+
+
+def proofs(ds: Dataset) -> Sequence[str]:
+    """Return the splitter's sentences on what each class's counts can prove."""
+    rows = ds.findings.filter(pc.equal(ds.findings["check"], "split")).to_pylist()
+    return [row["why"] for row in rows if row["level"] in ("class", "data")]
+
+
+def _nan(value: Any) -> float:
+    return float("nan") if value is None else float(value)

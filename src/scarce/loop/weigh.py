@@ -1,0 +1,247 @@
+"""Fix the plan, make what it needs, and let the ledger judge it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from scarce import progress
+from scarce.dataset import Array, Dataset
+from scarce.decision import (
+    Augment,
+    DropRows,
+    Oversample,
+    ProbeInstrument,
+    Reweight,
+    SetAsideLabelErrors,
+    Synthesize,
+    combine,
+)
+from scarce.errors import ScarceError
+from scarce.ledger import Design, Folds, Ledger, Row, judge
+from scarce.loop.options import Clock, Options
+from scarce.loop.prepare import Ready
+from scarce.metric import Setting, rare_codes
+
+if TYPE_CHECKING:
+    from scarce.project import Project
+    from scarce.rebalance.strategy import Plan
+
+SHARE_TO_JUDGE = 0.35
+"""Share of the time that is left which the ledger may use."""
+COPIES = 4
+"""Augmented copies of one original, at most, among the candidates that the ledger judges."""
+MOST_CANDIDATES = 1500
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The judged plan.
+
+    Attributes:
+        ledger: its rows.
+        dataset: real rows and all grown candidates, with features.
+        decisions: the kept decisions in plan order.
+        probs: (R, N, K) out-of-fold probabilities of the final plan; ``folds`` names the rows.
+        plan: what the chooser proposed and why.
+        policy: the augmentation policy that was used.
+        error_rate: estimated share of wrong labels, NaN if not estimated.
+    """
+
+    ledger: Ledger
+    dataset: Dataset
+    decisions: tuple[Any, ...]
+    probs: Array
+    folds: Folds
+    plan: Plan
+    policy: str
+    error_rate: float
+    instrument: ProbeInstrument
+
+
+def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Weighed:
+    """Choose a plan from the counts, make the candidates in memory, judge every decision."""
+    from scarce.augment.policy import guess_domain
+    from scarce.rebalance import strategy
+
+    ds = ready.dataset
+    error_rate = label_error_rate(ds)
+    counts = train_counts(ds)
+    plan = strategy.choose(
+        counts, label_error_rate=None if np.isnan(error_rate) else error_rate, modality=ds.schema.modality,
+        normal_classes=ds.schema.normal_classes,
+    )  # fmt: skip
+    policy = options.policy or (guess_domain(ds)[0] if ds.schema.modality == "image" else "")
+    with clock.step("grow"):
+        grown, seconds, missing = grow(project, ds, ready.embedding, policy, options)
+    with clock.step("judge"):
+        decisions = decisions_for(grown, policy)
+        instrument = ProbeInstrument(ready.embedding, workers=options.workers)
+        design = design_for(grown, decisions, instrument, options, clock)
+        ledger, probs, folds = judge(grown, decisions, instrument, design, prepared_seconds=seconds, combine=combine)
+    ledger = replace(ledger, rows=(*ledger.rows, *missing))
+    kept = tuple(decision for decision in decisions if decision.name in ledger.kept)
+    return Weighed(ledger, grown, kept, probs, folds, plan, policy, error_rate, instrument)
+
+
+def train_counts(ds: Dataset) -> dict[str, int]:
+    """Return class to number of kept real training samples."""
+    mask = ds["keep"].astype(bool) & (ds["split"] == "train") & (ds["origin"] == "real") & (ds["label"] >= 0)
+    found = np.bincount(ds["label"][mask], minlength=len(ds.schema.classes))
+    return {name: int(n) for name, n in zip(ds.schema.classes, found, strict=True)}
+
+
+def label_error_rate(ds: Dataset) -> float:
+    """Return the share of labels that the audit flagged, NaN if it did not run."""
+    checks = ds.findings.filter(pc.equal(ds.findings["check"], "label_error"))
+    flagged = checks.filter(pc.equal(checks["level"], "sample"))
+    if "audit.label_error.score" not in ds:
+        return float("nan")
+    judged = int(np.isfinite(ds["audit.label_error.score"].astype(float)).sum())
+    return len(flagged) / judged if judged else float("nan")
+
+
+def grow(
+    project: Project, ds: Dataset, embedding: str, policy: str, options: Options
+) -> tuple[Dataset, dict[str, float], list[Row]]:
+    """Make augmented and synthetic candidates of the rare classes and encode them.
+
+    Returns:
+        The dataset with candidates, the seconds each kind cost, and ledger rows for what does not apply.
+    """
+    seconds: dict[str, float] = {}
+    missing: list[Row] = []
+    if ds.schema.modality != "image":
+        why = f"augmentation and synthesis of {ds.schema.modality} are not built yet"
+        return ds, seconds, [Row(decision=name, why=why) for name in ("augment", "synthesize")]
+    makers = {"augment": _augmented, "synthesize": _synthetic}
+    for name, make in makers.items():
+        progress.say(f"{name}: making candidates for the rare classes")
+        started = time.perf_counter()
+        try:
+            with_rows = make(ds, policy, options)
+        except ScarceError as error:
+            missing.append(Row(decision=name, why=error.what))
+            continue
+        if len(with_rows) == len(ds):
+            missing.append(Row(decision=name, why="there is nothing to grow: no class is rare"))
+            continue
+        ds = _encoded(project, with_rows, embedding, options)
+        seconds[name] = time.perf_counter() - started
+    return ds, seconds, missing
+
+
+def _augmented(ds: Dataset, policy: str, options: Options) -> Dataset:
+    from scarce import augment
+    from scarce.rebalance.oversample import target_counts
+
+    counts = train_counts(ds)
+    present = {name: n for name, n in counts.items() if n}
+    names = list(present)
+    wanted = np.asarray(target_counts([present[name] for name in names], ratio=3.0, cap=COPIES))
+    extra = {
+        name: int(min(goal - present[name], COPIES * present[name])) for name, goal in zip(names, wanted, strict=True)
+    }
+    extra = {name: n for name, n in extra.items() if n > 0}
+    scale = min(1.0, MOST_CANDIDATES / max(1, sum(extra.values())))
+    rarest = sorted(extra, key=lambda name: present[name])
+    chosen: dict[str, int] = {}
+    room = MOST_CANDIDATES
+    for name in rarest:
+        share = extra[name] if scale == 1.0 else min(extra[name], max(1, room // max(1, len(rarest) - len(chosen))))
+        chosen[name] = share
+        room -= share
+    return augment.run(ds, policy, counts=chosen, seed=options.seed) if chosen else ds
+
+
+def _synthetic(ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: ARG001  one shape for all makers
+    from scarce import synthesize
+
+    counts = train_counts(ds)
+    defects = [ds.schema.classes[code] for code in ds.schema.defect_codes]
+    rare = {name: min(200, 3 * counts[name]) for name in defects if counts[name]}
+    if not rare:
+        raise ScarceError("synthesize", "no class is known to be sound, so there is no surface to put a defect on")
+    out, reasons = ds, []
+    for kind in ("cut_paste", "scratch", "stain"):
+        for name, wanted in rare.items():
+            try:
+                out = synthesize.run(out, kind, counts={name: wanted}, seed=options.seed)
+            except ScarceError as error:
+                reasons.append(error.what)
+    if len(out) == len(ds) and reasons:
+        raise ScarceError("synthesize", "; ".join(sorted(set(reasons))[:3]))
+    return out
+
+
+def _encoded(project: Project, ds: Dataset, embedding: str, options: Options) -> Dataset:
+    from scarce import encode
+
+    cache = encode.FeatureCache(Path(project.features))
+    return encode.again(ds, embedding, cache=cache, workers=options.workers, seed=options.seed)
+
+
+def decisions_for(ds: Dataset, policy: str) -> list[Any]:
+    """Return the plan: clean -> augment -> synthesize -> oversample -> reweight, without what does not apply."""
+    from scarce import clean
+    from scarce.loss_spec import LossSpec
+    from scarce.rebalance import balanced_softmax, class_weight, effective_number
+
+    plan: list[Any] = []
+    merges = clean.plan(ds, only=("merge_duplicates",))
+    extra = frozenset(sample for action in merges for sample in action.samples)
+    if extra:
+        plan.append(DropRows(name="clean.merge_duplicates", ids=extra))
+    plan.append(SetAsideLabelErrors())
+    origins = set(ds["origin"])
+    if "augmented" in origins:
+        plan += [Augment(policy=policy)]
+    if "synthetic" in origins:
+        plan += [Synthesize()]
+    plan += [
+        Oversample(policy=policy),
+        Reweight(name="rebalance.class_weight", spec=lambda n: _weighted(class_weight.class_weights, n)),
+        Reweight(
+            name="rebalance.effective_number", spec=lambda n: _weighted(effective_number.effective_number_weights, n)
+        ),
+        Reweight(
+            name="rebalance.balanced_softmax",
+            spec=lambda n: LossSpec(prior=tuple(map(float, balanced_softmax.logit_prior(n)))),
+        ),
+        Reweight(name="rebalance.focal", spec=lambda _: LossSpec(kind="focal", gamma=2.0, alpha=0.25)),
+    ]
+    return plan
+
+
+def _weighted(weights_of: Any, counts: Array) -> Any:
+    from scarce.loss_spec import LossSpec
+
+    return LossSpec(class_weights=tuple(map(float, weights_of(counts))))
+
+
+def design_for(
+    ds: Dataset, decisions: Sequence[Any], instrument: ProbeInstrument, options: Options, clock: Clock
+) -> Design:
+    """Return metric, folds and as many repeats as the time allows: 2 to 5, 3 where it cannot be told."""
+    counts = np.array(list(train_counts(ds).values()))
+    normal = tuple(ds.schema.classes.index(name) for name in ds.schema.normal_classes)
+    setting = Setting(normal=normal, rare=rare_codes(counts, normal), false_positive_rate=options.false_positive_rate)
+    design = Design(metric=options.metric, folds=options.folds, repeats=2, seed=options.seed, setting=setting)
+    if options.repeats is not None:
+        return replace(design, repeats=options.repeats)
+    started = time.perf_counter()
+    folds = Folds.of(ds, design)
+    view = ds.fold(folds.ids[folds.place[0] != 0], folds.ids[folds.place[0] == 0])
+    ProbeInstrument(instrument.embedding).probabilities(view, (), seed=0)
+    one = (time.perf_counter() - started) * options.folds * (len(decisions) + 2) / 2
+    repeats = int(np.clip(SHARE_TO_JUDGE * clock.left / max(one, 1e-3), 2, 5))
+    progress.say(
+        f"ledger: {len(decisions)} decisions, {options.folds} folds, {repeats} repeats, about {one * repeats:.0f} s"
+    )
+    return replace(design, repeats=repeats)
