@@ -7,7 +7,7 @@ Scores of audits point one way: 1 = worst. Dots in names are our path syntax; :f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
@@ -61,8 +61,8 @@ NARROW: Final[tuple[Column, ...]] = (
     Column("origin", pa.string(), ("augment", "synthesize", "rebalance"), "where the pixels come from", ORIGINS),
     Column("parents", STRINGS, ("augment", "synthesize", "rebalance"), "ids of all samples it was made from or fitted on"),
     Column("recipe", pa.string(), ("augment", "synthesize", "rebalance"), "JSON: operations, parameters, seed, copy"),
-    Column("keep", pa.bool_(), ("clean",), "false = set aside"),
-    Column("drop_reason", pa.string(), ("clean",), "why it was set aside"),
+    Column("keep", pa.bool_(), ("io", "clean", "split"), "false = set aside"),
+    Column("drop_reason", pa.string(), ("io", "clean", "split"), "why it was set aside"),
     Column("meta.*", pa.null(), ("io",), "every other column of the manifest, typed"),
     Column("audit.*", pa.float32(), ("audit",), "score of one check in [0, 1]; 1 = worst"),
 )
@@ -135,6 +135,11 @@ def from_disk(table: pa.Table) -> pa.Table:
         else:
             arrays[field.name] = table[field.name]
     return pa.table({name: arrays[name] for name in order(arrays)})
+
+
+def disk_name(path: Sequence[str]) -> str:
+    """Return the column that a path of fields on disk belongs to: ``("meta", "a%2Eb")`` gives ``meta.a.b``."""
+    return f"{path[0]}.{unquote(path[1])}" if f"{path[0]}.*" in _BY_NAME else path[0]
 
 
 def _escape(name: str) -> str:

@@ -84,29 +84,59 @@ class Step:
 
 
 def content_id(table: pa.Table, schema: Mapping[str, Any]) -> str:
-    """Return the canonical hash of a version's narrow columns, independent of row and column order."""
+    """Return the canonical hash of a version's narrow columns, independent of row and column order.
+
+    An entirely empty column counts like a missing one; null, the empty text and the empty list differ; so do the number
+    1, the text "1" and true, but not the 32-bit and the 64-bit 1.
+    """
     table = table.sort_by("id")
-    parts: list[bytes | str] = [canonical_json(schema)]
+    hasher = hashlib.blake2b(digest_size=16)
+    _feed(hasher, canonical_json(schema).encode(), len(table).to_bytes(8, "little"))
     for name in sorted(table.column_names):
         column = table[name]
-        if column.null_count == len(column):
-            continue
-        parts += [name, canonical_json(column.to_pylist())] if not _flat(column.type) else [name, _bytes(column)]
-    return digest(*parts)
+        if column.null_count < len(column):
+            _feed(hasher, name.encode())
+            _feed_values(hasher, column.combine_chunks())
+    return hasher.hexdigest()
 
 
-def _flat(kind: pa.DataType) -> bool:
-    return not (pa.types.is_nested(kind))
+def _feed(hasher: hashlib.blake2b, *parts: bytes) -> None:
+    for part in parts:
+        hasher.update(len(part).to_bytes(8, "little"))
+        hasher.update(part)
 
 
-def _bytes(column: pa.ChunkedArray) -> bytes:
-    values = column.combine_chunks()
-    if isinstance(values, pa.ChunkedArray):
-        values = values.chunk(0)
+def _feed_values(hasher: hashlib.blake2b, values: pa.Array) -> None:
+    """Hash the kind of an array, which values are null, and the values."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _feed_values(hasher, values.dictionary_decode())
     nulls = np.packbits(pc.is_null(values).to_numpy(zero_copy_only=False)).tobytes()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+        _feed(hasher, b"list", nulls, lengths.astype("<i8").tobytes())
+        return _feed_values(hasher, pc.list_flatten(values))
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        wide = "<u8" if kind == pa.uint64() and (pc.max(values).as_py() or 0) > np.iinfo(np.int64).max else "<i8"
+        plain = pc.fill_null(values, pa.scalar(0, kind) if kind != pa.bool_() else False).to_numpy(zero_copy_only=False)
+        return _feed(hasher, b"bool" if kind == pa.bool_() else b"int", nulls, plain.astype(wide).tobytes())
+    if pa.types.is_floating(kind):
+        plain = np.array(values.to_numpy(zero_copy_only=False), "<f8") + 0.0
+        plain[np.isnan(plain)] = np.nan
+        return _feed(hasher, b"float", nulls, plain.tobytes())
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _feed_text(hasher, b"text", nulls, values)
+    if pa.types.is_timestamp(kind) and kind.unit != "us":
+        values = pc.cast(values, pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return _feed(hasher, str(kind).encode(), nulls, canonical_json(values.to_pylist()).encode())
+    return _feed_text(hasher, str(values.type).encode(), nulls, values)
+
+
+def _feed_text(hasher: hashlib.blake2b, kind: bytes, nulls: bytes, values: pa.Array) -> None:
     text = pc.fill_null(pc.cast(values, pa.large_string()), "")
     lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
-    return nulls + lengths + "".join(text.to_pylist()).encode()
+    _feed(hasher, kind, nulls, lengths, "".join(text.to_pylist()).encode())
 
 
 @dataclass(frozen=True)
@@ -146,7 +176,7 @@ def compare(old: pa.Table, new: pa.Table, *, classes: tuple[Sequence[str], Seque
             continue
         left = before[name] if name in before.column_names else pa.chunked_array([pa.nulls(len(before), after[name].type)])
         right = after[name] if name in after.column_names else pa.chunked_array([pa.nulls(len(after), before[name].type)])
-        where = _differs(left, right)
+        where = differs(left, right)
         if not where.any():
             continue
         changed[name] = int(where.sum())
@@ -160,11 +190,24 @@ def compare(old: pa.Table, new: pa.Table, *, classes: tuple[Sequence[str], Seque
     )
 
 
-def _differs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def differs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return (N,) where two columns differ; null equals null, NaN equals NaN, null and NaN differ."""
     if pa.types.is_nested(left.type) or left.type != right.type:
+        if left.equals(right):
+            return np.zeros(len(left), bool)
         pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
-        return np.fromiter((a != b for a, b in pairs), dtype=bool, count=len(left))
+        return np.fromiter((not _same(a, b) for a, b in pairs), dtype=bool, count=len(left))
     unequal = pc.fill_null(pc.not_equal(left, right), False)
     half_null = pc.xor(pc.is_null(left), pc.is_null(right))
-    found: np.ndarray[Any, np.dtype[np.bool_]] = pc.or_(unequal, half_null).to_numpy()
+    found: np.ndarray[Any, np.dtype[np.bool_]] = np.asarray(pc.or_(unequal, half_null).to_numpy(), bool)
+    if pa.types.is_floating(left.type):
+        both = pc.and_(pc.is_nan(left), pc.is_nan(right))
+        found = found & ~np.asarray(pc.fill_null(both, False).to_numpy(), bool)
     return found
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    nan = isinstance(a, float) and isinstance(b, float) and a != a and b != b  # noqa: PLR0124
+    return nan or (a == b and isinstance(a, bool) == isinstance(b, bool) and isinstance(a, str) == isinstance(b, str))

@@ -55,7 +55,7 @@ class Plugin:
             name = key.replace("-", "_")
             if name not in known:
                 raise ConfigError(cls.plugin_name(), f"unknown setting {key!r}", closest(name, known))
-            values[name] = _coerce(cls.plugin_name(), name, value, hints[name])
+            values[name] = coerce(cls.plugin_name(), name, value, hints[name])
         return cls(**values)
 
     @classmethod
@@ -92,7 +92,7 @@ def _entry_points(stage: str) -> dict[str, importlib.metadata.EntryPoint]:
     for point in importlib.metadata.entry_points(group=group):
         name = canonical(point.name)
         if name in found or name in _files(stage):
-            raise DataError("registry", f"two plugins of {stage} are called {name!r}", do="uninstall or rename one of them")
+            raise DataError("registry", f"two plugins of {stage} are called {name!r}", do="uninstall or rename one")
         found[name] = point
     return found
 
@@ -134,32 +134,50 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _coerce(who: str, name: str, value: Any, hint: Any) -> Any:
+def coerce(who: str, name: str, value: Any, hint: Any) -> Any:
+    """Return a plain value as the type that a field's annotation asks for.
+
+    Raises:
+        ConfigError: the value does not fit.
+    """
     origin = typing.get_origin(hint)
+    if origin is None:
+        fits, found = _plain_value(value, hint)
+    else:
+        fits, found = _composed(who, name, value, hint)
+    if fits:
+        return found
+    wanted = (getattr(hint, "__name__", str(hint)) if origin is None else str(hint)).replace("typing.", "")
+    raise ConfigError(who, f"{name} = {value!r} has the wrong type or value", f"it takes {wanted}")
+
+
+def _plain_value(value: Any, hint: Any) -> tuple[bool, Any]:
+    """Return whether a value fits a plain type, and the value as that type."""
+    if hint is Any:
+        return True, value
+    if hint in (int, float):
+        number = isinstance(value, int | float if hint is float else int) and not isinstance(value, bool)
+        return number, hint(value) if number else value
+    return isinstance(hint, type) and isinstance(value, hint), value
+
+
+def _composed(who: str, name: str, value: Any, hint: Any) -> tuple[bool, Any]:
+    """Return whether a value fits a union, literal, tuple or mapping, and the value as that type."""
+    origin, kinds = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return value in kinds, value
     if origin in (types.UnionType, typing.Union):
-        options = typing.get_args(hint)
-        if value is None and type(None) in options:
-            return None
-        for option in (item for item in options if item is not type(None)):
+        if value is None:
+            return type(None) in kinds, None
+        for option in kinds:
             try:
-                return _coerce(who, name, value, option)
+                return True, coerce(who, name, value, option)
             except ConfigError:
                 continue
-    elif origin is typing.Literal:
-        if value in typing.get_args(hint):
-            return value
     elif origin is tuple and isinstance(value, tuple | list):
-        kinds = typing.get_args(hint)
         kinds = (kinds[0],) * len(value) if len(kinds) == 2 and kinds[1] is Ellipsis else kinds
         if len(kinds) == len(value):
-            return tuple(_coerce(who, name, item, kind) for item, kind in zip(value, kinds, strict=True))
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    elif hint is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    elif hint in (str, bool) and isinstance(value, hint):
-        return value
-    elif origin is None and hint not in (int, float, str, bool) and isinstance(hint, type) and isinstance(value, hint):
-        return value
-    wanted = getattr(hint, "__name__", str(hint)) if origin is None else str(hint)
-    raise ConfigError(who, f"{name} = {value!r} has the wrong type or value", f"it takes {wanted.replace('typing.', '')}")
+            return True, tuple(coerce(who, name, item, kind) for item, kind in zip(value, kinds, strict=True))
+    elif origin in (dict, Mapping) and isinstance(value, Mapping):
+        return True, {str(key): coerce(who, f"{name}.{key}", item, kinds[1]) for key, item in value.items()}
+    return False, value

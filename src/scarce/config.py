@@ -1,0 +1,400 @@
+"""`scarce.toml`: typed settings, one section a stage; unknown keys are refused with the closest match.
+
+A section is a frozen dataclass whose fields carry their own documentation, so the commented default file, the reader
+and the checks cannot disagree. Below a stage's section, a table named after a plugin holds that plugin's parameters
+(``[audit.near_duplicate]``). They are handed to ``Plugin.from_params``, which checks them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+import tomllib
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from datetime import date, datetime, time
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from scarce import registry
+from scarce.errors import ConfigError, closest
+
+FORMAT = 1
+WIDTH: Final = 116
+Body = dict[str, Any]
+
+
+def setting(
+    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
+) -> Any:
+    """Declare one documented key.
+
+    Args:
+        default: its value when the file does not name it.
+        doc: what it does, for people; shown as a comment.
+        low: smallest value, itself allowed.
+        high: greatest value, itself allowed.
+        choices: allowed values of a text.
+    """
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """The project as a whole."""
+
+    name: str = setting("", "Shown on reports; empty = the folder's name.")
+    metric: str = setting(
+        "balanced_accuracy",
+        "What every decision is judged by: balanced_accuracy, macro_f1, average_precision (of the rare classes) or "
+        "recall_at_fpr (recall at the false-alarm rate of [evaluate]).",
+    )
+    normal_classes: tuple[str, ...] = setting(
+        (), "Classes of sound parts; all others are defects. Empty = told by name (good, ok, normal ...)."
+    )
+    state_url: str = setting(
+        "", "Where annotations, ledger and looks at the test set are kept. Empty = SQLite in .scarce/state.db; a team "
+        "gives a PostgreSQL URL: postgresql+psycopg://user@host/database.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Io:
+    """How sources are read; empty = found by themselves."""
+
+    label: str = setting("", "Column of the label.")
+    group: str = setting("", "Column of the group that must not be split: part, lot, patient, video.")
+    split: str = setting("", "Column of a given split: train, val, test or pool.")
+    time: str = setting("", "Column of the time a sample was taken.")
+    text: str = setting("", "Column of the text, for text data.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Measuring what is wrong with the data. Parameters of a check: [audit.<check>]."""
+
+    only: tuple[str, ...] = setting((), "Run these checks only; empty = all that fit the data.")
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clean:
+    """Setting rows aside and mending labels. Parameters of an action: [clean.<action>]."""
+
+    relabel: bool = setting(default=False, doc="Change labels where the audit is sure; false = only propose.")
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Groups first, strata second."""
+
+    ratios: tuple[float, ...] = setting(
+        (0.7, 0.1, 0.2), "Shares of train, val and test; they sum to 1.", low=0.0, high=1.0
+    )
+    hold_out: str = setting("", "Put all samples with this value into test: camera=B.")
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encode:
+    """Turning samples into features. Parameters of an encoder: [encode.<encoder>]."""
+
+    encoder: str = setting("auto", "Name of the encoder; auto = the best one that is installed.")
+    size: int = setting(
+        0, "Side of the picture that the encoder sees, in pixels; 0 = told by the data.", low=0, high=4096
+    )
+    batch: int = setting(64, "Samples a batch.", low=1, high=65536)
+    quota_gib: float = setting(10.0, "Cached features may take this much disk; the longest unused go first.", low=0.0)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Growing rare classes by changed copies. Parameters of an operation: [augment.<operation>]."""
+
+    policy: str = setting("auto", "Name of the policy or domain: auto, garment, part ...")
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesize:
+    """Growing rare classes by made defects. Parameters of a kind: [synthesize.<kind>]."""
+
+    only: tuple[str, ...] = setting((), "Use these kinds only; empty = those that fit the data.")
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """The chooser's thresholds: the first plan whose limits hold is proposed."""
+
+    ratio_augment: float = setting(10.0, "Below this imbalance (largest class over smallest): augment only.", low=1.0)
+    ratio_weight: float = setting(50.0, "Below this: logit adjustment or class weights as well.", low=1.0)
+    ratio_focal: float = setting(100.0, "Up to this: augment, synthesize, focal loss. Above: the full hybrid.", low=1.0)
+    small_total: int = setting(1000, "With fewer samples in all: the full hybrid.", low=0)
+    oversample_total: int = setting(10000, "With fewer samples in all: oversample as well.", low=0)
+    clean_first_error_rate: float = setting(
+        0.05, "From this share of label errors on, cleaning comes first.", low=0, high=1
+    )
+    clean_first_total: int = setting(5000, "With fewer samples than this, cleaning comes first.", low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebalance:
+    """Weights, sampling and losses. Parameters of a method: [rebalance.<method>]."""
+
+    only: tuple[str, ...] = setting((), "Judge these methods only; empty = those the chooser proposes.")
+    strategy: Strategy = Strategy()
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """The final model. Parameters of a trainer: [train.<trainer>]."""
+
+    trainer: str = setting("auto", "linear_probe (seconds), finetune (minutes) or auto (what the time allows).")
+    model: str = setting("auto", "Backbone of finetune: any name that timm knows.")
+    epochs: int = setting(0, "Passes over the training data; 0 = chosen by the trainer.", low=0, high=100000)
+    quota_gib: float = setting(5.0, "Checkpoints may take this much disk; the oldest go first.", low=0.0)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """The look at the test set."""
+
+    false_positive_rate: float = setting(0.01, "Share of sound parts that may be called defective.", low=0.0, high=1.0)
+    confidence: float = setting(0.95, "Confidence of intervals and bounds.", low=0.5, high=0.9999)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """How decisions are judged."""
+
+    folds: int = setting(5, "Folds of each cross-validation.", low=2, high=100)
+    repeats: int = setting(5, "Repeats of the cross-validation, each with its own folds and seeds.", low=1, high=1000)
+    alpha: float = setting(0.05, "Chance of any false claim over the whole plan.", low=0.0001, high=0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """The whole loop."""
+
+    minutes: float = setting(30.0, "Time to keep to.", low=0.0)
+    seed: int = setting(0, "Seed of everything random.", low=0)
+    workers: int = setting(0, "Processes or threads; 0 = one a core.", low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a project; every field is a section of `scarce.toml`."""
+
+    project: Project = Project()
+    io: Io = Io()
+    audit: Audit = Audit()
+    clean: Clean = Clean()
+    split: Split = Split()
+    encode: Encode = Encode()
+    augment: Augment = Augment()
+    synthesize: Synthesize = Synthesize()
+    rebalance: Rebalance = Rebalance()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    ledger: Ledger = Ledger()
+    run: Run = Run()
+
+    @classmethod
+    def from_toml(cls, text: str, *, who: str = "scarce.toml") -> Config:
+        """Read settings; files of an earlier format are migrated in memory.
+
+        Raises:
+            ConfigError: no TOML, a later format, an unknown section or key (with the closest one), or a wrong value.
+        """
+        try:
+            body = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(who, f"this is not TOML: {error}", do="mend that line") from error
+        body = migrate(body, who=who)
+        body.pop("format", None)
+        config: Config = _section(who, cls, body)
+        if len(config.split.ratios) != 3 or abs(sum(config.split.ratios) - 1) > 1e-6:
+            raise ConfigError(
+                f"{who} [split]", f"ratios = {list(config.split.ratios)}", "three shares that sum to 1 are wanted"
+            )
+        return config
+
+    @classmethod
+    def load(cls, path: str | Path) -> Config:
+        """Read a file."""
+        path = Path(path)
+        return cls.from_toml(path.read_text(encoding="utf-8-sig"), who=path.name)
+
+    def to_toml(self) -> str:
+        """Return the whole file with every key documented; keys that still have their default are commented out."""
+        lines = ["# Settings of this scarce project. A commented key shows its default.", f"format = {FORMAT}"]
+        for item in fields(self):
+            lines += _render(item.name, getattr(self, item.name))
+        return "\n".join(lines) + "\n"
+
+    def with_values(self, section: str, **values: Any) -> Config:
+        """Return settings with some keys of a section changed, checked as if they came from the file."""
+        known = [item.name for item in fields(self)]
+        if section not in known:
+            raise ConfigError("config", f"unknown section [{section}]", closest(section, known))
+        old = getattr(self, section)
+        body = {item.name: getattr(old, item.name) for item in fields(old) if item.name not in ("plugins", "strategy")}
+        new = _section("config", type(old), {**body, **values}, name=section)
+        kept = {name: getattr(old, name) for name in ("plugins", "strategy") if hasattr(old, name)}
+        return replace(self, **{section: replace(new, **kept)})
+
+
+def migrate(body: Mapping[str, Any], *, who: str = "scarce.toml") -> Body:
+    """Return settings of any earlier format in the present one.
+
+    Raises:
+        ConfigError: the format is later than this scarce knows, or no number.
+    """
+    new: Body = {**body}
+    version = new.get("format", FORMAT)
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= FORMAT:
+        raise ConfigError(
+            who, f"format = {version!r} is not known", f"this scarce reads formats 1 to {FORMAT}", "upgrade scarce"
+        )
+    for step in MIGRATIONS[version - 1 : FORMAT - 1]:
+        new = step(new)
+    new["format"] = FORMAT
+    return new
+
+
+MIGRATIONS: tuple[Callable[[Body], Body], ...] = ()
+"""Entry k turns format k + 1 into format k + 2."""
+
+
+def check_types(who: str, cls: type, body: Mapping[str, Any]) -> Body:
+    """Return the values of a dataclass's fields with the types that its annotations ask for.
+
+    Raises:
+        ConfigError: a key is unknown (with the closest one) or a value does not fit.
+    """
+    hints, known = _hints(cls), {item.name: item for item in fields(cls)}
+    values: Body = {}
+    for key, value in body.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise ConfigError(who, f"unknown key {key!r}", closest(name, known))
+        values[name] = registry.coerce(who, name, value, hints[name])
+        _bounds(who, name, values[name], known[name].metadata)
+    return values
+
+
+def to_toml(body: Mapping[str, Any]) -> str:
+    """Return nested plain values as TOML; None and empty tables are left out."""
+    return "\n".join(_lines(body, ())) + "\n"
+
+
+def value_to_toml(value: Any) -> str:
+    """Return one value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(value_to_toml(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(name)} = {value_to_toml(item)}" for name, item in value.items()) + " }"
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _key(name: str) -> str:
+    return (
+        name
+        if re.fullmatch(r"[A-Za-z0-9_-]+", name)
+        else json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
+    )
+
+
+def _lines(body: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    lines = [f"{_key(key)} = {value_to_toml(value)}" for key, value in body.items()
+             if value is not None and not isinstance(value, Mapping)]  # fmt: skip
+    for key, value in body.items():
+        if isinstance(value, Mapping) and value:
+            lines += ["", "[" + ".".join(_key(part) for part in (*path, key)) + "]", *_lines(value, (*path, key))]
+    return lines
+
+
+def _section(who: str, cls: type, body: Mapping[str, Any], *, name: str = "") -> Any:
+    """Build one section with its inner sections and the tables of its plugins."""
+    place = f"{who} [{name}]" if name else who
+    hints = _hints(cls)
+    inner = {key: hint for key, hint in hints.items() if getattr(hint, "__module__", "") == __name__}
+    values: Body = {}
+    flat: Body = {}
+    tables: Body = {}
+    for key, value in body.items():
+        at = key.replace("-", "_")
+        if at in inner:
+            if not isinstance(value, Mapping):
+                raise ConfigError(place, f"{key} = {value!r}", "a section is wanted", f"write [{key}]")
+            values[at] = _section(who, inner[at], value, name=f"{name}.{at}" if name else at)
+        elif isinstance(value, Mapping) and "plugins" in hints:
+            tables[_plugin(place, name, key)] = dict(value)
+        elif not name:
+            raise ConfigError(who, f"unknown section [{key}]", closest(at, inner))
+        elif at == "plugins":
+            raise ConfigError(place, f"unknown key {key!r}", closest(at, [item for item in hints if item != "plugins"]))
+        else:
+            flat[key] = value
+    values |= check_types(place, cls, flat)
+    return cls(**values, **({"plugins": tables} if tables else {}))
+
+
+def _plugin(place: str, stage: str, key: str) -> str:
+    name = registry.canonical(key)
+    try:
+        known = registry.names(stage)
+    except ModuleNotFoundError:
+        known = ()
+    if name not in known:
+        raise ConfigError(place, f"unknown section [{stage}.{key}]", closest(name, known))
+    return name
+
+
+def _bounds(who: str, name: str, value: Any, meta: Mapping[str, Any]) -> None:
+    low, high, choices = meta.get("low"), meta.get("high"), meta.get("choices") or ()
+    for number in value if isinstance(value, tuple) else (value,):
+        if low is not None and not number >= low:
+            raise ConfigError(who, f"{name} = {number!r} is too small", f"the least is {low:g}")
+        if high is not None and not number <= high:
+            raise ConfigError(who, f"{name} = {number!r} is too large", f"the greatest is {high:g}")
+    if choices and value not in choices:
+        raise ConfigError(who, f"{name} = {value!r} is not known", closest(str(value), choices))
+
+
+def _render(name: str, section: Any) -> list[str]:
+    lines = ["", f"# {(type(section).__doc__ or '').strip()}", f"[{name}]"]
+    for item in fields(section):
+        value = getattr(section, item.name)
+        if "doc" in item.metadata:
+            lines += [f"# {line}" for line in textwrap.wrap(item.metadata["doc"], WIDTH)]
+            default = item.default if item.default is not MISSING else None
+            lines.append(f"{'#' if value == default else ''}{item.name} = {value_to_toml(value)}")
+    for item in fields(section):
+        value = getattr(section, item.name)
+        if item.name == "plugins":
+            lines += _lines({key: body or {} for key, body in value.items()}, (name,))
+        elif "doc" not in item.metadata:
+            lines += _render(f"{name}.{item.name}", value)
+    return lines
