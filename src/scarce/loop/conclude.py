@@ -17,14 +17,14 @@ from scarce.lineage import Step
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed
-from scarce.loss_spec import LossSpec
-from scarce.probe import PLAIN
+from scarce.probe import LinearProbe, softmax
 
 if TYPE_CHECKING:
     from scarce.project import Project
 
 SMALL_PIXELS = 64
 """Pictures up to this side are trained from scratch by default; larger ones get a head on pretrained features."""
+PROBE = LinearProbe()
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
 
 
@@ -62,14 +62,15 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
     ledger = replace(weighed.ledger, rows=rows)
     trainer = choose_trainer(ds, options, notes)
     with clock.step("train"):
-        baseline = _fit(trainer, ready.dataset, ready.embedding, (), options, clock)
-        final = _fit(trainer, weighed.dataset, ready.embedding, weighed.decisions, options, clock)
+        baseline = _fit(project, trainer, ready.dataset, ready.embedding, (), options)
+        final = _fit(project, trainer, weighed.dataset, ready.embedding, weighed.decisions, options)
     if trainer != "linear_probe":
         ledger = replace(ledger, rows=tuple(replace(row, proxy=True) for row in ledger.rows))
         notes.append("The ledger measured with the linear probe; for the network its rows are marked proxy.")
     object.__setattr__(weighed, "ledger", ledger)
     with clock.step("evaluate"):
         judged = look(project, ready, weighed, (baseline, final), options)
+    final = judged["model"].stamped(data={**final.card["data"], "version": version})
     folder = Path(project.models) / f"{version}-{trainer}"
     final.save(folder)
     project.state.add_ledger_rows([row.to_json() for row in ledger.rows])
@@ -108,7 +109,7 @@ def whole_train_fold(ds: Dataset, embedding: str) -> Fold:
     """Return the training split as one fold, its projection fitted on its real rows."""
     mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0) & (ds["split"] == "train")
     view = ds.fold(ds.ids[mask], ())
-    return fold_of_view(view, embedding, 0, 192)[0]
+    return fold_of_view(view, embedding, 0, PROBE.components)[0]
 
 
 def materialize(ds: Dataset, candidates: Dataset, decision: Any, fold: Fold) -> Dataset:
@@ -151,21 +152,33 @@ def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
     return "linear_probe"
 
 
-def _fit(trainer: str, ds: Dataset, embedding: str, decisions: Sequence[Any], options: Options, clock: Clock) -> Any:
-    """Train on the development rows after the decisions; a network stops early on val."""
-    from scarce import train
+def _fit(
+    project: Project, trainer: str, ds: Dataset, embedding: str, decisions: Sequence[Any], options: Options
+) -> Any:
+    """Train after the decisions: a network stops early on val, the probe uses train and val."""
+    from scarce import registry, train
+    from scarce.augment.policy import policy
 
     view = training_view(ds, trainer)
-    fold, _ = fold_of_view(view, embedding, options.seed, 192)
+    fold, _ = fold_of_view(view, embedding, options.seed, PROBE.components)
     given = train_set(fold, decisions)
-    unique, first = np.unique(given.rows, return_inverse=True)
-    weights = np.bincount(first, given.weights).astype(np.float32)
-    side = fold.train.take(unique).with_columns({"weight": weights})
-    ready = replace(view.eval, table=view.eval.table)
-    joined = _join(side, ready)
-    narrowed = FoldView(joined, tuple(side.ids[side["origin"] == "real"]), tuple(ready.ids))
-    plugin = trainer_plugin(trainer, given, embedding, options, clock)
-    return train.fit(narrowed, plugin, seed=options.seed)
+    kind = registry.load("train", trainer, train.AbstractTrainer)  # type: ignore[type-abstract]
+    if trainer == "linear_probe":
+        given = replace(given, rows=view.train.rows_of(fold.train.ids[given.rows]))
+        return train.fit(view, kind(embedding=embedding), seed=options.seed, given=given)
+    given = replace(given, rows=originals(view.train, fold.train.ids[given.rows]))
+    online = policy(given.online) if given.online else None
+    return train.fit(view, kind(), seed=options.seed, given=given, online=online)
+
+
+def originals(ds: Dataset, ids: Array) -> Array:
+    """Return row numbers with every augmented row replaced by its original: a network makes the copies itself."""
+    rows = ds.rows_of(ids)
+    copied = np.flatnonzero(ds["origin"][rows] == "augmented")
+    parents = ds.table["parents"].take(rows[copied]).to_pylist()
+    rows = rows.copy()
+    rows[copied] = ds.rows_of([family[0] for family in parents])
+    return rows
 
 
 def training_view(ds: Dataset, trainer: str) -> FoldView:
@@ -177,37 +190,6 @@ def training_view(ds: Dataset, trainer: str) -> FoldView:
     return ds.fold(ds.ids[train], ds.ids[val])
 
 
-def _join(side: Dataset, other: Dataset) -> Dataset:
-    import pyarrow as pa
-
-    table = pa.concat_tables([side.table, other.table.select(side.table.column_names)])
-    wide = {name: np.concatenate([array, other.wide[name]]) for name, array in side.wide.items()}
-    return replace(side, table=table, wide=wide)
-
-
-def trainer_plugin(trainer: str, given: TrainSet, embedding: str, options: Options, clock: Clock) -> Any:
-    """Return the trainer with the loss and the augmentation that the training set asks for."""
-    from scarce import registry
-    from scarce.train import AbstractTrainer
-
-    kind = registry.load("train", trainer, AbstractTrainer)  # type: ignore[type-abstract]
-    wanted: dict[str, Any] = {"loss": given.loss}
-    if trainer == "linear_probe":
-        wanted["embedding"] = embedding
-    else:
-        wanted |= {"policy": given.online, "minutes": max(0.5, 0.4 * clock.left / 60)}
-    return kind(**wanted)
-
-
-def loss_of(decisions: Sequence[Any], counts: Array) -> LossSpec:
-    """Return the loss of the kept reweighting, or plain cross-entropy."""
-    for decision in decisions:
-        if hasattr(decision, "spec"):
-            spec: LossSpec = decision.spec(counts)
-            return spec
-    return PLAIN
-
-
 def look(project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, Any], options: Options) -> dict[str, Any]:
     """Look at the test set once: baseline and final plan on the same real samples."""
     from scarce import evaluate
@@ -217,14 +199,14 @@ def look(project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, An
     mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
     test, dev = mask & (ds["split"] == "test"), mask & (ds["split"] != "test") & (ds["split"] != "pool")
     view = ds.fold(ds.ids[dev], ds.ids[test])
-    oof = weighed.probs.mean(0)
     baseline, final = models
-    temperature = fit_temperature(np.log(np.clip(oof, 1e-12, 1)), weighed.folds.labels)
-    final.calibrate(temperature)
+    chosen_on = out_of_sample(ds, weighed, final)
+    final = final.stamped(temperature=float(fit_temperature(np.log(np.clip(chosen_on[1], 1e-12, 1)), chosen_on[0])))
+    chosen_on = (chosen_on[0], sharpen(chosen_on[1], final.temperature))
     before, after = baseline.predict_proba(view.eval), final.predict_proba(view.eval)
     report = evaluate.run(
         view, after, seed=options.seed, false_positive_rate=options.false_positive_rate,
-        oof=(weighed.folds.labels, oof),
+        oof=chosen_on,
     )  # fmt: skip
     labels, groups = view.eval["label"], groups_of(view.eval)
     design = Design(metric="balanced_accuracy", seed=options.seed)
@@ -240,5 +222,21 @@ def look(project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, An
         "difference": {"value": paired.gain, "low": paired.low, "high": paired.high, "p": paired.p},
         "majority": body["baseline"], "looks": looks, "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
     }  # fmt: skip
-    final.card["operating_point"] = body["operating_point"]
-    return {"test": test_body, "point": body["operating_point"], "ids": view.eval.ids, "probs": after}
+    final = final.stamped(operating_point=body["operating_point"], metrics={"test": body["balanced_accuracy"]})
+    return {"test": test_body, "point": body["operating_point"], "ids": view.eval.ids, "probs": after, "model": final}
+
+
+def out_of_sample(ds: Dataset, weighed: Weighed, model: Any) -> tuple[Array, Array]:
+    """Return labels and uncalibrated probabilities on which temperature and threshold are chosen.
+
+    For the probe these are the ledger's out-of-fold probabilities; for a network, its own on val.
+    """
+    if model.card["trainer"] == "linear_probe":
+        return weighed.folds.labels, weighed.probs.mean(0)
+    val = training_view(ds, model.card["trainer"]).eval
+    return val["label"], model.predict_proba(val)
+
+
+def sharpen(probs: Array, temperature: float) -> Array:
+    """Return (N, K) probabilities after dividing their logits by the temperature."""
+    return softmax(np.log(np.clip(probs, 1e-12, 1)) / temperature)
