@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+import pytest
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,16 +14,18 @@ from scarce.report.model import Interval
 from scarce.report.words import known, percent, points
 
 WIDTH = 400.0
+BARS = 600.0
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis in fractions, mapped to 0..WIDTH with a margin on both sides."""
+    """A linear axis in fractions, mapped to 0..width with a margin on both sides."""
 
     low: float
     high: float
     ticks: tuple[float, ...]
     margin: float = 10.0
+    width: float = WIDTH
 
     @classmethod
     def around(cls, values: Sequence[float], *, zero: bool = True, most: int = 6) -> Axis:
@@ -39,7 +41,7 @@ class Axis:
     def __call__(self, value: float) -> float:
         """Return the place of a value."""
         inside = min(max(value, self.low), self.high)
-        return self.margin + (WIDTH - 2 * self.margin) * (inside - self.low) / (self.high - self.low)
+        return self.margin + (self.width - 2 * self.margin) * (inside - self.low) / (self.high - self.low)
 
 
 def _round_step(rough: float) -> float:
@@ -47,11 +49,16 @@ def _round_step(rough: float) -> float:
     return next(size * scale for size in (1, 2, 5, 10) if rough <= size * scale * (1 + 1e-9))
 
 
-def _svg(height: float, *children: Safe, label: str, class_: str = "") -> Safe:
+def _svg(height: float, *children: Safe, label: str, class_: str = "", width: float = WIDTH) -> Safe:
     return tag(
-        "svg", tag("title", label), *children, class_=f"chart {class_}".strip(), role="img",
-        viewBox=f"0 0 {WIDTH:g} {height:g}", preserveAspectRatio="none" if "stretch" in class_ else None,
-    )  # fmt: skip
+        "svg",
+        tag("title", label),
+        *children,
+        class_=f"chart {class_}".strip(),
+        role="img",
+        viewBox=f"0 0 {width:g} {height:g}",
+        preserveAspectRatio="none" if "stretch" in class_ else None,
+    )
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Safe:
@@ -101,8 +108,7 @@ def _mark(x: float, y: float, verdict: str) -> Safe:
 
 def strip(interval: Interval, axis: Axis, *, class_: str = "", reference: float = math.nan) -> Safe:
     """Return a value on a track with its interval; a reference value is a thin line."""
-    start = axis.margin
-    children = [_line(start, 11, WIDTH - axis.margin, 11, "track")]
+    children = [_line(axis(axis.low), 11, axis(axis.high), 11, "track")]
     if known(reference):
         children.append(_line(axis(reference), 1, axis(reference), 21, "reference"))
     if known(interval.low) and known(interval.high):
@@ -115,13 +121,13 @@ def strip(interval: Interval, axis: Axis, *, class_: str = "", reference: float 
     label = f"{percent(interval.value)} %"
     if known(interval.low):
         label += f", interval {percent(interval.low)} to {percent(interval.high)}"
-    return _svg(22, *children, label=label, class_=class_)
+    return _svg(22, *children, label=label, class_=class_, width=axis.width)
 
 
 def strip_axis(axis: Axis) -> Safe:
     """Return the axis of strips, in percent."""
     marks = [_text(axis(tick), 15, percent(tick, digits=0)) for tick in axis.ticks]
-    return _svg(20, *marks, label="Percent")
+    return _svg(20, *marks, label="Percent", width=axis.width)
 
 
 def log_place(value: float, top: float) -> float:
@@ -132,25 +138,25 @@ def log_place(value: float, top: float) -> float:
 def count_bars(before: int, after: int, top: int, *, name: str) -> Safe:
     """Return two bars on a log scale: as the data came, and as it was trained on."""
     children = []
-    for power in range(0, math.ceil(math.log10(max(top, 10))) + 1):
-        x = WIDTH * log_place(10**power, top)
-        if x <= WIDTH + 0.5:
+    for power in range(math.ceil(math.log10(max(top, 10))) + 1):
+        x = BARS * log_place(10**power, top)
+        if x <= BARS + 0.5:
             children.append(_line(x, 0, x, 30, "grid"))
     for y, value, class_ in ((4, before, "bar before"), (16, after, "bar after")):
-        width = 0.0 if value == 0 else max(3.0, WIDTH * log_place(value, top))
+        width = 0.0 if value == 0 else max(3.0, BARS * log_place(value, top))
         children.append(tag("rect", x="0", y=f"{y}", width=f"{width:.1f}", height="10", rx="2", class_=class_))
-    return _svg(30, *children, label=f"{name}: {before:,} before, {after:,} after", class_="stretch")
+    return _svg(30, *children, label=f"{name}: {before:,} before, {after:,} after", class_="stretch", width=BARS)
 
 
 def count_axis(top: int) -> Safe:
     """Return the log axis of :func:`count_bars`."""
-    powers = [10**power for power in range(0, math.ceil(math.log10(max(top, 10))) + 1)]
+    powers = [10**power for power in range(math.ceil(math.log10(max(top, 10))) + 1)]
     marks = []
     for value in powers:
-        x = WIDTH * log_place(value, top)
-        if x <= WIDTH + 0.5:
-            marks.append(_text(x, 15, f"{value:,}", anchor="start" if x < 10 else "end" if x > WIDTH - 30 else "middle"))
-    return _svg(20, *marks, label="Number of samples, logarithmic")
+        x = BARS * log_place(value, top)
+        if x <= BARS + 0.5:
+            marks.append(_text(x, 15, f"{value:,}", anchor="start" if x < 10 else "end" if x > BARS - 30 else "middle"))
+    return _svg(20, *marks, label="Number of samples, logarithmic", width=BARS)
 
 
 def reliability(bins: Sequence[tuple[float, float, int]]) -> Safe:
@@ -167,7 +173,10 @@ def reliability(bins: Sequence[tuple[float, float, int]]) -> Safe:
     children = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         children += [_line(x(0), y(tick), x(1), y(tick), "grid"), _line(x(tick), y(0), x(tick), y(1), "grid")]
-        children += [_text(x(tick), size - 26, percent(tick, digits=0)), _text(36, y(tick) + 4, percent(tick, digits=0), anchor="end")]
+        children += [
+            _text(x(tick), size - 26, percent(tick, digits=0)),
+            _text(36, y(tick) + 4, percent(tick, digits=0), anchor="end"),
+        ]
     children.append(_line(x(0), y(0), x(1), y(1), "zero"))
     total = max((n for _, _, n in bins), default=1)
     dots = [(stated, right, n) for stated, right, n in bins if n and known(stated) and known(right)]
@@ -177,14 +186,26 @@ def reliability(bins: Sequence[tuple[float, float, int]]) -> Safe:
     for stated, right, n in dots:
         radius = 3 + 8 * math.sqrt(n / total)
         words = f"said {percent(stated)} %, right {percent(right)} %, {n:,} samples"
-        dot = tag("circle", tag("title", words), cx=f"{x(stated):.1f}", cy=f"{y(right):.1f}", r=f"{radius:.1f}", class_="dot")
+        dot = tag(
+            "circle", tag("title", words), cx=f"{x(stated):.1f}", cy=f"{y(right):.1f}", r=f"{radius:.1f}", class_="dot"
+        )
         children.append(dot)
     children.append(_text(x(0.5), size - 6, "how sure it says it is, %", "axis"))
     turned = tag(
-        "text", "how often it is right, %", x="0", y="0", class_="axis", text_anchor="middle",
+        "text",
+        "how often it is right, %",
+        x="0",
+        y="0",
+        class_="axis",
+        text_anchor="middle",
         transform=f"translate(11 {y(0.5):.0f}) rotate(-90)",
-    )  # fmt: skip
+    )
     return tag(
-        "svg", tag("title", "Reliability: stated probability against the share that was right"), join(*children), turned,
-        class_="chart square", role="img", viewBox=f"0 0 {size:g} {size:g}",
-    )  # fmt: skip
+        "svg",
+        tag("title", "Reliability: stated probability against the share that was right"),
+        join(*children),
+        turned,
+        class_="chart square",
+        role="img",
+        viewBox=f"0 0 {size:g} {size:g}",
+    )

@@ -31,7 +31,7 @@ def ledger(report: ReportData) -> Safe:
     body = [_row(row, axis) for row in rows]
     return join(
         tag("table", tag("thead", head), tag("tbody", body), class_="ledger"),
-        tag("p", _legend(rows), class_="note"),
+        tag("p", _legend(rows, report.metric), class_="note"),
         _reverts(rows),
     )
 
@@ -44,10 +44,10 @@ def _row(row: Decision, axis: Axis) -> Safe:
     if row.why:
         title.append(tag("span", row.why, class_="sub"))
     sign = tag("span", SIGNS.get(row.verdict, "○"), class_="sign", aria_hidden="true")
-    proxy = tag("span", f"proxy: {row.instrument}", class_="sub") if row.proxy else _instrument(row)
+    proxy = tag("span", f"proxy: {row.instrument.replace('_', ' ')}", class_="sub") if row.proxy else _instrument(row)
     if not known(row.gain):
         plot: Child = tag("td", "", class_="plot")
-        gain: Child = tag("td", "–", class_="number")
+        gain: Child = tag("td", "–", class_="number gain")
     else:
         interval = Interval(value=row.gain, low=row.low, high=row.high)
         plot = tag("td", forest_row(interval, axis, verdict=kind, detectable=row.detectable), class_="plot")
@@ -58,12 +58,13 @@ def _row(row: Decision, axis: Axis) -> Safe:
         "tr",
         tag("th", title, scope="row"),
         tag("td", tag("span", sign, " ", row.verdict, class_=f"verdict {kind}"), proxy, data_label="Verdict"),
-        gain, plot,
+        gain,
+        plot,
         tag("td", _p(row), class_="number", data_label="p"),
         tag("td", duration(row.seconds), class_="number", data_label="Cost"),
         tag("td", chosen, data_label="In the plan"),
         class_="kept" if row.kept else None,
-    )  # fmt: skip
+    )
 
 
 def _instrument(row: Decision) -> Safe | None:
@@ -77,15 +78,17 @@ def _p(row: Decision) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _legend(rows: Sequence[Decision]) -> str:
+def _legend(rows: Sequence[Decision], metric: str) -> str:
     text = (
-        "Each decision was tried with and without, on the same folds and seeds of the development data; no test sample took "
-        "part. The bar is the 95 % interval of the gain"
+        f"A gain is the difference in {metric}. Each decision was tried with and without, on the same folds and seeds "
+        "of the development data; no test sample took part. The bar is the 95 % interval of the gain"
     )
     if any(known(row.detectable) for row in rows):
         text += ", the shaded band the gains too small for this data to tell from nothing"
     if any(known(row.p_holm) for row in rows):
         text += "; p is corrected for the number of decisions (Holm)"
+    if any(row.proxy for row in rows):
+        text += "; “proxy” means measured on another model than the final one"
     return text + ". “No evidence” means neither that it helps nor that it does not."
 
 
@@ -96,7 +99,7 @@ def _reverts(rows: Sequence[Decision]) -> Safe | None:
     lines = [
         tag("li", f"{decision_title(row.decision)}: ", tag("code", f"scarce restore {row.version_before}"))
         for row in done
-    ]  # fmt: skip
+    ]
     return tag("details", tag("summary", "How to take a kept decision back"), tag("ul", lines, class_="plain"))
 
 
@@ -111,15 +114,26 @@ def class_counts(report: ReportData) -> Safe:
         change = f"{count(was)} → {count(now)}" if was != now else count(was)
         body.append(
             tag(
-                "tr", tag("th", name, scope="row"), tag("td", count_bars(was, now, top, name=name), class_="plot"),
+                "tr",
+                tag("th", name, scope="row"),
+                tag("td", count_bars(was, now, top, name=name), class_="plot"),
                 tag("td", change, class_="span"),
             )
-        )  # fmt: skip
-    head = tag("tr", tag("th", "Class", scope="col"), tag("th", count_axis(top), scope="col"), tag("th", "Samples", scope="col"))
+        )
+    head = tag(
+        "tr",
+        tag("th", "Class", scope="col"),
+        tag("th", count_axis(top), scope="col"),
+        tag("th", "Samples", scope="col"),
+    )
     key = tag(
-        "p", tag("span", "", class_="key before"), " as it came ", tag("span", "", class_="key after"),
-        " as trained on (set aside taken off, grown added); logarithmic scale", class_="note",
-    )  # fmt: skip
+        "p",
+        tag("span", "", class_="key before"),
+        " as it came ",
+        tag("span", "", class_="key after"),
+        " as trained on (set aside taken off, grown added); logarithmic scale",
+        class_="note",
+    )
     return join(key, tag("table", tag("thead", head), tag("tbody", body), class_="counts"))
 
 
@@ -137,9 +151,13 @@ def split_counts(report: ReportData) -> Safe | None:
         cells = [report.counts[split].get(name, {}).get(origin, 0) for split, origin in columns]
         body.append(
             tag("tr", tag("th", name, scope="row"), [tag("td", count(cell), class_="number") for cell in cells])
-        )  # fmt: skip
-    table = tag("table", tag("thead", tag("tr", tag("th", "Class", scope="col"), head)), tag("tbody", body), class_="small")
-    return tag("details", tag("summary", "Every split, class and origin"), tag("div", table, class_="scroll", tabindex="0"))
+        )
+    table = tag(
+        "table", tag("thead", tag("tr", tag("th", "Class", scope="col"), head)), tag("tbody", body), class_="small"
+    )
+    return tag(
+        "details", tag("summary", "Every split, class and origin"), tag("div", table, class_="scroll", tabindex="0")
+    )
 
 
 def _origins(split: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -154,9 +172,15 @@ def conditions(report: ReportData) -> Safe | None:
     blocks = []
     for title, values in report.conditions.items():
         splits = list(dict.fromkeys(split for counts in values.values() for split in counts))
-        head = tag("tr", tag("th", title, scope="col"), [tag("th", name, scope="col", class_="number") for name in splits])
+        head = tag(
+            "tr", tag("th", title, scope="col"), [tag("th", name, scope="col", class_="number") for name in splits]
+        )
         body = [
-            tag("tr", tag("th", value, scope="row"), [tag("td", count(counts.get(split, 0)), class_="number") for split in splits])
+            tag(
+                "tr",
+                tag("th", value, scope="row"),
+                [tag("td", count(counts.get(split, 0)), class_="number") for split in splits],
+            )
             for value, counts in values.items()
         ]
         blocks.append(tag("table", tag("thead", head), tag("tbody", body), class_="small"))

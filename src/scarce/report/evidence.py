@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from scarce.report.markup import Child, Safe, join, tag
 from scarce.report.model import Check, DuplicateGroup, Exhibit, Fault, Grown, LabelError, Mistake, ReportData
 from scarce.report.picture import Album
-from scarce.report.words import check_title, count, known, many, percent
+from scarce.report.words import check_title, count, known, many, whole
 
 MOST = {"label_errors": 24, "duplicates": 12, "members": 6, "faults": 6, "grown": 12, "mistakes": 24}
 """How many are shown of each kind; the rest is counted."""
@@ -31,16 +31,21 @@ def exhibit(item: Exhibit, album: Album) -> Safe:
     if shown is not None:
         sharp = "pixels" if shown.pixels else None
         return tag(
-            "img", src=shown.uri, alt=f"{item.name} ({item.label})" if item.label else item.name, width=shown.width,
-            height=shown.height, loading="lazy", class_=sharp,
-        )  # fmt: skip
+            "img",
+            src=shown.uri,
+            alt=f"{item.name} ({item.label})" if item.label else item.name,
+            width=shown.width,
+            height=shown.height,
+            loading="lazy",
+            class_=sharp,
+        )
     if item.text:
         return tag("p", item.text[:400] + ("…" if len(item.text) > 400 else ""), class_="sample-text")
     return tag("p", "no picture", class_="sample-text missing")
 
 
 def _card(item: Exhibit, album: Album, *lines: Child, class_: str = "") -> Safe:
-    name = tag("p", item.name, class_="file", title=item.name)
+    name = tag("p", item.name if len(item.name) <= 16 else "…" + item.name[-15:], class_="file", title=item.name)
     return tag("figure", exhibit(item, album), tag("figcaption", lines, name), class_=f"card {class_}".strip())
 
 
@@ -55,7 +60,12 @@ def checks(rows: Sequence[Check]) -> Safe:
         number = tag("td", count(row.found), class_="number" + (" zero" if row.found == 0 else ""))
         text = [row.summary, tag("span", row.action, class_="sub") if row.action else None]
         body.append(tag("tr", tag("th", check_title(row.name), scope="row"), number, tag("td", text)))
-    head = tag("tr", tag("th", "Check", scope="col"), tag("th", "Found", scope="col", class_="number"), tag("th", "", scope="col"))
+    head = tag(
+        "tr",
+        tag("th", "Check", scope="col"),
+        tag("th", "Found", scope="col", class_="number"),
+        tag("th", "", scope="col"),
+    )
     return tag("table", tag("thead", head), tag("tbody", body), class_="checks")
 
 
@@ -63,14 +73,18 @@ def label_errors(items: Sequence[LabelError], album: Album) -> Safe:
     """Return the likeliest label errors: the picture, what it is called, what it looks like."""
     cards = []
     for item in items[: MOST["label_errors"]]:
-        sure = f"{percent(item.probability, digits=0)} %" if known(item.probability) else ""
+        sure = f"{whole(item.probability)} %" if known(item.probability) else ""
         words = [
             tag("p", tag("s", item.given), " → ", tag("b", item.suggested), class_="labels"),
-            tag("p", tag("meter", "", min=0, max=1, value=f"{item.probability:.3f}") if sure else None, " ", sure, class_="sure"),
+            tag("p", _meter(item.probability), sure, class_="sure") if sure else None,
             tag("p", item.action, class_="sub") if item.action else None,
         ]
         cards.append(_card(item.exhibit, album, words))
     return join(tag("div", cards, class_="gallery"), _rest(len(items), MOST["label_errors"], "sample"))
+
+
+def _meter(share: float) -> Safe:
+    return tag("span", tag("span", "", style=f"width:{100 * share:.0f}%"), class_="meter", aria_hidden="true")
 
 
 def duplicates(groups: Sequence[DuplicateGroup], album: Album) -> Safe:
@@ -79,15 +93,27 @@ def duplicates(groups: Sequence[DuplicateGroup], album: Album) -> Safe:
     for group in groups[: MOST["duplicates"]]:
         labels = {item.label for item in group.exhibits}
         cards = [
-            _card(item, album, tag("p", item.label or "no label", class_="labels"), tag("p", item.split, class_="sub") if item.split else None)
+            _card(
+                item,
+                album,
+                tag("p", item.label or "no label", class_="labels"),
+                tag("p", item.split, class_="sub") if item.split else None,
+            )
             for item in group.exhibits[: MOST["members"]]
-        ]  # fmt: skip
+        ]
         more = len(group.exhibits) - MOST["members"]
         clash = tag("span", "carries several labels", class_="chip warn") if len(labels) > 1 else None
-        head = tag("p", tag("b", many(len(group.exhibits), "sample")), " ", clash, tag("span", group.why, class_="sub"), class_="head")
+        head = tag(
+            "p",
+            tag("b", many(len(group.exhibits), "sample")),
+            " ",
+            clash,
+            tag("span", group.why, class_="sub"),
+            class_="head",
+        )
         tail = tag("p", f"and {more} more", class_="note") if more > 0 else None
-        blocks.append(tag("div", head, tag("div", cards, class_="gallery tight"), tail, class_="group"))
-    return join(tag("div", blocks, class_="groups"), _rest(len(groups), MOST["duplicates"], "group"))
+        blocks.append(tag("div", head, tag("div", cards, class_="row"), tail, class_="group"))
+    return join(tag("div", blocks, class_="groups beside"), _rest(len(groups), MOST["duplicates"], "group"))
 
 
 def faults(items: Sequence[Fault], album: Album) -> Safe:
@@ -95,7 +121,13 @@ def faults(items: Sequence[Fault], album: Album) -> Safe:
     blocks = []
     for check, rows in _by_check(items).items():
         cards = [_card(row.exhibit, album, tag("p", row.why, class_="sub")) for row in rows[: MOST["faults"]]]
-        head = tag("p", tag("b", check_title(check)), " ", many(len(rows), "sample") if len(rows) > MOST["faults"] else "", class_="head")
+        head = tag(
+            "p",
+            tag("b", check_title(check)),
+            " ",
+            many(len(rows), "sample") if len(rows) > MOST["faults"] else "",
+            class_="head",
+        )
         blocks.append(tag("div", head, tag("div", cards, class_="gallery tight"), class_="group"))
     return tag("div", blocks, class_="groups")
 
@@ -114,13 +146,21 @@ def grown(items: Sequence[Grown], album: Album) -> Safe:
         pictures: list[Child] = [exhibit(parent, album) for parent in item.parents[:2]]
         arrow = tag("span", "→", class_="arrow", aria_label="becomes")
         caption = [
-            tag("p", tag("b", item.exhibit.label), tag("span", item.exhibit.origin, class_=f"chip {item.exhibit.origin}")),
+            tag(
+                "p",
+                tag("b", item.exhibit.label),
+                tag("span", item.exhibit.origin, class_=f"chip {item.exhibit.origin}"),
+            ),
             tag("p", item.how, class_="sub"),
         ]
         cards.append(
-            tag("figure", tag("div", pictures, arrow, exhibit(item.exhibit, album), class_="pair"),
-                tag("figcaption", caption), class_="card family")
-        )  # fmt: skip
+            tag(
+                "figure",
+                tag("div", pictures, arrow, exhibit(item.exhibit, album), class_="pair"),
+                tag("figcaption", caption),
+                class_="card family",
+            )
+        )
     return join(tag("div", cards, class_="gallery wide"), _rest(len(items), MOST["grown"], "kind"))
 
 
@@ -128,7 +168,7 @@ def mistakes(items: Sequence[Mistake], album: Album) -> Safe:
     """Return test samples that the model gets wrong, the surest first."""
     cards = []
     for item in items[: MOST["mistakes"]]:
-        sure = f", {percent(item.probability, digits=0)} % sure" if known(item.probability) else ""
+        sure = f", {whole(item.probability)} % sure" if known(item.probability) else ""
         words = [
             tag("p", "is ", tag("b", item.given), class_="labels"),
             tag("p", "said ", tag("b", item.predicted), sure, class_="labels wrong"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ class Safe(str):
     __slots__ = ()
 
 
-Child: TypeAlias = "str | int | float | None | list[Child] | tuple[Child, ...]"
+Child: TypeAlias = "str | int | float | Sequence[Child] | None"
 
 
 def flatten(child: Child) -> str:

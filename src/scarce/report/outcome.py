@@ -10,7 +10,7 @@ from scarce.report.markup import Child, Safe, join, tag
 from scarce.report.model import ClassResult, Comparison, Interval, OperatingPoint, ReportData, TestResult
 from scarce.report.words import count, known, percent, span
 
-SHARE = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0))
+SHARE = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), width=240.0)
 
 
 def masthead(report: ReportData) -> Safe:
@@ -74,11 +74,15 @@ def per_class(test: TestResult, normal: tuple[str, ...]) -> Safe:
     head = tag(
         "thead",
         tag(
-            "tr", tag("th", "Class", scope="col"), tag("th", "Test samples", scope="col", class_="number"),
-            tag("th", "Found (recall), %", scale, scope="col"), tag("th", "", scope="col"),
-            tag("th", "Right when named (precision), %", scale, scope="col"), tag("th", "", scope="col"),
+            "tr",
+            tag("th", "Class", scope="col"),
+            tag("th", "Test samples", scope="col", class_="number"),
+            tag("th", "Found (recall), %", scale, scope="col"),
+            tag("th", "", scope="col"),
+            tag("th", "Right when named (precision), %", scale, scope="col"),
+            tag("th", "", scope="col"),
         ),
-    )  # fmt: skip
+    )
     return tag("table", head, tag("tbody", rows), class_="classes")
 
 
@@ -115,7 +119,12 @@ def confusion(test: TestResult) -> Safe:
             cells.append(tag("td", str(value) if value else "·", class_=kind + dark, style=shade, title=title))
         rows.append(tag("tr", tag("th", names[index], scope="row"), cells))
     caption = tag("caption", "Rows are the truth, columns the answer; the shade is the share of the row.")
-    return tag("div", tag("table", caption, tag("thead", head), tag("tbody", rows), class_="confusion"), class_="scroll", tabindex="0")
+    return tag(
+        "div",
+        tag("table", caption, tag("thead", head), tag("tbody", rows), class_="confusion"),
+        class_="scroll",
+        tabindex="0",
+    )
 
 
 def _column(name: str) -> Safe:
@@ -127,14 +136,22 @@ def operating(point: OperatingPoint) -> Safe:
     wanted = f"wanted: at most {percent(point.wanted)} % false alarms" if known(point.wanted) else ""
     lines = [
         join("Damage found: ", tag("b", f"{percent(point.recall.value)} %"), f" of {count(point.defects)}"),
-        join("False alarms: ", tag("b", f"{percent(point.false_alarms.value)} %"), f" of {count(point.sound)} sound samples"),
+        join(
+            "False alarms: ",
+            tag("b", f"{percent(point.false_alarms.value)} %"),
+            f" of {count(point.sound)} sound samples",
+        ),
     ]
     bounds = (point.recall.low, point.false_alarms.high)
     for index, (word, value) in enumerate(zip(("at least", "at most"), bounds, strict=True)):
         if known(value):
             lines[index] = join(lines[index], f"; {word} {percent(value)} % with 95 % confidence")
-    threshold = f"An alarm is a defect score (1 − p(sound)) of {point.threshold:.3g} or more" if known(point.threshold) else ""
-    how = ". ".join(part for part in (threshold, "The threshold was chosen on held-out training folds, then frozen", wanted) if part)
+    threshold = (
+        f"An alarm is a defect score (1 − p(sound)) of {point.threshold:.3g} or more" if known(point.threshold) else ""
+    )
+    how = ". ".join(
+        part for part in (threshold, "The threshold was chosen on held-out training folds, then frozen", wanted) if part
+    )
     return join(tag("ul", [tag("li", line) for line in lines], class_="plain"), tag("p", how + ".", class_="note"))
 
 
@@ -157,9 +174,11 @@ def comparisons(rows: tuple[Comparison, ...]) -> Safe:
         axis = Axis.around(values, zero=False)
         body = [_comparison(row, axis) for row in lines]
         head = tag(
-            "tr", tag("th", metric[:1].upper() + metric[1:], scope="col"),
-            tag("th", strip_axis(axis), scope="col", class_="only-wide"), tag("th", "%", scope="col", class_="unit"),
-        )  # fmt: skip
+            "tr",
+            tag("th", metric[:1].upper() + metric[1:], scope="col"),
+            tag("th", strip_axis(axis), scope="col", class_="only-wide"),
+            tag("th", "%", scope="col", class_="unit"),
+        )
         blocks.append(tag("table", tag("thead", head), tag("tbody", body), class_="compare"))
     return join(*blocks)
 
@@ -171,7 +190,12 @@ def _comparison(row: Comparison, axis: Axis) -> Safe:
         "tr",
         tag("th", name, scope="row"),
         tag("td", strip(interval, axis, class_="ours" if row.ours else "theirs"), class_="plot"),
-        tag("td", tag("b", percent(row.value, digits=2 if not known(row.low) else 1)), " ",
-            tag("span", span(interval), class_="bounds"), class_="span"),
+        tag(
+            "td",
+            tag("b", percent(row.value, digits=2 if not known(row.low) else 1)),
+            " ",
+            tag("span", span(interval), class_="bounds"),
+            class_="span",
+        ),
         class_="ours" if row.ours else None,
-    )  # fmt: skip
+    )

@@ -18,6 +18,24 @@ LIMIT = 5_000_000
 """Bytes that a report never exceeds."""
 TEXT_RESERVE = 900_000
 """Bytes of the limit that are kept free for everything but pictures."""
+NAMES = {
+    "ledger": "Decisions",
+    "classes": "Classes",
+    "operating": "Sound or damaged",
+    "compare": "Comparison",
+    "confusion": "Mix-ups",
+    "notes": "Proof",
+    "counts": "Counts",
+    "checks": "Audit",
+    "labels": "Labels",
+    "duplicates": "Duplicates",
+    "faults": "Quality",
+    "grown": "Grown",
+    "mistakes": "Mistakes",
+    "checklist": "Checklist",
+    "origin": "Origin",
+}
+"""Short names of the sections, for the contents line."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -61,11 +79,11 @@ def to_html(report: ReportData, *, limit: int = LIMIT) -> str:
 def _page(report: ReportData, album: Album) -> str:
     style = files("scarce.report").joinpath("style.css").read_text("utf-8")
     blocks = [block for block in _sections(report, album) if block is not None]
-    links = [tag("a", title, href=f"#{key}") for key, title, _ in blocks]
+    links = [tag("a", NAMES[key], href=f"#{key}") for key, _, _ in blocks]
     sections = [
         tag("section", tag("h2", title, id=f"{key}-title"), body, id=key, aria_labelledby=f"{key}-title")
         for key, title, body in blocks
-    ]  # fmt: skip
+    ]
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -95,8 +113,12 @@ def _sections(report: ReportData, album: Album) -> list[Block | None]:
     reading = [("notes", "What the counts can prove", _notes(report.notes))] if report.notes else []
     return [
         ("ledger", "What each decision gained", decisions.ledger(report)) if report.ledger else None,
-        ("classes", "Class by class", outcome.per_class(test, report.normal_classes)) if test and test.per_class else None,
-        ("operating", "Sound or damaged", outcome.operating(report.operating_point)) if report.operating_point else None,
+        ("classes", "Class by class", outcome.per_class(test, report.normal_classes))
+        if test and test.per_class
+        else None,
+        ("operating", "Sound or damaged", outcome.operating(report.operating_point))
+        if report.operating_point
+        else None,
         ("compare", "Beside other figures", outcome.comparisons(report.comparisons)) if report.comparisons else None,
         _confusions(report),
         *reading,
@@ -107,7 +129,9 @@ def _sections(report: ReportData, album: Album) -> list[Block | None]:
         ("faults", "Picture quality and outliers", evidence.faults(report.faults, album)) if report.faults else None,
         _grown(report, album),
         _mistakes(report, album),
-        ("checklist", "Checklist of a data-centric project", _checklist(report.checklist)) if report.checklist else None,
+        ("checklist", "Checklist of a data-centric project", _checklist(report.checklist))
+        if report.checklist
+        else None,
         ("origin", "How this report was made", _origin(report)),
     ]
 
@@ -121,7 +145,7 @@ def _confusions(report: ReportData) -> Block | None:
     if test is None or not test.confusion:
         return None
     curve = outcome.reliable(test) if test.reliability else None
-    return ("confusion", "What it takes for what", tag("div", outcome.confusion(test), curve, class_="side"))
+    return ("confusion", "What it mixes up", tag("div", outcome.confusion(test), curve, class_="side"))
 
 
 def _counts(report: ReportData) -> Block | None:
@@ -151,14 +175,25 @@ def _label_errors(report: ReportData, album: Album) -> Block | None:
         "The rest of the data says that these carry the wrong label; the figure is how sure it is of the other one. "
         "Please look: a proposal changes nothing until somebody agrees."
     )
-    return ("labels", "Labels that the data contradicts", join(_intro(intro), evidence.label_errors(report.label_errors, album)))
+    return (
+        "labels",
+        "Labels that the data contradicts",
+        join(_intro(intro), evidence.label_errors(report.label_errors, album)),
+    )
 
 
 def _duplicates(report: ReportData, album: Album) -> Block | None:
     if not report.duplicates:
         return None
-    intro = "Each group shows the same thing. A group is never split between training and test, which would flatter the result."
-    return ("duplicates", "The same thing more than once", join(_intro(intro), evidence.duplicates(report.duplicates, album)))
+    intro = (
+        "Each group shows the same thing. A group is never split between training and test, which would flatter the "
+        "result."
+    )
+    return (
+        "duplicates",
+        "The same thing more than once",
+        join(_intro(intro), evidence.duplicates(report.duplicates, album)),
+    )
 
 
 def _grown(report: ReportData, album: Album) -> Block | None:
@@ -171,7 +206,10 @@ def _grown(report: ReportData, album: Album) -> Block | None:
 def _mistakes(report: ReportData, album: Album) -> Block | None:
     if not report.mistakes:
         return None
-    intro = "Real test samples that the model gets wrong, the surest answers first. They are the best hint at what data is missing."
+    intro = (
+        "Real test samples that the model gets wrong, the surest answers first. They are the best hint at what data is "
+        "missing."
+    )
     return ("mistakes", "Where it fails", join(_intro(intro), evidence.mistakes(report.mistakes, album)))
 
 
@@ -182,12 +220,16 @@ def _notes(notes: tuple[str, ...]) -> Safe:
 def _checklist(items: tuple[ChecklistItem, ...]) -> Safe:
     lines = []
     for item in items:
-        sign = tag("span", "✓" if item.done else "", class_="box", role="img", aria_label="done" if item.done else "open")
+        sign = tag(
+            "span", "✓" if item.done else "", class_="box", role="img", aria_label="done" if item.done else "open"
+        )
         evidence_text = item.evidence or ("" if item.done else "open: no evidence in this run")
         words = tag("div", tag("b", item.text), tag("span", evidence_text, class_="sub"))
         lines.append(tag("li", sign, words, class_="done" if item.done else "open"))
     done = sum(item.done for item in items)
-    return join(_intro(f"{done} of {len(items)} are ticked by evidence from this run."), tag("ul", lines, class_="checklist"))
+    return join(
+        _intro(f"{done} of {len(items)} are ticked by evidence from this run."), tag("ul", lines, class_="checklist")
+    )
 
 
 def _origin(report: ReportData) -> Safe:

@@ -145,7 +145,7 @@ def _defects(point: OperatingPoint) -> tuple[str, str]:
 def _classes(test: TestResult) -> tuple[str, str]:
     score = test.balanced_accuracy
     bounds = span(score)
-    main = f"It names the right class for {whole(score.value)} of 100 samples, every class counting the same."
+    main = f"It names the right class for {whole(score.value)} of 100 samples, each class counting the same."
     more = [f"{percent(score.value)} % balanced accuracy" + (f" ({bounds})" if bounds else "")]
     more[0] += f" on {many(test.n, 'real test sample')} it never trained on."
     if known(test.majority):

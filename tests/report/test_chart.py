@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import math
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scarce.report.chart import Axis, count_bars, forest_row, log_place, reliability, strip
+from scarce.report.model import Interval
+
+FRACTIONS = st.floats(-1, 1, allow_nan=False)
+
+
+@given(st.lists(FRACTIONS, min_size=1, max_size=9))
+def test_the_axis_holds_every_value_and_zero_in_order(values: list[float]) -> None:
+    axis = Axis.around(values)
+    assert axis.low <= min([*values, 0.0]) + 1e-9
+    assert axis.high >= max([*values, 0.0]) - 1e-9
+    assert 2 <= len(axis.ticks) <= 14
+    places = [axis(value) for value in sorted(values)]
+    assert places == sorted(places)
+    assert all(axis.margin - 1e-6 <= place <= axis.width - axis.margin + 1e-6 for place in places)
+
+
+def test_round_ticks() -> None:
+    assert Axis.around([-0.012, 0.07]).ticks == pytest.approx((-0.02, 0.0, 0.02, 0.04, 0.06, 0.08))
+    assert Axis.around([math.nan]).ticks[0] < 0
+
+
+@pytest.mark.parametrize("verdict", ["helped", "hurt", "none"])
+def test_a_forest_row_is_well_formed_and_says_its_numbers(verdict: str) -> None:
+    axis = Axis.around([-0.01, 0.05])
+    picture = forest_row(Interval(value=0.031, low=0.02, high=0.042), axis, verdict=verdict, detectable=0.02)
+    root = ET.fromstring(picture)
+    assert root.find("title").text == "+3.1 points, interval +2.0 to +4.2"
+    whisker = next(line for line in root.iter("line") if line.get("class") == f"whisker {verdict}")
+    assert float(whisker.get("x1")) == pytest.approx(axis(0.02), abs=0.06)
+    assert float(whisker.get("x2")) == pytest.approx(axis(0.042), abs=0.06)
+
+
+def test_without_bounds_nothing_pretends_to_know_them() -> None:
+    root = ET.fromstring(strip(Interval(value=0.5), Axis.around([0, 1])))
+    assert not [item for item in root.iter("rect") if item.get("class") == "range"]
+
+
+def test_log_bars() -> None:
+    assert log_place(1, 4000) == 0
+    assert log_place(4000, 4000) == 1
+    assert log_place(0, 4000) == 0
+    root = ET.fromstring(count_bars(40, 1300, 4000, name="Ankle boot"))
+    bars = [float(item.get("width")) for item in root.iter("rect")]
+    assert bars[0] / 600 == pytest.approx(math.log10(40) / math.log10(4000), abs=1e-3)
+    assert bars[1] > bars[0]
+
+
+def test_reliability_leaves_out_empty_bins() -> None:
+    root = ET.fromstring(reliability([(0.15, 0.1, 20), (math.nan, math.nan, 0), (0.95, 0.9, 200)]))
+    assert len([item for item in root.iter("circle") if item.get("class") == "dot"]) == 2
