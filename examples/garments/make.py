@@ -4,7 +4,8 @@
     python examples/garments/make.py [FOLDER WITH THE IDX FILES] [OUTPUT]
 
 Training images: 4000/2000/1000/750/500/350/200/100/60/40 of classes 0 to 9 (the protocol of arXiv 2105.02340), drawn
-from the 60,000 with a fixed seed. Test images: 200 of each class, drawn from the official 10,000. Nothing else is changed.
+from the 60,000 with a fixed seed. Test images: 200 of each class, drawn from the official 10,000. Nothing else is
+changed.
 """
 
 from __future__ import annotations

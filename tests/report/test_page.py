@@ -100,7 +100,8 @@ def test_names_from_files_cannot_become_markup(data: ReportData) -> None:
     bad = replace(
         data, title=evil, command=evil, classes=(evil, "b"), before={evil: 3, "b": 2}, after={evil: 3, "b": 2},
         counts={evil: {evil: {evil: 1}}}, conditions={evil: {evil: {evil: 1}}}, notes=(evil,), set_aside={evil: 1},
-        versions={evil: evil}, ledger=(Decision(decision=evil, why=evil, verdict=evil, version_before=evil, kept=True),),
+        versions={evil: evil},
+        ledger=(Decision(decision=evil, why=evil, verdict=evil, version_before=evil, kept=True),),
         label_errors=(LabelError(exhibit=exhibit, given=evil, suggested=evil, probability=0.5, action=evil),),
         model=evil, budget=evil, test=None, comparisons=(),
     )  # fmt: skip

@@ -137,7 +137,8 @@ def _defects(point: OperatingPoint) -> tuple[str, str]:
         )
     if known(point.false_alarms.high):
         proof.append(
-            f"On {many(point.sound, 'sound test sample')}, false alarms are at most {percent(point.false_alarms.high)} %."
+            f"On {many(point.sound, 'sound test sample')}, false alarms are at most "
+            f"{percent(point.false_alarms.high)} %."
         )
     return main, " ".join(proof)
 
