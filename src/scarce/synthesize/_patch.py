@@ -54,6 +54,8 @@ def turn_patch(patch: Array, mask: Array, params: Params, size: tuple[int, ...])
 
     if params["mirror"]:
         patch, mask = patch[:, ::-1], mask[:, ::-1]
+    if params["upend"]:
+        patch, mask = patch[::-1], mask[::-1]
     relative = np.sqrt(size[0] * size[1] / (params["of"][0] * params["of"][1]))
     zoom = float(params["scale"]) * float(np.clip(relative, 0.5, 2.0))
     radians = np.deg2rad(float(params["angle"]))

@@ -31,14 +31,15 @@ class CutPaste(AbstractDefect):
 
     Args:
         scale: smallest and largest zoom of the patch.
-        rotate: largest turn in degrees.
+        rotate: largest turn in degrees; small by default, since ground, rolled and woven material has a grain (patches
+            are mirrored both ways besides). 180 where there is none.
         match: share of the brightness difference to the new place that is taken out, in [0, 1].
     """
 
     words: ClassVar[frozenset[str]] = frozenset()
 
     scale: tuple[float, float] = (0.8, 1.25)
-    rotate: float = 180.0
+    rotate: float = 20.0
     match: float = 1.0
 
     def __post_init__(self) -> None:
@@ -74,11 +75,12 @@ class CutPaste(AbstractDefect):
         return found, f"{lost} masks were empty, unreadable or cover over half of the picture" if lost else ""
 
     def params_for(self, rng: np.random.Generator, material: Material) -> dict[str, Any]:
-        """Return zoom, turn, mirror and the seed of the place."""
+        """Return zoom, turn, mirrors and the seed of the place."""
         drawn = {
             "scale": round(float(rng.uniform(*self.scale)), 4),
             "angle": round(float(rng.uniform(-self.rotate, self.rotate)), 3),
             "mirror": bool(rng.random() < 0.5),
+            "upend": bool(rng.random() < 0.5),
         }
         return {
             "seed": int(rng.integers(2**31)),
