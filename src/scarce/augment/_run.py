@@ -13,7 +13,7 @@ from scarce.augment.policy import policy as preset
 from scarce.dataset import Dataset, Ints
 from scarce.errors import DataError
 from scarce.lineage import Step
-from scarce.recipe import growable, grown_columns, opencv_version, real_rows_of_class
+from scarce.recipe import growable, grown_columns, opencv_version, real_rows_of_class, with_reasons
 
 MOST_COPIES: Final = 20
 """Default cap on the copies of one original: beyond it the model learns the original by heart."""
@@ -55,8 +55,7 @@ def run(
     if not made:
         return ds
     grown = ds.append(grown_columns(ds, [(row, recipe, ()) for row, recipe in made], origin="augmented"))
-    if findings:
-        grown = grown.with_findings("augment", findings)
+    grown = with_reasons(grown, "augment", findings)
     params = {**chosen.params(), "counts": dict(counts), "cap": cap}
     return grown.with_step(
         Step(stage="augment", name=chosen.name, params=params, seed=seed, versions={"opencv": opencv_version()})

@@ -20,33 +20,32 @@ _LOW: Final = np.uint64(0xFFFFFFFF)
 _MULTIPLIER: Final = (np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645))
 
 
-def uniforms(seed: int, keys: npt.NDArray[np.uint64], operations: int, copy: int, n: int) -> npt.NDArray[np.float64]:
+def uniforms(
+    seed: int, keys: npt.NDArray[np.uint64], operations: int, copy: int | npt.NDArray[Any], n: int
+) -> npt.NDArray[np.float64]:
     """Return (operations, N, n) numbers in [0, 1) of N samples and the operations 0, 1, ... of a policy.
 
     Args:
         seed: the run's seed, >= 0.
         keys: (N,) uint64 random keys of the samples, see :func:`scarce.lineage.key64`.
         operations: how many operations the policy has.
-        copy: number of the copy or epoch.
+        copy: number of the copy or epoch, one for all or (N,), under 2**32.
         n: how many numbers a sample needs; asking for fewer gives the first ones.
     """
     keys = np.asarray(keys, np.uint64)
+    copies = np.broadcast_to(np.asarray(copy, np.uint32), len(keys))
     low, high = (keys & _LOW).astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32)
+    own = [np.tile(word, operations) for word in (low, high, copies)]
     index = np.repeat(np.arange(operations, dtype=np.uint32), len(keys))
-    entropy: list[int | Words] = [
-        *_words(seed),
-        np.tile(low, operations),
-        np.tile(high, operations),
-        index,
-        *_words(copy),
-    ]
     out = np.empty((operations, len(keys), n))
-    for first in range(0, operations * len(keys), _BLOCK):
-        part = [word if isinstance(word, int) else word[first : first + _BLOCK] for word in entropy]
-        out.reshape(-1, n)[first : first + _BLOCK] = _pcg64(_state(part, len(index[first : first + _BLOCK])), n)
+    for first in range(0, len(index), _BLOCK):
+        part = slice(first, first + _BLOCK)
+        entropy = [*_words(seed), own[0][part], own[1][part], index[part], own[2][part]]
+        out.reshape(-1, n)[part] = _pcg64(_state(entropy, len(index[part])), n)
     for row in np.flatnonzero(keys <= _LOW):  # NumPy feeds a small key as one word: 1 key in 4 billion
         for operation in range(operations):
-            out[operation, row] = np.random.default_rng([seed, int(keys[row]), operation, copy]).random(n)
+            rng = np.random.default_rng([seed, int(keys[row]), operation, int(copies[row])])
+            out[operation, row] = rng.random(n)
     return out
 
 

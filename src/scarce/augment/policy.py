@@ -70,7 +70,7 @@ class Policy:
         found = [scene.image, *([] if mask is None else [scene.mask]), *([] if boxes is None else [scene.boxes])]
         return found[0] if len(found) == 1 else tuple(found)
 
-    def apply_batch(self, images: Array, ids: Sequence[str] | Array, *, seed: int = 0, epoch: int = 0) -> Array:
+    def apply_batch(self, images: Array, ids: Sequence[str] | Array, *, seed: int = 0, epoch: int | Array = 0) -> Array:
         """Return N changed pictures; see :func:`apply_batch`."""
         return apply_batch(images, ids, self, seed, epoch)
 
@@ -121,18 +121,24 @@ class Policy:
         return tuple(f"augment.{operation.plugin_name()}" for operation in self.operations)
 
 
-def apply_batch(images: Array, ids: Sequence[str] | Array, policy: Policy, seed: int = 0, epoch: int = 0) -> Array:
+def apply_batch(
+    images: Array, ids: Sequence[str] | Array, policy: Policy, seed: int = 0, epoch: int | Array = 0
+) -> Array:
     """Return N changed pictures, the same to the bit as N recipes of copy ``epoch``; made for small pictures.
 
     Args:
-        images: (N, H, W) or (N, H, W, 3) uint8; not changed.
+        images: (N, H, W), (N, H, W, 1) or (N, H, W, 3) uint8; not changed.
         ids: N sample ids, or their (N,) uint64 keys (:func:`scarce.lineage.key64`), which saves hashing every epoch.
         policy: what to apply.
         seed: the run's seed.
-        epoch: the epoch; equals the number of the copy offline.
+        epoch: the epoch; equals the number of the copy offline. (N,) numbers where a sample occurs more than once in
+            an epoch and each time should look different.
     """
+    if images.ndim == 4 and images.shape[3] == 1:
+        return apply_batch(images[..., 0], ids, policy, seed, epoch)[..., None]
     keys = keys_of(ids)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) != len(keys):
+    fits = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    if images.dtype != np.uint8 or not fits or len(images) != len(keys):
         raise DataError("augment", f"a batch of type {images.dtype} and shape {images.shape} for {len(keys)} ids",
                         "it takes uint8 (N, H, W) or (N, H, W, 3)")  # fmt: skip
     out = images.copy()

@@ -14,7 +14,7 @@ Neighboring geometric operations are composed into one matrix and resampled once
 
 from __future__ import annotations
 
-from scarce.recipe._grow import growable, grown_columns, real_rows_of_class
+from scarce.recipe._grow import growable, grown_columns, real_rows_of_class, with_reasons
 from scarce.recipe._mask import fit_mask, mask_opener, read_mask
 from scarce.recipe._replay import (
     Operation,
@@ -59,5 +59,6 @@ __all__ = [
     "warp_boxes",
     "warp_images",
     "warp_one",
+    "with_reasons",
     "write",
 ]

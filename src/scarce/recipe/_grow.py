@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scarce import columns
 from scarce.dataset import Dataset, Ints
@@ -87,6 +88,16 @@ def grown_columns(
         "parents": [[str(ds.ids[row]) for row in family] for family in families],
         "recipe": recipes,
     }
+
+
+def with_reasons(ds: Dataset, stage: str, reasons: Sequence[Mapping[str, Any]]) -> Dataset:
+    """Return the data with findings about classes that got less than was asked; those of other classes stay."""
+    if not reasons:
+        return ds
+    told = {name for row in reasons for name in row["members"]}
+    before = ds.findings.filter(pc.equal(ds.findings["check"], stage)).to_pylist()
+    kept = [{key: row[key] for key in row if key != "check"} for row in before if not told & set(row["members"])]
+    return ds.with_findings(stage, [*kept, *reasons])
 
 
 _INHERITED: Final = ("source", "group", "captured_at", "label", "label_probs", "split", "split_group")

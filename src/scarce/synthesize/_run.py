@@ -10,7 +10,7 @@ import numpy as np
 from scarce.dataset import Dataset, Ints
 from scarce.errors import DataError, unknown_name
 from scarce.lineage import Step, key64
-from scarce.recipe import growable, grown_columns, opencv_version, write
+from scarce.recipe import growable, grown_columns, opencv_version, with_reasons, write
 from scarce.registry import load
 from scarce.synthesize._base import AbstractDefect, Material
 
@@ -64,22 +64,23 @@ def run(
         if not why and wanted:
             materials, lost = defect.materials(ds, rows[ds["label"][rows] == ds.schema.classes.index(name)])
             new = _made(ds, defect, materials, bases, _Wish(name, wanted, seed, cap))
-            why = lost or ("" if len(new) == wanted else f"one patch or picture is used at most {cap} times")
+            short = "" if len(new) == wanted else f"one patch or picture is used at most {cap} times"
+            why = "; ".join(part for part in (lost, short) if part)
         if why and wanted:
             text = f"{len(new)} of {wanted} synthetic samples made by {defect.plugin_name()}: {why}"
             findings.append({"level": "class", "members": [name], "score": 1 - len(new) / wanted, "why": text})
         made, labels = made + new, labels + [name] * len(new)
     if not made and any(counts.values()):
-        raise DataError(who, "none of the classes asked for can be made", "; ".join(item["why"] for item in findings),
-                        "choose another kind, or add masks")  # fmt: skip
+        raise DataError(who, "; ".join(item["why"] for item in findings), do="choose another kind, or add masks")
     if not made:
         return ds
     grown = ds.append(grown_columns(ds, made, origin="synthetic", labels=labels))
-    if findings:
-        grown = grown.with_findings("synthesize", findings)
+    grown = with_reasons(grown, "synthesize", findings)
     params = {**defect.params(), "counts": dict(counts), "cap": cap}
-    step = Step(stage="synthesize", name=defect.plugin_name(), params=params, seed=seed)
-    return grown.with_step(Step(**{**vars(step), "versions": {"opencv": opencv_version()}}))
+    versions = {"opencv": opencv_version()}
+    return grown.with_step(
+        Step(stage="synthesize", name=defect.plugin_name(), params=params, seed=seed, versions=versions)
+    )
 
 
 def _bases(ds: Dataset, rows: Ints, who: str) -> Ints:
@@ -114,12 +115,19 @@ def _made(
     canvas, stuff = rng.permutation(bases), rng.permutation(len(materials))
     most = cap * (len({row for material in materials for row in material.rows}) or len(bases))
     op, found = f"synthesize.{defect.plugin_name()}", []
-    for index in range(min(wanted, most)):
+    before = _made_before(ds, op, name)
+    for index in range(before, min(before + wanted, most)):
         row, material = int(canvas[index % len(canvas)]), materials[int(stuff[index % len(stuff)])]
         base = str(ds.ids[row])
         drawn = defect.params_for(np.random.default_rng([seed, key64(base), key64(op + name), index]), material)
         found.append((row, write(base, [(op, drawn)], seed=seed, copy=index), material.rows))
     return found
+
+
+def _made_before(ds: Dataset, op: str, name: str) -> int:
+    """Return how many rows of this kind and class are there already, so that a second run makes others."""
+    rows = (ds["origin"] == "synthetic") & (ds["label"] == ds.schema.classes.index(name))
+    return sum(op in (recipe or "") for recipe in ds["recipe"][rows])
 
 
 def _plugin(kind: AbstractDefect | str) -> AbstractDefect:
