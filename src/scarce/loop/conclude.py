@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset, FoldView
-from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view, train_set
+from scarce.dataset import Array, Dataset
+from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
 from scarce.ledger import HYBRID, Design, groups_of, paired_effect
 from scarce.lineage import Step
+from scarce.loop.fitting import PROBE, confirm, fit_after, training_view
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed
-from scarce.probe import LinearProbe, softmax
 
 if TYPE_CHECKING:
     from scarce.project import Project
 
 SMALL_PIXELS = 64
 """Pictures up to this side are trained from scratch by default; larger ones get a head on pretrained features."""
-PROBE = LinearProbe()
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
 
 
@@ -62,18 +61,23 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
     ledger = replace(weighed.ledger, rows=rows)
     trainer = choose_trainer(ds, options, notes)
     with clock.step("train"):
-        baseline = _fit(project, trainer, ready.dataset, ready.embedding, (), options)
-        final = _fit(project, trainer, weighed.dataset, ready.embedding, weighed.decisions, options)
+        view = training_view(weighed.dataset)
+        baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed)
+        final = fit_after(view, trainer, ready.embedding, weighed.decisions, seed=options.seed)
     if trainer != "linear_probe":
-        ledger = replace(ledger, rows=tuple(replace(row, proxy=True) for row in ledger.rows))
+        rows = tuple(replace(row, proxy=True) for row in ledger.rows)
         notes.append("The ledger measured with the linear probe; for the network its rows are marked proxy.")
+        if options.confirm and weighed.decisions:
+            with clock.step("confirm"):
+                rows = (*rows, confirm(weighed.dataset, trainer, ready.embedding, weighed.decisions, weighed.design))
+        ledger = replace(ledger, rows=rows)
     object.__setattr__(weighed, "ledger", ledger)
     with clock.step("evaluate"):
         judged = look(project, ready, weighed, (baseline, final), options)
     final = judged["model"].stamped(data={**final.card["data"], "version": version})
     folder = Path(project.models) / f"{version}-{trainer}"
     final.save(folder)
-    project.state.add_ledger_rows([row.to_json() for row in ledger.rows])
+    project.state.add_ledger_rows([row.to_json() for row in ledger.rows], run=version)
     return Outcome(
         ds,
         version,
@@ -152,66 +156,24 @@ def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
     return "linear_probe"
 
 
-def _fit(
-    project: Project, trainer: str, ds: Dataset, embedding: str, decisions: Sequence[Any], options: Options
-) -> Any:
-    """Train after the decisions: a network stops early on val, the probe uses train and val."""
-    from scarce import registry, train
-    from scarce.augment.policy import policy
-
-    view = training_view(ds, trainer)
-    fold, _ = fold_of_view(view, embedding, options.seed, PROBE.components)
-    given = train_set(fold, decisions)
-    kind = registry.load("train", trainer, train.AbstractTrainer)  # type: ignore[type-abstract]
-    if trainer == "linear_probe":
-        given = replace(given, rows=view.train.rows_of(fold.train.ids[given.rows]))
-        return train.fit(view, kind(embedding=embedding), seed=options.seed, given=given)
-    given = replace(given, rows=originals(view.train, fold.train.ids[given.rows]))
-    online = policy(given.online) if given.online else None
-    return train.fit(view, kind(), seed=options.seed, given=given, online=online)
-
-
-def originals(ds: Dataset, ids: Array) -> Array:
-    """Return row numbers with every augmented row replaced by its original: a network makes the copies itself."""
-    rows = ds.rows_of(ids)
-    copied = np.flatnonzero(ds["origin"][rows] == "augmented")
-    parents = ds.table["parents"].take(rows[copied]).to_pylist()
-    rows = rows.copy()
-    rows[copied] = ds.rows_of([family[0] for family in parents])
-    return rows
-
-
-def training_view(ds: Dataset, trainer: str) -> FoldView:
-    """Return train against val for a network; train and val together for the probe, which needs no val."""
-    usable = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
-    train, val = usable & (ds["split"] == "train"), usable & (ds["split"] == "val")
-    if trainer == "linear_probe":
-        return ds.fold(ds.ids[train | val], ())
-    return ds.fold(ds.ids[train], ds.ids[val])
-
-
 def look(project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, Any], options: Options) -> dict[str, Any]:
     """Look at the test set once: baseline and final plan on the same real samples."""
     from scarce import evaluate
-    from scarce.evaluate.calibration import fit_temperature
 
     ds = weighed.dataset
     mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
     test, dev = mask & (ds["split"] == "test"), mask & (ds["split"] != "test") & (ds["split"] != "pool")
     view = ds.fold(ds.ids[dev], ds.ids[test])
     baseline, final = models
-    chosen_on = out_of_sample(ds, weighed, final)
-    final = final.stamped(temperature=float(fit_temperature(np.log(np.clip(chosen_on[1], 1e-12, 1)), chosen_on[0])))
-    chosen_on = (chosen_on[0], sharpen(chosen_on[1], final.temperature))
     before, after = baseline.predict_proba(view.eval), final.predict_proba(view.eval)
     report = evaluate.run(
         view, after, seed=options.seed, false_positive_rate=options.false_positive_rate,
-        oof=chosen_on,
+        oof=final.held_out,
     )  # fmt: skip
     labels, groups = view.eval["label"], groups_of(view.eval)
     design = Design(metric="balanced_accuracy", seed=options.seed)
     paired = paired_effect(labels, before[None], after[None], groups, design)
-    looks = project.state.count_test_look(version=ready.version, why="run")
+    looks = project.state.count_test_look(version=ready.version, what="run", metric=options.metric)
     body = report.to_json()
     earlier = evaluate.run(view, before, seed=options.seed).to_json()
     test_body = {
@@ -224,19 +186,3 @@ def look(project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, An
     }  # fmt: skip
     final = final.stamped(operating_point=body["operating_point"], metrics={"test": body["balanced_accuracy"]})
     return {"test": test_body, "point": body["operating_point"], "ids": view.eval.ids, "probs": after, "model": final}
-
-
-def out_of_sample(ds: Dataset, weighed: Weighed, model: Any) -> tuple[Array, Array]:
-    """Return labels and uncalibrated probabilities on which temperature and threshold are chosen.
-
-    For the probe these are the ledger's out-of-fold probabilities; for a network, its own on val.
-    """
-    if model.card["trainer"] == "linear_probe":
-        return weighed.folds.labels, weighed.probs.mean(0)
-    val = training_view(ds, model.card["trainer"]).eval
-    return val["label"], model.predict_proba(val)
-
-
-def sharpen(probs: Array, temperature: float) -> Array:
-    """Return (N, K) probabilities after dividing their logits by the temperature."""
-    return softmax(np.log(np.clip(probs, 1e-12, 1)) / temperature)

@@ -63,6 +63,7 @@ class Weighed:
     policy: str
     error_rate: float
     instrument: ProbeInstrument
+    design: Design
 
 
 def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Weighed:
@@ -87,7 +88,7 @@ def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Wei
         ledger, probs, folds = judge(grown, decisions, instrument, design, prepared_seconds=seconds, combine=combine)
     ledger = replace(ledger, rows=(*ledger.rows, *missing))
     kept = tuple(decision for decision in decisions if decision.name in ledger.kept)
-    return Weighed(ledger, grown, kept, probs, folds, plan, policy, error_rate, instrument)
+    return Weighed(ledger, grown, kept, probs, folds, plan, policy, error_rate, instrument, design)
 
 
 def train_counts(ds: Dataset) -> dict[str, int]:
