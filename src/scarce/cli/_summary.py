@@ -1,0 +1,120 @@
+"""The short text after ``scarce run``: headline, ledger, operating point, where to read on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from scarce.cli._bar import clock
+from scarce.cli._screen import relative, safe, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "rare_average_precision": "average precision of the rare classes",
+    "recall_at_fpr": "recall at the false-alarm rate",
+}
+COLORS = {"helped": "bold green", "hurt": "bold red", "no evidence": "dim", "not applicable": "dim"}
+
+
+def draw_run(console: Console, result: Mapping[str, Any]) -> None:
+    """Print what a run found."""
+    console.print(headline(result))
+    if result.get("ledger"):
+        console.print(ledger(result))
+    for line in notes(result):
+        console.print(line)
+
+
+def headline(result: Mapping[str, Any]) -> Text:
+    """Return the test score with its interval, beside the majority baseline and the plain model."""
+    from rich.text import Text
+
+    test = result["test"]
+    score, gain = test["balanced_accuracy"], test.get("difference") or {}
+    out = Text()
+    out.append(f"\n{safe(result.get('source', ''))}", style="bold")
+    out.append(f"  version {result['version']}, {clock(result['seconds'])}\n\n", style="dim")
+    out.append(f"  {percent(score['value']):>7}", style="bold green")
+    out.append(f"  balanced accuracy on {test['n']:,} held-out real samples")
+    out.append(f"  {interval(score)}\n", style="dim")
+    if (plain := test.get("baseline")) is not None:
+        out.append(f"  {percent(plain['value']):>7}  the same model without the plan  {interval(plain)}\n")
+    majority = (test.get("majority") or {}).get("balanced_accuracy", score.get("baseline"))
+    if majority is not None:
+        out.append(f"  {percent(majority):>7}  always answering the majority class\n")
+    if gain.get("value") is not None:
+        out.append(f"  {points(gain['value']):>7}  points from the plan, paired on the same samples  {span(gain)}\n")
+    if (f1 := test.get("macro_f1")) is not None:
+        out.append(f"  {percent(f1['value']):>7}  macro-F1  {interval(f1)}\n")
+    return out
+
+
+def ledger(result: Mapping[str, Any]) -> Table:
+    """Return the ledger: one row a decision."""
+    from rich.text import Text
+
+    rows = []
+    for row in result["ledger"]:
+        verdict = Text(row["verdict"] + ("*" if row.get("proxy") else ""), style=COLORS.get(row["verdict"], ""))
+        kept = Text("kept", style="green") if row["kept"] else Text("")
+        name = row["decision"].replace("_", " ")
+        rows.append((name, points(row["gain"]), span(row), verdict, kept, f"{row['seconds']:.1f}"))
+    metric = METRICS.get(result.get("metric", ""), result.get("metric", ""))
+    title = f"Ledger: what each decision gained, in points of {metric}, cross-validated on the development data"
+    out = table(
+        ("decision", "gain", "interval", "verdict", "", "seconds"),
+        rows,
+        title=title,
+        right=("gain", "interval", "seconds"),
+    )
+    if any(row.get("proxy") for row in result["ledger"]):
+        out.caption, out.caption_justify = "* measured with the linear probe, not with the final network", "left"
+    return out
+
+
+def notes(result: Mapping[str, Any]) -> list[str]:
+    """Return the closing lines: operating point, looks, model, report."""
+    out = []
+    point = result.get("operating_point")
+    if point and point.get("recall") is not None:
+        out.append(
+            f"Operating point: {percent(point['recall'])} of {point['defects']:,} defects found (at least "
+            f"{percent(point['recall_low'])}, one-sided 95 %) at {percent(point['false_alarm_rate'])} false alarms "
+            f"among {point['normals']:,} sound parts; threshold {point['threshold']:.4f}."
+        )
+    elif point is None:
+        out.append("Operating point: none, since no class is known to be sound (name it: --normal CLASS).")
+    looks = result["test"].get("looks")
+    if looks is not None:
+        out.append(f"Test set: looked at {looks} time{'s' * (looks != 1)} in this project.")
+    out += [f"Note: {safe(line)}" for line in result.get("notes", ())]
+    out += [f"Model:  {safe(relative(result['model']))}", f"Report: {safe(relative(result['report']))}"]
+    return out
+
+
+def percent(value: float | None) -> str:
+    """Return a share as ``87.4 %``; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def points(value: float | None) -> str:
+    """Return a difference of shares as ``+1.3``; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:+.1f}"
+
+
+def interval(body: Mapping[str, Any]) -> str:
+    """Return ``[86.0, 88.7]`` of a value in per cent."""
+    low, high = body.get("low"), body.get("high")
+    return "" if low is None or high is None else f"[{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def span(body: Mapping[str, Any]) -> str:
+    """Return ``[+0.3, +2.1]`` of a difference in points."""
+    low, high = body.get("low"), body.get("high")
+    return "" if low is None or high is None else f"[{points(low)}, {points(high)}]"
