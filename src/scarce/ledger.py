@@ -91,8 +91,13 @@ class Decision(Protocol):
 class Instrument(Protocol):
     """A model that can be fitted on the training side of a fold with some decisions applied."""
 
-    name: str
-    workers: int | None
+    @property
+    def name(self) -> str:
+        """What rows call it."""
+
+    @property
+    def workers(self) -> int | None:
+        """How many folds it may fit at once; None = one for each core."""
 
     def probabilities(self, view: FoldView, decisions: Sequence[Decision], *, seed: int) -> Array:
         """Return (len(view.eval_ids), K) probabilities of the evaluation rows, in their order."""

@@ -62,8 +62,10 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
     trainer = choose_trainer(ds, options, notes)
     with clock.step("train"):
         view = training_view(weighed.dataset)
-        baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed)
-        final = fit_after(view, trainer, ready.embedding, weighed.decisions, seed=options.seed)
+        plan = plan_for(trainer, weighed, notes)
+        minutes = clock.left / 60
+        baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed, minutes=0.3 * minutes)
+        final = fit_after(view, trainer, ready.embedding, plan, seed=options.seed, minutes=0.55 * minutes)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)
         notes.append("The ledger measured with the linear probe; for the network its rows are marked proxy.")

@@ -25,10 +25,13 @@ def training_view(ds: Dataset) -> FoldView:
     return ds.fold(ds.ids[usable & np.isin(ds["split"], ("train", "val"))], ())
 
 
-def fit_after(view: FoldView, trainer: str, embedding: str, decisions: Sequence[Any], *, seed: int) -> Any:
+def fit_after(
+    view: FoldView, trainer: str, embedding: str, decisions: Sequence[Any], *, seed: int, minutes: float | None = None
+) -> Any:
     """Fit on the training side after the decisions.
 
     A network makes its augmented copies anew in every epoch, so stored copies are replaced by their originals.
+    ``minutes`` bounds the training of a network.
     """
     from scarce import train
     from scarce.augment.policy import policy
@@ -41,7 +44,7 @@ def fit_after(view: FoldView, trainer: str, embedding: str, decisions: Sequence[
         plugin = kind.from_params({"embedding": embedding, "l2": PROBE.l2, "components": PROBE.components})
         return train.fit(view, plugin, seed=seed, given=given)
     given = replace(given, rows=originals(view.train, fold.train.ids[given.rows]))
-    plugin = kind() if given.online else kind.from_params({"augment": "none"})
+    plugin = kind.from_params({"minutes": minutes} if given.online else {"minutes": minutes, "augment": "none"})
     return train.fit(view, plugin, seed=seed, given=given, online=policy(given.online) if given.online else None)
 
 

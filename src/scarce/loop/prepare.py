@@ -85,7 +85,7 @@ def read(project: Project, path: str | Path, options: Options) -> Dataset:
             )
         return without_grown(head)
     wanted = {name: getattr(options, name) for name in ("label", "group", "split", "time", "text")}
-    ds = io.read(path, **wanted)
+    ds: Dataset = io.read(path, **wanted)
     if isinstance(options.test, Path) or (options.test not in (None, "cv")):
         ds = with_test_source(ds, str(options.test), wanted)
     if options.normal is not None:
@@ -102,7 +102,8 @@ def with_test_source(ds: Dataset, test: str, wanted: Mapping[str, Any]) -> Datas
 
     other = io.read(test, source="test", **wanted)
     other = other.with_columns({"split": ["test"] * len(other)})
-    return io.merge_sources(ds, other)
+    merged: Dataset = io.merge_sources(ds, other)
+    return merged
 
 
 def without_grown(ds: Dataset) -> Dataset:
@@ -124,6 +125,7 @@ def encode_in_time(
     tries: list[tuple[str, int | None]] = [(options.encoder, size) for size in sizes]
     if options.encoder == "auto" and ds.schema.modality == "image":
         tries.append(("pixel", None))
+    encoder, size, encode_seconds = *tries[0], 0.0
     for encoder, size in tries:
         started = time.perf_counter()
         encode.run(ds.take(sample), encoder, size=size, cache=cache, workers=options.workers, seed=options.seed)

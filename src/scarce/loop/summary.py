@@ -173,7 +173,7 @@ def test_result(test: Mapping[str, Any]) -> Any:
     )  # fmt: skip
     matrix = test.get("confusion", ())
     return report.TestResult(
-        n=test["n"], balanced_accuracy=report.Interval.of(test["balanced_accuracy"]),
+        n=test["n"], balanced_accuracy=report.Interval.of(test["balanced_accuracy"]) or report.Interval(value=float("nan")),
         macro_f1=report.Interval.of(test["macro_f1"]), baseline=report.Interval.of(test["baseline"]),
         majority=_nan(test["majority"]["balanced_accuracy"]), majority_class=str(test["majority"].get("class", "")),
         difference=report.Interval.of(test["difference"]), per_class=per_class,
