@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scarce import lineage
+from scarce import columns, lineage
 from scarce.dataset import Dataset
 from scarce.errors import ConflictError
 
@@ -36,8 +36,8 @@ def clash(base: Dataset, ours: Dataset, theirs: Dataset, name: str) -> None:
 def _edited(base: Dataset, new: Dataset, family: Sequence[str]) -> set[str]:
     names = [name for name in family if name in base.table.column_names and name in new.table.column_names]
     common = pc.is_in(base.table["id"], value_set=new.table["id"].combine_chunks())
-    before = base.table.filter(common).sort_by("id")
-    after = new.table.filter(pc.is_in(new.table["id"], value_set=before["id"].combine_chunks())).sort_by("id")
+    before = columns.sort(base.table.filter(common))
+    after = columns.sort(new.table.filter(pc.is_in(new.table["id"], value_set=before["id"].combine_chunks())))
     ids: set[str] = set()
     for name in names:
         ids.update(before["id"].filter(pa.array(lineage.differs(before[name], after[name]))).to_pylist())

@@ -6,19 +6,23 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scarce.columns import FINDING
 from scarce.errors import StoreError
 from scarce.lineage import Step, canonical_json, digest
 
 STEPS_A_FILE = 16
 """So many steps share a file; a version points at the last file, and each file at the one before."""
-VotePart = tuple[str, int]
+VotePart: TypeAlias = tuple[str, int]
+FindingPart: TypeAlias = tuple[str, str, int]
+StepsPart: TypeAlias = tuple[str | None, int]
 
 
 class Objects:
@@ -66,9 +70,34 @@ class Objects:
         """Read an Arrow table with the given column types."""
         return pq.read_table(pa.BufferReader(self.get(name))).cast(schema)
 
-    def put_steps(self, steps: Sequence[Step], *, before: tuple[str | None, int]) -> str | None:
-        """Write the steps that follow the first ``before[1]`` ones, which ``before[0]`` holds; return the last file."""
-        last, known = before
+    def put_findings(self, findings: pa.Table, old: Sequence[FindingPart]) -> tuple[FindingPart, ...]:
+        """Write the findings of each check; those that did not change keep their file."""
+        known = {(check, rows): name for check, name, rows in old}
+        found: list[FindingPart] = []
+        for check in pc.unique(findings["check"]).to_pylist():
+            part = findings.filter(pc.equal(findings["check"], check))
+            name = known.get((check, len(part)))
+            if name is None or not self.get_table(name, FINDING).equals(part):
+                name = self.put_table(part)
+            found.append((check, name, len(part)))
+        return tuple(found)
+
+    def get_findings(self, parts: Sequence[FindingPart]) -> pa.Table:
+        """Return the findings of all checks."""
+        tables = [self.get_table(name, FINDING) for _, name, _ in parts]
+        return pa.concat_tables(tables) if tables else FINDING.empty_table()
+
+    def put_steps(self, steps: Sequence[Step], before: Sequence[Step], old: StepsPart) -> StepsPart:
+        """Write the steps that follow those of an earlier version, if they begin with them.
+
+        Args:
+            steps: all steps, oldest first.
+            before: the earlier version's steps.
+            old: where those lie.
+        """
+        last, known = old
+        if [step.step_id for step in steps[:known]] != [step.step_id for step in before[:known]] or known > len(steps):
+            last, known = None, 0
         new = [step.to_json() for step in steps[known:]]
         while new:
             body = self._steps_file(last) if last else {"before": None, "steps": []}
@@ -78,7 +107,7 @@ class Objects:
             body["steps"] += new[:room]
             new = new[room:]
             last = self.put(zlib.compress(canonical_json(body).encode(), 9), "steps")
-        return last
+        return last, len(steps)
 
     def get_steps(self, last: str | None) -> tuple[Step, ...]:
         """Return all steps, oldest first."""
@@ -89,11 +118,16 @@ class Objects:
             last = body["before"]
         return tuple(found)
 
-    def steps_files(self, last: str | None, seen: set[str]) -> None:
-        """Add the names of a chain of step files to a set."""
-        while last and last not in seen:
-            seen.add(last)
-            last = self._steps_file(last)["before"]
+    def used(self, parts: Iterable[Iterable[str]]) -> set[str]:
+        """Return the names of all files that some versions need; ``parts`` names those that each points at."""
+        seen: set[str] = set()
+        for names in parts:
+            for name in names:
+                last: str | None = name
+                while last and last not in seen:
+                    seen.add(last)
+                    last = self._steps_file(last)["before"] if last.endswith(".steps") else None
+        return seen
 
     def put_votes(self, votes: pa.Table, parts: Sequence[VotePart]) -> tuple[VotePart, ...]:
         """Write what was added to a long table; parts of similar size are joined, so that few files remain."""

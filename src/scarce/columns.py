@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scarce.errors import unknown_name
 
@@ -43,6 +44,7 @@ class Column:
     values: tuple[str, ...] = ()
 
 
+GROWERS: Final = ("augment", "synthesize", "rebalance")
 STRINGS = pa.list_(pa.string())
 NARROW: Final[tuple[Column, ...]] = (
     Column("id", pa.string(), ("io",), "hash of source, relative path and row; never of the content"),
@@ -57,20 +59,23 @@ NARROW: Final[tuple[Column, ...]] = (
     Column("label_probs", pa.list_(pa.float32()), ("io", "label", "clean"), "(K,) soft label, sums to 1"),
     Column("split", pa.string(), ("io", "split"), "where it may be used", SPLITS),
     Column("split_group", pa.string(), ("split",), "component of user groups and near-duplicates; never cut"),
-    Column("weight", pa.float32(), ("rebalance",), "training weight, >= 0"),
-    Column("origin", pa.string(), ("augment", "synthesize", "rebalance"), "where the pixels come from", ORIGINS),
-    Column("parents", STRINGS, ("augment", "synthesize", "rebalance"), "ids of all samples it was made from or fitted on"),
-    Column("recipe", pa.string(), ("augment", "synthesize", "rebalance"), "JSON: operations, parameters, seed, copy"),
-    Column("keep", pa.bool_(), ("io", "clean", "split"), "false = set aside"),
-    Column("drop_reason", pa.string(), ("io", "clean", "split"), "why it was set aside"),
+    Column("weight", pa.float32(), ("io", "rebalance"), "training weight, >= 0"),
+    Column("origin", pa.string(), GROWERS, "where the pixels come from", ORIGINS),
+    Column("parents", STRINGS, GROWERS, "ids of all samples it was made from or fitted on"),
+    Column("recipe", pa.string(), GROWERS, "JSON: operations, parameters, seed, copy"),
+    Column("keep", pa.bool_(), ("io", "clean", "split", "rebalance"), "false = set aside"),
+    Column("drop_reason", pa.string(), ("io", "clean", "split", "rebalance"), "why it was set aside"),
     Column("meta.*", pa.null(), ("io",), "every other column of the manifest, typed"),
     Column("audit.*", pa.float32(), ("audit",), "score of one check in [0, 1]; 1 = worst"),
 )
 _BY_NAME = {column.name: column for column in NARROW}
 
 FINDING: Final = pa.schema(
-    [("check", pa.string()), ("level", pa.string()), ("members", STRINGS), ("score", pa.float32()), ("why", pa.string())]
-)
+    [
+        ("check", pa.string()), ("level", pa.string()), ("members", STRINGS), ("score", pa.float32()),
+        ("why", pa.string()),
+    ]
+)  # fmt: skip
 """A finding: check, level, the sample ids (or class names) it is about, score in [0, 1] (1 = worst), reason."""
 
 VOTE: Final = pa.schema(
@@ -107,6 +112,14 @@ def order(names: Iterable[str]) -> list[str]:
     """Return the names in the vocabulary's order, dotted ones last and sorted."""
     rank = {column.name: index for index, column in enumerate(NARROW)}
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
+
+
+def sort(table: pa.Table) -> pa.Table:
+    """Return the table sorted by id; the same one if it is sorted already."""
+    ids = table["id"]
+    if len(ids) < 2 or pc.all(pc.less_equal(ids.slice(0, len(ids) - 1), ids.slice(1))).as_py():
+        return table
+    return table.sort_by("id")
 
 
 def to_disk(table: pa.Table) -> pa.Table:

@@ -89,7 +89,7 @@ def content_id(table: pa.Table, schema: Mapping[str, Any]) -> str:
     An entirely empty column counts like a missing one; null, the empty text and the empty list differ; so do the number
     1, the text "1" and true, but not the 32-bit and the 64-bit 1.
     """
-    table = table.sort_by("id")
+    table = columns.sort(table)
     hasher = hashlib.blake2b(digest_size=16)
     _feed(hasher, canonical_json(schema).encode(), len(table).to_bytes(8, "little"))
     for name in sorted(table.column_names):
@@ -135,8 +135,10 @@ def _feed_values(hasher: hashlib.blake2b, values: pa.Array) -> None:
 
 def _feed_text(hasher: hashlib.blake2b, kind: bytes, nulls: bytes, values: pa.Array) -> None:
     text = pc.fill_null(pc.cast(values, pa.large_string()), "")
-    lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
-    _feed(hasher, kind, nulls, lengths, "".join(text.to_pylist()).encode())
+    _, offsets, data = text.buffers()
+    ends = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+    letters = memoryview(data)[int(ends[0]) : int(ends[-1])].tobytes() if data is not None else b""
+    _feed(hasher, kind, nulls, np.diff(ends).astype("<i8").tobytes(), letters)
 
 
 @dataclass(frozen=True)
@@ -164,18 +166,30 @@ class Changes:
 
 def compare(old: pa.Table, new: pa.Table, *, classes: tuple[Sequence[str], Sequence[str]] = ((), ())) -> Changes:
     """Compare two narrow tables by sample id."""
+    lists = (tuple(classes[0]), tuple(classes[1]))
+    both = lists if lists[0] != lists[1] else None
+    old, new = columns.sort(old), columns.sort(new)
     old_ids, new_ids = old["id"], new["id"]
+    if old_ids.equals(new_ids):
+        return Changes((), (), *_cells(old, new), both)
     added = new.filter(pc.invert(pc.is_in(new_ids, value_set=old_ids.combine_chunks())))["id"].to_pylist()
     removed = old.filter(pc.invert(pc.is_in(old_ids, value_set=new_ids.combine_chunks())))["id"].to_pylist()
-    before = old.filter(pc.is_in(old_ids, value_set=new_ids.combine_chunks())).sort_by("id")
-    after = new.filter(pc.is_in(new_ids, value_set=old_ids.combine_chunks())).sort_by("id")
+    before = old.filter(pc.is_in(old_ids, value_set=new_ids.combine_chunks()))
+    after = new.filter(pc.is_in(new_ids, value_set=old_ids.combine_chunks()))
+    return Changes(tuple(added), tuple(removed), *_cells(before, after), both)
+
+
+def _cells(
+    before: pa.Table, after: pa.Table
+) -> tuple[tuple[tuple[str, str | None, str | None], ...], Mapping[str, int]]:
+    """Compare two tables of the same ids in the same order; return what was relabeled and the counts per column."""
     changed: dict[str, int] = {}
     relabeled: list[tuple[str, str | None, str | None]] = []
     for name in columns.order({*before.column_names, *after.column_names}):
         if name == "id":
             continue
-        left = before[name] if name in before.column_names else pa.chunked_array([pa.nulls(len(before), after[name].type)])
-        right = after[name] if name in after.column_names else pa.chunked_array([pa.nulls(len(after), before[name].type)])
+        left = before[name] if name in before.column_names else _absent(len(before), after[name].type)
+        right = after[name] if name in after.column_names else _absent(len(after), before[name].type)
         where = differs(left, right)
         if not where.any():
             continue
@@ -184,10 +198,11 @@ def compare(old: pa.Table, new: pa.Table, *, classes: tuple[Sequence[str], Seque
             rows = np.flatnonzero(where)
             ids, was, now = (column.take(pa.array(rows)).to_pylist() for column in (before["id"], left, right))
             relabeled = list(zip(ids, was, now, strict=True))
-    lists = tuple(classes[0]), tuple(classes[1])
-    return Changes(
-        tuple(sorted(added)), tuple(sorted(removed)), tuple(relabeled), changed, lists if lists[0] != lists[1] else None
-    )
+    return tuple(relabeled), changed
+
+
+def _absent(n: int, kind: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.nulls(n, kind)])
 
 
 def differs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -8,16 +8,13 @@ last version whole; what it had half written is removed by the next opening or c
 from __future__ import annotations
 
 import json
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce import columns, lineage
@@ -25,14 +22,12 @@ from scarce._clash import clash
 from scarce._lance import Table, spoken
 from scarce._lock import FileLock
 from scarce._objects import Objects
-from scarce._version import MAIN, Version
+from scarce._version import MAIN, NUMBERED, Version, check_name, places_of, source_of
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConflictError, DataError, ScarceError, StoreError, unknown_name
 from scarce.invariant import invariants, refuse
 from scarce.lineage import Changes, Step
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-NUMBERED = re.compile(r"v[0-9]+")
 RETRIES = 20
 Change = Callable[[Dataset], Dataset]
 
@@ -54,17 +49,25 @@ class Store:
         self._lock = FileLock(self.folder / "lock", patience_seconds=patience_seconds)
         self._dirty = self.folder / "writing"
 
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Hold the lock inside this block if nobody else does; yield whether it is held."""
+        try:
+            held = self._lock.take(wait=False)
+        except OSError:  # read-only places have nobody who writes, and nothing to mend
+            held = False
+        try:
+            yield held
+        finally:
+            if held:
+                self._lock.release()
+
     def recover(self) -> bool:
         """Remove what a killed process left, unless somebody is writing now; return whether there was anything."""
-        try:
-            if not self._dirty.exists() or not self._lock.take(wait=False):
-                return False
-        except OSError:  # read-only places have nothing to mend
+        if not self._dirty.exists():
             return False
-        try:
-            return self._mend()
-        finally:
-            self._lock.release()
+        with self.alone() as held:
+            return held and self._mend()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -127,24 +130,31 @@ class Store:
         Raises:
             ConflictError: the other change and this one cannot both hold; the message says where they meet.
         """
-        branch = str(more.get("branch", MAIN))
+
+        def write(ds: Dataset, parent: str | None) -> str:
+            return self.commit(ds, parent=parent, message=message, owner=owner, **more)
+
+        return self.retry(change, write, branch=str(more.get("branch", MAIN)))
+
+    def retry(self, change: Change, write: Callable[[Dataset, str | None], str], *, branch: str = MAIN) -> str:
+        """Do what :meth:`commit_with_retry` does with a commit of the caller's own, ``write(ds, parent)``."""
         head = self.head(branch)
-        base = self.open(head) if head else None
-        result = change(base) if base is not None else change(_nothing())
+        base = self.open(head) if head else _nothing()
+        result = change(base)
         for _ in range(RETRIES):
             try:
-                return self.commit(result, parent=head, message=message, owner=owner, **more)
+                return write(result, head)
             except ConflictError:
                 now = self.head(branch)
                 if now == head or now is None:
                     raise
             theirs = self.open(now)
-            clash(base or _nothing(), result, theirs, now)
+            clash(base, result, theirs, now)
             try:
                 result = change(theirs)
             except ScarceError as error:
-                raise ConflictError("store", f"the change does not fit {now}, which came first: {error}",
-                                    do=f"look at {now} and do it again") from error  # fmt: skip
+                what = f"the change does not fit {now}, which came first: {error}"
+                raise ConflictError("store", what, do=f"look at {now} and do it again") from error
             head, base = now, theirs
         raise ConflictError(
             "store", f"{branch} moved {RETRIES} times meanwhile", do="do it again when less is going on"
@@ -163,14 +173,11 @@ class Store:
         ids = table["id"]
         if len(ids) > 1 and not pc.all(pc.less(ids.slice(0, len(ids) - 1), ids.slice(1))).as_py():
             raise StoreError("store", f"{version.name} is not sorted by id", do="restore an earlier version")
-        parts = [self.objects.get_table(name, columns.FINDING) for _, name, _ in version.findings]
         return Dataset(
-            Schema(
-                **{key: tuple(value) if isinstance(value, list) else value for key, value in version.schema.items()}
-            ),
+            version.data_schema(),
             table,
-            {name: self._source(places) for name, places in version.sources.items()},
-            findings=pa.concat_tables(parts) if parts else columns.FINDING.empty_table(),
+            {name: source_of(places, self.root) for name, places in version.sources.items()},
+            findings=self.objects.get_findings(version.findings),
             votes=self.objects.get_votes(version.votes, columns.VOTE),
             steps=self.objects.get_steps(version.steps[0]),
         )
@@ -218,7 +225,7 @@ class Store:
         Raises:
             StoreError: the name is taken or no plain word.
         """
-        _plain_name("tag", name)
+        check_name("tag", name)
         with self.locked():
             if name in self.tags() or name in self.branches():
                 raise StoreError("store", f"the name {name!r} is taken", do="untag it first, or choose another")
@@ -245,7 +252,7 @@ class Store:
         Raises:
             StoreError: the name is taken or no plain word.
         """
-        _plain_name("branch", name)
+        check_name("branch", name)
         with self.locked():
             if name in self.branches() or name in self.tags():
                 raise StoreError("store", f"the name {name!r} is taken", do="choose another")
@@ -317,7 +324,7 @@ class Store:
         return next((item.name for item in self.log() if item.intent == intent), None)
 
     def _write(self, ds: Dataset, draft: Version, *, base: Dataset | None, share: str | None) -> str:
-        table = ds.table.sort_by("id")
+        table = columns.sort(ds.table)
         numbers = self._table.numbers()
         old = self.version(share) if share else Version()
         self._dirty.touch()
@@ -327,10 +334,10 @@ class Store:
             rows=len(table),
             content_id=lineage.content_id(table, asdict(ds.schema)),
             schema=asdict(ds.schema),
-            sources={name: self._places(path) for name, path in ds.sources.items()},
-            findings=self._findings(ds.findings, old),
+            sources={name: places_of(path, self.root) for name, path in ds.sources.items()},
+            findings=self.objects.put_findings(ds.findings, old.findings),
             votes=self.objects.put_votes(ds.votes, old.votes),
-            steps=self._steps(ds.steps, base.steps if base else (), old),
+            steps=self.objects.put_steps(ds.steps, base.steps if base else (), old.steps),
         )
         number = self._table.write(
             table, version.to_record(), base=(old.number, base.table) if share and base else None,
@@ -339,27 +346,6 @@ class Store:
         self._table.tag(f"v{number}", number)
         self._dirty.unlink()
         return f"v{number}"
-
-    def _findings(self, findings: pa.Table, old: Version) -> tuple[tuple[str, str, int], ...]:
-        known = {(check, rows): name for check, name, rows in old.findings}
-        found = []
-        for check in pc.unique(findings["check"]).to_pylist():
-            part = findings.filter(pc.equal(findings["check"], check))
-            name = known.get((check, len(part)))
-            if name is None or not self.objects.get_table(name, columns.FINDING).equals(part):
-                name = self.objects.put_table(part)
-            found.append((check, name, len(part)))
-        return tuple(found)
-
-    def _steps(self, steps: tuple[Step, ...], before: tuple[Step, ...], old: Version) -> tuple[str | None, int]:
-        shared = (
-            old.steps
-            if [step.step_id for step in steps[: len(before)]] == [step.step_id for step in before]
-            else (None, 0)
-        )
-        if shared[1] > len(steps):
-            shared = (None, 0)
-        return self.objects.put_steps(steps, before=shared), len(steps)
 
     def _record(self, number: int) -> Version:
         raw = self._table.record(number)
@@ -402,34 +388,10 @@ class Store:
             if f"v{number}" not in tags:
                 self._table.tag(f"v{number}", number)
         self._table.sweep()
-        used: set[str] = set()
-        for number in numbers:
-            version = self._record(number)
-            used.update(name for _, name, _ in version.findings)
-            used.update(name for name, _ in version.votes)
-            self.objects.steps_files(version.steps[0], used)
+        used = self.objects.used(self._record(number).parts() for number in numbers)
         self.objects.sweep(used)
         self._dirty.unlink()
         return True
-
-    def _places(self, path: str) -> dict[str, str]:
-        absolute = os.path.abspath(path)  # noqa: PTH100 (links are kept as the user wrote them)
-        try:
-            relative = os.path.relpath(absolute, os.path.abspath(self.root))  # noqa: PTH100
-        except ValueError:  # another drive
-            return {"absolute": absolute}
-        return {"relative": Path(relative).as_posix(), "absolute": absolute}
-
-    def _source(self, places: Mapping[str, str]) -> str:
-        near = os.path.normpath(os.path.abspath(self.root / places["relative"])) if "relative" in places else None  # noqa: PTH100
-        if near is not None and (Path(near).exists() or not Path(places["absolute"]).exists()):
-            return near
-        return places["absolute"]
-
-
-def _schema(body: Mapping[str, Any]) -> Schema:
-    lists = {"classes", "normal_classes"}
-    return Schema(**{key: tuple(value) if key in lists else value for key, value in body.items()})
 
 
 def _nothing() -> Dataset:
@@ -438,9 +400,3 @@ def _nothing() -> Dataset:
 
 def _names(owner: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return (owner,) if isinstance(owner, str) else None if owner is None else tuple(owner)
-
-
-def _plain_name(kind: str, name: str) -> None:
-    if not NAME.fullmatch(name) or NUMBERED.fullmatch(name) or name == MAIN:
-        raise StoreError("store", f"{name!r} cannot be a {kind}", "v1, v2 ... and main are taken by versions",
-                         "use letters, digits, dot, hyphen and underscore")  # fmt: skip
