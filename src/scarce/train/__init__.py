@@ -1,0 +1,38 @@
+"""Fits models: a linear probe on cached features in seconds, a network on the pixels in minutes.
+
+``fit(view, trainer)`` takes a :class:`~scarce.dataset.FoldView`, so that nothing leaks; ``load(folder)`` brings a saved
+model back, :func:`scarce.train.predict.predict` answers for files and folders. A model is a folder with
+``weights.safetensors`` and ``card.json``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scarce.train._base import AbstractTrainer, Setup
+    from scarce.train._run import fit
+    from scarce.train.model import Model, load
+    from scarce.train.predict import Prediction, write_csv, write_json
+
+_HOME = {
+    "AbstractTrainer": "_base",
+    "Model": "model",
+    "Setup": "_base",
+    "fit": "_run",
+    "load": "model",
+    "Prediction": "predict",
+    "write_csv": "predict",
+    "write_json": "predict",
+}
+__all__ = ["AbstractTrainer", "Model", "Prediction", "Setup", "fit", "load", "write_csv", "write_json"]
+
+MODULES = ("loss", "model", "predict")
+"""Public modules of this stage that are not plugins."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,172 @@
+"""The base class of trainers, what they are told, and the rows that they fit on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeAlias
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
+from scarce.errors import DataError, TrainError
+from scarce.loss_spec import LossSpec
+from scarce.registry import Plugin
+from scarce.train.model import Model
+
+LossName: TypeAlias = Literal["cross_entropy", "class_weight", "class_balanced", "focal", "balanced_softmax"]
+
+
+class Online(Protocol):
+    """An augmentation that is drawn anew each epoch, for example a policy of :mod:`scarce.augment`."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the model's card."""
+
+    def apply_batch(self, images: Array, ids: Any, *, seed: int = 0, epoch: int = 0) -> Array:
+        """Return N changed pictures (N, H, W) or (N, H, W, 3) uint8; a function of id, seed and epoch only."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Setup:
+    """What a trainer is told beside the fold and its own parameters.
+
+    Args:
+        rows: (n,) row numbers of ``view.train``; a row may occur more than once. None = all labelled rows.
+        weights: (n,) sample weights; None = the column ``weight``.
+        loss: replaces the trainer's own loss.
+        online: replaces the trainer's own augmentation.
+        checkpoint: folder where training is saved after each epoch and resumed from; None = not resumable.
+    """
+
+    rows: Array | None = None
+    weights: Array | None = None
+    loss: LossSpec | None = None
+    online: Online | None = None
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractTrainer(Plugin, ABC):
+    """Base of trainers: the plugin fills two hooks.
+
+    A field ``loss`` may hold a name or a :class:`~scarce.loss_spec.LossSpec`; as plain values the latter is a mapping.
+    """
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """Build the trainer from plain values; a ``loss`` given as a mapping becomes a specification."""
+        given = dict(params)
+        if isinstance(given.get("loss"), Mapping):
+            spec: dict[str, Any] = {
+                str(key): tuple(value) if isinstance(value, list) else value for key, value in given["loss"].items()
+            }
+            given["loss"] = LossSpec(**spec)
+        return super().from_params(given)
+
+    @abstractmethod
+    def fit(self, view: FoldView, *, seed: int = 0, setup: Setup | None = None) -> Model:
+        """Fit on ``view.train`` and return the model; ``view.eval`` must not be looked at."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
+        """Rebuild a model from what :meth:`~scarce.train.model.Model.save` wrote."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainRows:
+    """Rows that are fitted on.
+
+    Attributes:
+        rows: (n,) row numbers of the training dataset; a row may occur more than once.
+        soft: (n, K) float32 targets.
+        weights: (n,) float64, mean 1.
+    """
+
+    rows: Ints
+    soft: Floats
+    weights: Floats
+
+    @property
+    def codes(self) -> Ints:
+        """(n,) likeliest class of the targets."""
+        return np.asarray(self.soft.argmax(1), np.int64)
+
+    @property
+    def counts(self) -> Floats:
+        """(K,) weighted samples of each class."""
+        return np.asarray((self.soft * self.weights[:, None]).sum(0), np.float64)
+
+    def only(self, mask: Array) -> TrainRows:
+        """Return the rows where the mask is true."""
+        return TrainRows(self.rows[mask], self.soft[mask], self.weights[mask])
+
+
+def training_rows(train: Dataset, setup: Setup, *, who: str) -> TrainRows:
+    """Return the rows to fit on; soft labels (``label_probs``) go before hard ones.
+
+    Raises:
+        TrainError: fewer than two classes have a training sample.
+    """
+    codes = train["label"]
+    n_classes = len(train.schema.classes)
+    soft_all: Array | None = train["label_probs"] if "label_probs" in train else None  # noqa: SIM401 - no mapping
+    has_soft: Any = np.zeros(len(train), bool) if soft_all is None else np.isfinite(soft_all).all(axis=1)
+    known = (codes >= 0) | has_soft
+    rows = np.flatnonzero(known) if setup.rows is None else np.asarray(setup.rows, np.int64)
+    weights = _weights(train, rows, setup)
+    wanted = known[rows] & (weights > 0)
+    rows, weights = rows[wanted], weights[wanted]
+    soft = np.zeros((len(rows), n_classes), np.float32)
+    hard = np.flatnonzero(codes[rows] >= 0)
+    soft[hard, codes[rows[hard]]] = 1.0
+    if soft_all is not None:
+        own = has_soft[rows]
+        soft[own] = soft_all[rows[own]] / np.maximum(soft_all[rows[own]].sum(1, keepdims=True), 1e-12)
+    present = [name for name, count in zip(train.schema.classes, soft.sum(0), strict=True) if count > 0]
+    if len(present) < 2:
+        there = f"{len(rows)} labelled rows" + (f", all {present[0]!r}" if present else "")
+        raise TrainError(who, "training needs samples of at least two classes", there, "label more, or split anew")
+    return TrainRows(rows, soft, weights / weights.mean())
+
+
+def _weights(train: Dataset, rows: Ints, setup: Setup) -> Floats:
+    if setup.weights is not None:
+        weights = np.asarray(setup.weights, np.float64)
+        if len(weights) != len(rows):
+            raise DataError("train", f"{len(weights)} weights for {len(rows)} rows")
+    else:
+        column = train["weight"] if "weight" in train else np.ones(len(train))
+        weights = np.nan_to_num(np.asarray(column, np.float64)[rows], nan=1.0)
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise DataError("train", "a sample weight is negative or not finite", do="give weights >= 0")
+    return weights
+
+
+def loss_of(loss: LossSpec | LossName, counts: Floats, *, tau: float = 1.0, gamma: float = 2.0) -> LossSpec:
+    """Return the loss of a name for (K,) training counts; a specification stays as it is.
+
+    Args:
+        loss: ``class_weight`` is inverse frequency; ``class_balanced`` the effective number (beta .999).
+        counts: (K,) weighted samples; classes without one get weight 0 and the prior of half a sample.
+        tau: strength of balanced softmax.
+        gamma: exponent of focal.
+    """
+    if isinstance(loss, LossSpec):
+        return loss
+    counts = np.asarray(counts, np.float64)
+    if loss == "focal":
+        return LossSpec(kind="focal", gamma=gamma, alpha=0.25)
+    if loss == "balanced_softmax":
+        shares = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
+        return LossSpec(prior=tuple((tau * np.log(shares)).tolist()))
+    if loss in ("class_weight", "class_balanced"):
+        effective = counts if loss == "class_weight" else (1 - 0.999**counts) / (1 - 0.999)
+        weights = np.divide(1.0, effective, out=np.zeros_like(counts), where=counts > 0)
+        weights *= counts.sum() / (weights * counts).sum()
+        return LossSpec(class_weights=tuple(weights.tolist()))
+    return LossSpec()

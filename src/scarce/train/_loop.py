@@ -1,0 +1,324 @@
+"""The training loop of networks: one-cycle schedule, moving average of the weights, early stopping on real data."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scarce import progress
+from scarce.dataset import Array, Floats, Ints
+from scarce.errors import TrainError
+from scarce.train._checkpoint import Checkpoint
+from scarce.train._online import mix
+from scarce.train._pixels import to_batch
+
+WHO = "train.finetune"
+BLOCK = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long and how fast.
+
+    Args:
+        epochs: at most.
+        batch: samples in a step.
+        learning_rate: highest; linear rise over ``rise`` of the training, then a half cosine to 0.
+        weight_decay: on weights, not on biases and norms.
+        optimizer: ``adamw`` or ``sgd`` (Nesterov momentum .9).
+        ema: decay of the moving average of the weights per step; 0 = off.
+        mixup, cutmix: Beta parameters; 0 = off.
+        patience: epochs without a better validation score that end the second half early.
+        seconds: time budget; the schedule then also follows the clock and ends on time. None = none.
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    optimizer: str
+    ema: float
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    rise: float = 0.2
+    patience: int = 10
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+    """What is learnt.
+
+    Attributes:
+        pixels: (U, S, S, C) uint8; ``place`` (n,) is each training row's picture.
+        ids: (n,) of the training rows.
+        soft, weights: (n, K) targets and (n,) weights.
+        change: (images, ids, epoch, generator) -> images, the online augmentation.
+        held_pixels, held_labels: validation pictures and codes; may be empty.
+        mean, std: of the pixels.
+        loss: module of (logits, target, weight).
+    """
+
+    pixels: Array
+    place: Ints
+    ids: Array
+    soft: Floats
+    weights: Floats
+    change: Callable[[Array, Array, int, np.random.Generator], Array]
+    held_pixels: Array
+    held_labels: Ints
+    mean: list[float]
+    std: list[float]
+    loss: nn.Module
+
+
+@dataclass
+class Course:
+    """Where training stands."""
+
+    net: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    done: bool = False
+    best_epoch: int = 0
+    best: float = -math.inf
+    best_error: float = 0.0
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, checkpoint: Checkpoint | None) -> Course:
+    """Train and return the course; ``average`` holds the weights to use.
+
+    The last epoch is kept unless an earlier one was better on validation by more than one standard error: a handful of
+    rare validation samples must not choose by chance.
+
+    Raises:
+        TrainError: the loss is no longer finite.
+    """
+    net = net.to(device).to(memory_format=torch.channels_last)
+    average = copy.deepcopy(net).requires_grad_(False).eval()
+    course = Course(net, average, _optimizer(net, plan))
+    task.loss.to(device)
+    saved = checkpoint.load() if checkpoint else None
+    if saved is not None:
+        _resume(course, *saved)
+    while not course.done:
+        started = time.perf_counter()
+        torch.manual_seed(_seed(seed, course.epoch))
+        _epoch(course, task, plan, np.random.default_rng([seed, 0x747261, course.epoch]), device)
+        course.epoch += 1
+        _validate(course, task, device)
+        course.seconds += time.perf_counter() - started
+        stale = course.epoch - course.best_epoch >= plan.patience and len(task.held_labels) > 0
+        progressed = _progress(course, task, plan, 0.0)
+        course.done = progressed >= 1 or course.epoch >= plan.epochs or (progressed >= 0.5 and stale)
+        if checkpoint:
+            checkpoint.save(*_state(course))
+        progress.report("train", plan.epochs if course.done else course.epoch, plan.epochs)
+    last = course.history[-1].get("balanced_accuracy", math.nan)
+    if course.best_state and course.best > last + course.best_error:
+        course.average.load_state_dict(course.best_state)
+    return course
+
+
+def _epoch(course: Course, task: Task, plan: Schedule, rng: np.random.Generator, device: str) -> None:
+    order = rng.permutation(len(task.place))
+    steps = _steps(task, plan)
+    started = time.perf_counter()
+    losses: list[Tensor] = []
+    course.net.train()
+    for step in range(steps):
+        now = _progress(course, task, plan, time.perf_counter() - started)
+        if now >= 1:
+            break
+        rows = order[step * plan.batch : (step + 1) * plan.batch]
+        images = task.change(task.pixels[task.place[rows]], task.ids[rows], course.epoch, rng)
+        batch = to_batch(images, task.mean, task.std, device)
+        target = torch.from_numpy(task.soft[rows]).to(device)
+        weight = torch.from_numpy(task.weights[rows].astype(np.float32)).to(device)
+        batch, target = mix(batch, target, rng, mixup=plan.mixup, cutmix=plan.cutmix)
+        for group in course.optimizer.param_groups:
+            group["lr"] = plan.learning_rate * _curve(now, plan.rise)
+        with _mixed(device):
+            logits = course.net(batch)
+        loss = task.loss(logits, target, weight)
+        if not bool(torch.isfinite(loss)):
+            raise TrainError(WHO, f"the loss is {loss.item()} in epoch {course.epoch + 1}",
+                             f"learning rate {plan.learning_rate:g}, batch {plan.batch}",
+                             "lower learning_rate, or look for weights or pixels that are not finite")  # fmt: skip
+        course.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(course.net.parameters(), 1.0 if plan.optimizer == "adamw" else 5.0)
+        course.optimizer.step()
+        course.step += 1
+        _follow(course, plan.ema)
+        losses.append(loss.detach())
+    mean = float(torch.stack(losses).mean()) if losses else math.nan
+    course.history.append({"epoch": course.epoch + 1, "loss": mean})
+
+
+def _steps(task: Task, plan: Schedule) -> int:
+    """Return steps an epoch; a last batch of fewer samples than half a batch is left to the next epoch's shuffle."""
+    return max(1, round(len(task.place) / plan.batch))
+
+
+def _progress(course: Course, task: Task, plan: Schedule, running: float) -> float:
+    by_step = course.step / (plan.epochs * _steps(task, plan))
+    return by_step if plan.seconds is None else max(by_step, (course.seconds + running) / plan.seconds)
+
+
+def _curve(now: float, rise: float) -> float:
+    if now < rise:
+        return 0.02 + 0.98 * now / rise
+    return 0.5 * (1 + math.cos(math.pi * (now - rise) / (1 - rise)))
+
+
+def _follow(course: Course, decay: float) -> None:
+    decay = min(decay, (1 + course.step) / (10 + course.step))
+    with torch.no_grad():
+        theirs = course.net.state_dict()
+        pairs = [(own, theirs[name]) for name, own in course.average.state_dict().items()]
+        moving = [(own, new) for own, new in pairs if own.dtype.is_floating_point]
+        torch._foreach_lerp_([own for own, _ in moving], [new for _, new in moving], 1 - decay)
+        for own, new in pairs:
+            if not own.dtype.is_floating_point:
+                own.copy_(new)
+
+
+def _validate(course: Course, task: Task, device: str) -> None:
+    if not len(task.held_labels):
+        return
+    logits = infer(course.average, task.held_pixels, task.mean, task.std, device=device)
+    labels, pred = task.held_labels, logits.argmax(1)
+    classes = np.unique(labels)
+    recall = np.array([(pred[labels == code] == code).mean() for code in classes])
+    counts = np.array([(labels == code).sum() for code in classes])
+    safe = (recall * counts + 1) / (counts + 2)
+    error = float(np.sqrt((safe * (1 - safe) / counts).sum()) / len(classes))
+    score = float(recall.mean())
+    course.history[-1]["balanced_accuracy"] = score
+    if score > course.best:
+        course.best, course.best_error, course.best_epoch = score, error, course.epoch
+        course.best_state = {name: value.clone() for name, value in course.average.state_dict().items()}
+
+
+def infer(
+    net: nn.Module, pixels: Array, mean: list[float], std: list[float], *, device: str, mirror: bool = False
+) -> Floats:
+    """Return (n, K) float64 logits of (n, S, S, C) uint8 pictures; ``mirror`` averages with the mirrored picture."""
+    net.eval()
+    parts = []
+    with torch.inference_mode(), _mixed(device):
+        for start in range(0, len(pixels), BLOCK):
+            batch = to_batch(pixels[start : start + BLOCK], mean, std, device)
+            logits = net(batch).float()
+            if mirror:
+                logits = 0.5 * (logits + net(batch.flip(3)).float())
+            parts.append(logits.double().cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, 0))
+
+
+def choose_device(wanted: str) -> str:
+    """Return ``cpu``, ``cuda`` or ``mps``; ``auto`` takes an accelerator where there is one.
+
+    Raises:
+        TrainError: the wanted device is not there.
+    """
+    known = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if known[name])
+    name, _, number = wanted.partition(":")
+    there = [key for key, here in known.items() if here]
+    if not known.get(name) or (number and not (number.isdigit() and int(number) < torch.cuda.device_count())):
+        raise TrainError(WHO, f"there is no device {wanted!r}", f"there are {', '.join(there)}", "use auto or cpu")
+    return wanted
+
+
+def bfloat_helps(device: str) -> bool:
+    """Return whether the device multiplies in bfloat16 itself; where it does not, it is many times slower."""
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    if device != "cpu":
+        return False
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check() for check in checks if check is not None)
+
+
+@contextmanager
+def reproducible(seed: int, device: str) -> Iterator[None]:
+    """Seed torch and ask for deterministic algorithms inside the block; the caller's state comes back afterwards."""
+    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
+    devices = list(range(torch.cuda.device_count())) if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(_seed(seed, -1))
+        torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+        memory.fill_uninitialized_memory = False
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before, warn_only=warned)
+            memory.fill_uninitialized_memory = filled
+
+
+def _mixed(device: str) -> Any:
+    return torch.autocast(device.partition(":")[0], torch.bfloat16) if bfloat_helps(device) else nullcontext()
+
+
+def _seed(seed: int, epoch: int) -> int:
+    return int(np.random.default_rng([seed, 0x6E6574, epoch + 1]).integers(2**62))
+
+
+def _optimizer(net: nn.Module, plan: Schedule) -> torch.optim.Optimizer:
+    decayed = [value for value in net.parameters() if value.requires_grad and value.ndim > 1]
+    others = [value for value in net.parameters() if value.requires_grad and value.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(groups, plan.learning_rate, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, plan.learning_rate)
+
+
+def _state(course: Course) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors: dict[str, Tensor] = {}
+    for prefix, values in (("net", course.net.state_dict()), ("average", course.average.state_dict()),
+                           ("best", course.best_state)):  # fmt: skip
+        tensors.update({f"{prefix}.{name}": value for name, value in values.items()})
+    for index, entries in course.optimizer.state_dict()["state"].items():
+        tensors.update({f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in entries.items()
+                        if value is not None})  # fmt: skip
+    names = ("epoch", "step", "seconds", "done", "best_epoch", "best", "best_error", "history")
+    plain = {name: getattr(course, name) for name in names}
+    plain["best"] = course.best if math.isfinite(course.best) else None
+    return tensors, plain
+
+
+def _resume(course: Course, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    def part(prefix: str) -> dict[str, Tensor]:
+        start = f"{prefix}."
+        return {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}
+
+    course.net.load_state_dict(part("net"))
+    course.average.load_state_dict(part("average"))
+    course.best_state = part("best")
+    held: dict[int, dict[str, Tensor]] = {}
+    for name, value in part("optimizer").items():
+        index, _, key = name.partition(".")
+        held.setdefault(int(index), {})[key] = value
+    course.optimizer.load_state_dict({"state": held, "param_groups": course.optimizer.state_dict()["param_groups"]})
+    for name in ("epoch", "step", "seconds", "done", "best_epoch", "best_error", "history"):
+        setattr(course, name, state[name])
+    course.best = -math.inf if state["best"] is None else state["best"]

@@ -1,0 +1,178 @@
+"""The linear probe on cached features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from scarce import probe as probes
+from scarce import registry
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
+from scarce.errors import TrainError
+from scarce.loss_spec import LossSpec
+from scarce.train._base import AbstractTrainer, LossName, Setup, TrainRows, loss_of, training_rows
+from scarce.train._validation import family_folds, group_names, verdict
+from scarce.train.model import Model, base_card
+
+WHO = "train.linear_probe"
+PREFIX = "embedding."
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LinearProbe(AbstractTrainer):
+    """A linear head on cached features, fitted in seconds.
+
+    Use for the first minute, for few samples, and as the ledger's instrument. Do not use where the encoder cannot see
+    the difference (28 pixel pictures, defects of a few pixels): finetune a network.
+
+    Needs: ``embedding.<encoder>`` (N, D); predicting on new files encodes them.
+    Writes: a model; its temperature and threshold come from out-of-fold probabilities of whole groups.
+
+    Args:
+        embedding: the column, with or without ``embedding.``; None = the only one there is.
+        loss: a name, or a specification.
+        l2: weight decay > 0.
+        iterations: of L-BFGS.
+        components: principal components kept.
+        folds: of the cross-validation that calibrates; 0 = do not calibrate.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("embedding",)
+
+    embedding: str | None = None
+    loss: LossSpec | LossName = "cross_entropy"
+    l2: float = 1e-3
+    iterations: int = 80
+    components: int = 256
+    folds: int = 5
+
+    def fit(self, view: FoldView, *, seed: int = 0, setup: Setup | None = None) -> Model:
+        """Fit on all rows of the training side; rows without features are left out."""
+        setup = setup or Setup()
+        train = view.train
+        name = embedding_name(train, self.embedding)
+        features = np.asarray(train[name], np.float32)
+        used = training_rows(train, setup, who=WHO)
+        used = used.only(np.asarray(np.isfinite(features[used.rows]).all(axis=1)))
+        if len(np.unique(used.codes)) < 2:
+            raise TrainError(WHO, f"fewer than two classes have rows with {name}", do="encode the dataset first")
+        spec = loss_of(setup.loss or self.loss, used.counts)
+        fitted = self._fit(features, used, spec)
+        card = base_card(view, "linear_probe", self.params(), seed=seed)
+        absent = [train.schema.classes[code] for code in np.flatnonzero(used.soft.sum(0) == 0)]
+        card |= {
+            "embedding": name, "encoder": name.removeprefix(PREFIX), "dimensions": int(features.shape[1]),
+            "encoder_params": encoder_params(view.dataset, name.removeprefix(PREFIX)),
+            "loss": asdict(spec),
+            "absent_classes": absent, "fitted_rows": len(used.rows),
+        }  # fmt: skip
+        held = None
+        logits, labels = self._out_of_fold(train, features, used, spec, seed)
+        if len(labels):
+            found, held = verdict(logits, labels, card, balanced=spec.prior is not None)
+            card |= found
+        return ProbeModel(card=card, held_out=held, fitted=fitted)
+
+    def _fit(self, features: Array, used: TrainRows, spec: LossSpec) -> probes.FittedProbe:
+        probe = probes.LinearProbe(l2=self.l2, iterations=self.iterations, components=self.components)
+        return probe.fit(features[used.rows], used.soft, used.soft.shape[1], weights=used.weights, loss=spec)
+
+    def _out_of_fold(
+        self, train: Dataset, features: Array, used: TrainRows, spec: LossSpec, seed: int
+    ) -> tuple[Floats, Ints]:
+        """Return logits and labels of real rows, each from a probe that saw none of its group."""
+        real = np.zeros(len(train), bool)
+        real[used.rows] = True
+        real &= (train["origin"] == "real") & (train["label"] >= 0)
+        n_classes = used.soft.shape[1]
+        empty = (np.zeros((0, n_classes)), np.zeros(0, np.int64))
+        if not self.folds or real.sum() < 10:
+            return empty
+        groups = group_names(train)
+        place = np.full(len(train), -1)
+        place[real] = probes.fold_of(train["label"][real], groups[real], max(2, self.folds), seed=seed)
+        of_group = dict(zip(groups[real], place[real], strict=True))
+        families = family_folds(train, groups, of_group)
+        logits, labels = [], []
+        for fold in np.unique(place[real]):
+            mask = np.array([fold not in families[row] for row in used.rows], bool)
+            inside = used.only(mask)
+            if len(inside.rows) and (inside.soft.sum(0) > 0).sum() > 1:
+                judged = np.flatnonzero(place == fold)
+                logits.append(self._fit(features, inside, spec).logits(features[judged]))
+                labels.append(train["label"][judged])
+        return (np.concatenate(logits), np.concatenate(labels)) if logits else empty
+
+    @classmethod
+    def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
+        """Rebuild the model."""
+        projection = probes.Projection(tensors["mean"], tensors["scale"], tensors["basis"])
+        fitted = probes.FittedProbe(projection, tensors["coef"], tensors["bias"])
+        return ProbeModel(card=dict(card), fitted=fitted)
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ProbeModel(Model):
+    """A linear head on the features of an encoder."""
+
+    fitted: probes.FittedProbe
+
+    def logits(self, ds: Dataset) -> Floats:
+        """Return (N, K); rows without features are encoded first, set-aside ones are NaN."""
+        name = str(self.card["embedding"])
+        if name not in ds.wide:
+            ds = encoded(ds, str(self.card["encoder"]), self.card["encoder_params"])
+        features = np.asarray(ds[name], np.float32)
+        if features.shape[1] != self.card["dimensions"]:
+            raise TrainError(
+                "model", f"{name} has {features.shape[1]} columns", f"the model knows {self.card['dimensions']}",
+                "encode with the same encoder and size",
+            )  # fmt: skip
+        out = np.full((len(ds), len(self.classes)), np.nan)
+        good = np.isfinite(features).all(1)
+        out[good] = self.fitted.logits(features[good])
+        return out
+
+    def tensors(self) -> dict[str, Array]:
+        """Return projection and head."""
+        head, projection = self.fitted, self.fitted.projection
+        return {
+            "mean": projection.mean, "scale": projection.scale, "basis": projection.basis, "coef": head.coef,
+            "bias": head.bias,
+        }  # fmt: skip
+
+
+def embedding_name(ds: Dataset, wanted: str | None) -> str:
+    """Return the name of the feature column.
+
+    Raises:
+        TrainError: there is none, or the choice is not clear.
+    """
+    known = sorted(name for name in ds.wide if name.startswith(PREFIX))
+    if wanted is not None:
+        name = wanted if wanted.startswith(PREFIX) else PREFIX + wanted
+        if name in known:
+            return name
+    if wanted is None and len(known) == 1:
+        return known[0]
+    what = f"there is no {wanted!r}" if wanted else "it is not clear which features to use"
+    raise TrainError(WHO, what, f"there are {', '.join(known) or 'no features'}", "encode first, or name one")
+
+
+def encoded(ds: Dataset, encoder: str, params: Mapping[str, Any]) -> Dataset:
+    """Return the dataset with features of its kept rows, made by that encoder with those parameters."""
+    from scarce import encode
+
+    plugin = registry.load("encode", encoder, encode.AbstractEncoder)  # type: ignore[type-abstract]
+    return encode.run(ds, plugin.from_params(params))
+
+
+def encoder_params(ds: Dataset, encoder: str) -> dict[str, Any]:
+    """Return the parameters that the features were made with, as the lineage says."""
+    steps = [step for step in ds.steps if step.stage == "encode" and step.name == encoder]
+    return dict(steps[-1].params) if steps else {}

@@ -1,0 +1,233 @@
+"""A fitted model: it predicts, says what it is (its card), and lives in a folder without pickle."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Schema
+from scarce.errors import DataError, ReadError, TrainError, UnknownNameError
+from scarce.lineage import canonical_json, content_id, digest
+from scarce.probe import softmax
+
+FORMAT: Final = 1
+CARD, WEIGHTS = "card.json", "weights.safetensors"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model(ABC):
+    """A fitted classifier.
+
+    Attributes:
+        card: plain values that say what it is: ``trainer``, ``params``, ``classes``, ``normal_classes``, ``modality``,
+            ``data`` (version, content_id, counts), ``seed``, ``loss``, ``temperature``, ``operating_point``,
+            ``metrics``, ``versions`` and what the trainer adds (size, mean, std, network, encoder ...).
+        held_out: (labels (M,), calibrated probabilities (M, K)) of training-side samples from a model that did not fit
+            them, to choose thresholds on; None after :func:`load`.
+    """
+
+    card: dict[str, Any]
+    held_out: tuple[Ints, Floats] | None = None
+
+    @abstractmethod
+    def logits(self, ds: Dataset) -> Floats:
+        """Return (N, K) float64 logits in the model's own class order, NaN where a row was set aside."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Array]:
+        """Return all weights by name."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """K names, in the order of the probabilities."""
+        return tuple(self.card["classes"])
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by, so that probabilities are honest; 1 = not calibrated."""
+        return float(self.card.get("temperature") or 1.0)
+
+    def predict_proba(self, ds: Dataset) -> Floats:
+        """Return (N, K) float64 calibrated probabilities in ``ds.schema.classes`` order; NaN where set aside.
+
+        Raises:
+            DataError: the dataset's classes are not the model's.
+        """
+        stale = self.stale(ds.schema)
+        if stale and ds.schema.classes:
+            raise DataError("model", stale, do="train again, or open the version that it was trained on")
+        probs = softmax(self.logits(ds) / self.temperature)
+        if not ds.schema.classes or ds.schema.classes == self.classes:
+            return np.asarray(probs, np.float64)
+        return np.asarray(probs[:, [self.classes.index(name) for name in ds.schema.classes]], np.float64)
+
+    def stale(self, schema: Schema) -> str | None:
+        """Return why the model no longer fits the data's classes, or None."""
+        own, theirs = set(self.classes), set(schema.classes)
+        if own == theirs:
+            return None
+        new, gone = sorted(theirs - own), sorted(own - theirs)
+        parts = [f"the data has {new}, which the model does not know"] if new else []
+        parts += [f"the model knows {gone}, which the data no longer has"] if gone else []
+        return "the classes changed: " + "; ".join(parts)
+
+    def calibrate(self, temperature: float) -> None:
+        """Set the temperature; the trainers fit one themselves, on samples that they did not train on."""
+        if not temperature > 0:
+            raise DataError("model", f"temperature = {temperature}", do="give a number above 0")
+        self.card["temperature"] = float(temperature)
+
+    def stamped(self, **entries: Any) -> Self:
+        """Return the model with entries of its card set, for example ``operating_point`` or ``metrics``."""
+        return replace(self, card={**self.card, **entries})
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``weights.safetensors`` and ``card.json``; the folder appears whole or not at all.
+
+        An older model in that folder is replaced.
+        """
+        from safetensors.numpy import save_file
+
+        folder = Path(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        fresh.chmod(0o755)
+        try:
+            held = {name: np.ascontiguousarray(array) for name, array in self.tensors().items()}
+            save_file(held, fresh / WEIGHTS, metadata={"format": "scarce", "version": str(FORMAT)})
+            body = {"format": FORMAT, **self.card, "weights": digest((fresh / WEIGHTS).read_bytes())}
+            text = json.dumps(json.loads(canonical_json(body)), indent=2, ensure_ascii=False, allow_nan=False)
+            (fresh / CARD).write_text(text + "\n", encoding="utf-8")
+            _swap(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        return folder
+
+
+def load(folder: str | Path) -> Model:
+    """Bring a saved model back.
+
+    Raises:
+        ReadError: the folder holds no whole model.
+        TrainError: it was written by a newer scarce or by a trainer that is not installed.
+    """
+    folder = Path(folder)
+    _finish_swap(folder)
+    card = _read_card(folder)
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = folder / WEIGHTS
+    try:
+        sound = digest(path.read_bytes()) == card.get("weights")
+        tensors = load_file(path) if sound else {}
+    except FileNotFoundError as error:
+        raise ReadError("model", f"{path} is missing", do="save the model again") from error
+    except (SafetensorError, OSError) as error:
+        raise ReadError("model", f"{path} cannot be read ({error})", do="save the model again") from error
+    if not sound:
+        raise ReadError("model", f"{path} is not the file that {CARD} describes", "it is corrupt or from another model",
+                        "save the model again")  # fmt: skip
+    return _restore(folder, card, tensors)
+
+
+def _restore(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
+    from scarce.registry import load as load_plugin
+    from scarce.train._base import AbstractTrainer
+
+    try:
+        trainer = load_plugin("train", str(card["trainer"]), AbstractTrainer)  # type: ignore[type-abstract]
+    except UnknownNameError as error:
+        raise TrainError("model", f"{folder} was trained by {card['trainer']!r}", error.there,
+                         "install the package that brings it") from error  # fmt: skip
+    try:
+        return trainer.restore(card, tensors)
+    except (KeyError, RuntimeError, TypeError) as error:
+        if isinstance(error, TrainError):
+            raise
+        raise ReadError("model", f"the weights in {folder} do not fit their card ({error})",
+                        do="save the model again") from error  # fmt: skip
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    path = folder / CARD
+    if not folder.is_dir():
+        near = sorted(item.parent.name for item in folder.parent.glob(f"*/{CARD}")) if folder.parent.is_dir() else []
+        raise ReadError("model", f"there is no folder {folder}", f"models beside it: {', '.join(near) or 'none'}")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        foreign = sorted(item.name for item in folder.iterdir())[:5]
+        raise ReadError("model", f"{folder} holds no {CARD}", f"it holds {foreign}",
+                        "give a folder that scarce train wrote") from error  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise ReadError("model", f"{path} cannot be read ({error})", do="save the model again") from error
+    if not isinstance(card, dict) or not {"format", "trainer", "classes"} <= set(card):
+        raise ReadError("model", f"{path} is no card of scarce", do="give a folder that scarce train wrote")
+    if card["format"] != FORMAT:
+        raise TrainError("model", f"{path} has format {card['format']}", f"this scarce reads {FORMAT}", "update scarce")
+    return card
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.replace(old)
+    fresh.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _finish_swap(folder: Path) -> None:
+    """Bring the old model back where a crash fell between the two renames of :func:`_swap`."""
+    old = folder.with_name(f".{folder.name}.old")
+    if not folder.exists() and (old / CARD).is_file():
+        old.replace(folder)
+
+
+def base_card(view: FoldView, trainer: str, params: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
+    """Return the entries that every card has."""
+    train, schema = view.train, view.dataset.schema
+    steps = view.dataset.steps
+    names = [None if code < 0 else schema.classes[code] for code in train["label"].tolist()]
+    origins = train["origin"].tolist()
+    counts = {
+        name: {
+            origin: sum(1 for a, b in zip(names, origins, strict=True) if a == name and b == origin)
+            for origin in sorted(set(origins))
+        }
+        for name in schema.classes
+    }
+    return {
+        "trainer": trainer, "params": dict(params), "classes": list(schema.classes),
+        "normal_classes": list(schema.normal_classes), "modality": schema.modality, "seed": seed,
+        "data": {
+            "version": steps[-1].step_id if steps else None,
+            "content_id": content_id(train.table, {"classes": list(schema.classes)}),
+            "counts": counts,
+        },
+        "temperature": 1.0, "operating_point": None, "metrics": {},
+        "made": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions(),
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a model's numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("scarce", "numpy", "scikit-learn", "opencv-python-headless", "torch", "timm"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,171 @@
+"""Predictions for files and folders, for people and machines: class, probability, accept or reject."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import numpy as np
+
+from scarce.dataset import Dataset, Schema
+from scarce.errors import DataError, ReadError
+from scarce.lineage import digest
+from scarce.train.model import Model
+
+SUFFIXES: Final = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split())
+BLOCK: Final = 512
+DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the model says about one file.
+
+    Attributes:
+        path: as it was given, or found in a folder.
+        label: likeliest class; None where the file cannot be read.
+        probability: of that class, calibrated.
+        verdict: ``accept`` or ``reject`` at the model's operating point; None without one.
+        defect_score: 1 - p(normal); None without a normal class.
+        probabilities: class to probability.
+        error: why there is no answer; None = there is one.
+    """
+
+    path: str
+    label: str | None = None
+    probability: float | None = None
+    verdict: str | None = None
+    defect_score: float | None = None
+    probabilities: dict[str, float] | None = None
+    error: str | None = None
+
+
+def predict(
+    model: Model, paths: Iterable[str | Path] | str | Path, *, threshold: float | None = None
+) -> list[Prediction]:
+    """Return one prediction a file, folders searched through, in order; a broken file gives a row with its error.
+
+    Args:
+        model: a trained image model.
+        paths: files and folders.
+        threshold: rejects where 1 - p(normal) reaches it; None = the model's own.
+
+    Raises:
+        DataError: nothing to predict, or a model of another kind of data.
+    """
+    if model.card.get("modality", "image") != "image":
+        raise DataError("predict", f"the model reads {model.card['modality']}", "files of pictures were given",
+                        "call model.predict_proba(dataset)")  # fmt: skip
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    files = list(_files(given))
+    if not files:
+        raise DataError("predict", "there is nothing to predict", f"{len(given)} paths were given",
+                        "give picture files, or folders that hold some")  # fmt: skip
+    chosen = threshold
+    if chosen is None and model.card.get("operating_point"):
+        chosen = model.card["operating_point"].get("threshold")
+    found: list[Prediction] = []
+    for start in range(0, len(files), BLOCK):
+        found += _block(model, files[start : start + BLOCK], chosen)
+    return found
+
+
+def _files(paths: Sequence[str | Path]) -> Iterable[Path]:
+    for item in paths:
+        path = Path(item)
+        if path.is_dir():
+            yield from sorted(
+                inner for inner in path.rglob("*") if inner.suffix.lower() in SUFFIXES and inner.is_file()
+                and not inner.name.startswith(".")
+            )  # fmt: skip
+        else:
+            yield path
+
+
+def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list[Prediction]:
+    from scarce import modality
+
+    names = [str(path) for path in files]
+    absolute = [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
+    ids = [digest(str(number))[:16] for number in range(len(files))]
+    schema = Schema(modality="image", classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
+    root = "/" if os.name == "posix" else ""
+    ds = Dataset.from_columns(
+        schema, {"id": ids, "uri": absolute, "source": ["files"] * len(files)}, sources={"files": root}
+    )
+    ds = modality.scan(ds.take(ds.rows_of(ids)))
+    reasons = [
+        None if keep else (why or "it cannot be read") for keep, why in zip(ds["keep"], ds["drop_reason"], strict=True)
+    ]
+    try:
+        probs = model.predict_proba(ds)
+    except ReadError:
+        probs = _one_by_one(model, ds, reasons)
+    return [_row(model, name, row, reason, threshold) for name, row, reason in zip(names, probs, reasons, strict=True)]
+
+
+def _one_by_one(model: Model, ds: Dataset, reasons: list[str | None]) -> Any:
+    """Predict each row alone, so that one that breaks only now costs no other its answer."""
+    out = np.full((len(ds), len(model.classes)), np.nan)
+    for row in range(len(ds)):
+        if reasons[row] is None:
+            try:
+                out[row] = model.predict_proba(ds.take(np.array([row])))[0]
+            except ReadError as error:
+                reasons[row] = str(error)
+    return out
+
+
+def _row(model: Model, name: str, probs: Any, reason: str | None, threshold: float | None) -> Prediction:
+    if reason is not None or not np.isfinite(probs).all():
+        return Prediction(path=name, error=reason or "the model gives no probability")
+    best = int(probs.argmax())
+    normal = [model.classes.index(item) for item in model.card.get("normal_classes", ())]
+    score = float(1.0 - probs[normal].sum()) if normal else None
+    verdict = None if score is None or threshold is None else "reject" if score >= threshold else "accept"
+    return Prediction(
+        path=name, label=model.classes[best], probability=float(probs[best]), verdict=verdict, defect_score=score,
+        probabilities=dict(zip(model.classes, probs.tolist(), strict=True)),
+    )  # fmt: skip
+
+
+def safe_cell(text: str) -> str:
+    """Return text that a spreadsheet shows and does not run as a formula."""
+    return "'" + text if text.startswith(DANGEROUS) else text
+
+
+def write_csv(predictions: Sequence[Prediction], out: str | Path | TextIO) -> None:
+    """Write one line a file: path, class, probability, verdict, defect_score, error, and p(<class>) columns."""
+    if not hasattr(out, "write"):
+        with Path(out).open("w", encoding="utf-8", newline="") as file:
+            write_csv(predictions, file)
+        return
+    classes = next((list(item.probabilities) for item in predictions if item.probabilities), [])
+    writer = csv.writer(out)
+    head = ["path", "class", "probability", "verdict", "defect_score", "error"]
+    writer.writerow(head + [f"p({safe_cell(name)})" for name in classes])
+    for item in predictions:
+        numbers = [_number((item.probabilities or {}).get(name)) for name in classes]
+        writer.writerow([
+            safe_cell(item.path), safe_cell(item.label or ""), _number(item.probability), item.verdict or "",
+            _number(item.defect_score), safe_cell(item.error or ""), *numbers,
+        ])  # fmt: skip
+
+
+def write_json(predictions: Sequence[Prediction], out: str | Path | TextIO) -> None:
+    """Write a JSON list with one object a file."""
+    body = [{"class" if key == "label" else key: value for key, value in asdict(item).items()} for item in predictions]
+    text = json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False)
+    if isinstance(out, str | Path):
+        Path(out).write_text(text + "\n", encoding="utf-8")
+    else:
+        out.write(text + "\n")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
