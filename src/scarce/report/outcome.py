@@ -11,6 +11,7 @@ from scarce.report.model import ClassResult, Comparison, Interval, OperatingPoin
 from scarce.report.words import count, known, percent, span
 
 SHARE = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), width=240.0)
+TILE = Axis(0.0, 1.0, SHARE.ticks, width=340.0)
 
 
 def masthead(report: ReportData) -> Safe:
@@ -61,7 +62,7 @@ def _tile(name: str, value: Interval, note: str, *, bound: str = "", reference: 
         tag("p", name, class_="name"),
         tag("p", percent(value.value), tag("small", " %"), class_="figure"),
         tag("p", bounds, class_="bounds"),
-        strip(shown, SHARE, class_="thin", reference=reference),
+        strip(shown, TILE, class_="thin", reference=reference),
         tag("p", note, class_="note"),
         class_="tile",
     )
