@@ -158,6 +158,21 @@ def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
     return "linear_probe"
 
 
+def plan_for(trainer: str, weighed: Weighed, notes: list[str]) -> tuple[Any, ...]:
+    """Return the kept decisions; a network on pictures augments too, unless the ledger says that it hurts."""
+    plan = weighed.decisions
+    row = next((row for row in weighed.ledger.rows if row.decision == "augment"), None)
+    named = any(isinstance(decision, Augment) or decision.name == "rebalance.oversample" for decision in plan)
+    if trainer == "linear_probe" or named or not weighed.policy or (row is not None and row.verdict == "hurt"):
+        return plan
+    measured = "was not measured" if row is None or np.isnan(row.gain) else f"was {row.verdict!r} on the probe"
+    notes.append(
+        f"Augmentation {measured}; the network augments all the same (policy {weighed.policy}), since it draws new copies "
+        "in every epoch, which the probe cannot do. The paired difference on the test set includes it."
+    )
+    return (Augment(policy=weighed.policy), *plan)
+
+
 def look(project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, Any], options: Options) -> dict[str, Any]:
     """Look at the test set once: baseline and final plan on the same real samples."""
     from scarce import evaluate
