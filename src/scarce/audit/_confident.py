@@ -158,8 +158,8 @@ def scan(labels: Ints, p: Floats) -> Scan:
     slack = p.dtype.type(SLACK)
     in_blocks(lambda a, b: _scan_rows(p, labels, limit, slack, a, b, best, runner, guess, agrees), n)
     sure = guess >= 0
-    pairs = labels[sure] * classes + guess[sure]
-    joint = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    pairs = guess[sure].astype(np.int64) * classes + labels[sure]
+    joint = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).T  # column order fixes the sums' last digit
     np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
     scaled = (joint.T / np.maximum(joint.sum(axis=1), 1e-100) * counts).T
     scaled = scaled / max(scaled.sum(), 1e-100) * counts.sum()

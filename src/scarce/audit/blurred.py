@@ -1,0 +1,55 @@
+"""Out-of-focus or shaken pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from scarce.audit._base import AbstractCheck, Measurement
+from scarce.audit._quality import below, explained, log_of, reported
+from scarce.dataset import Dataset, Floats
+
+
+def blur_score(sharpness: Floats, contrast: Floats, *, factor: float = 6.0, spreads: float = 4.0) -> Floats:
+    """Return (N,) scores in [0, 1], 1 = worst, at least 0.5 = blurred.
+
+    Sharpness is compared with that of pictures of the same contrast, because a plain surface has little detail even in
+    perfect focus: what counts is how much less than expected there is.
+
+    Args:
+        sharpness: (N,) variance of the Laplacian.
+        contrast: (N,) standard deviation of the gray levels.
+        factor: how many times less sharp than its like a picture must be.
+        spreads: and how many robust spreads below them.
+    """
+    left = explained(log_of(sharpness, 1e-3), log_of(contrast, 0.5))
+    return below(left, least=float(np.log(factor)), spreads=spreads, floor=0.05)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Blurred(AbstractCheck):
+    """Find blurred pictures.
+
+    Use when pictures come from cameras; a blurred one hides small defects.
+    Do not use when soft pictures are the subject (fog, ultrasound); the check then finds the softest only.
+    Needs: scan.sharpness (variance of the Laplacian), scan.std (gray levels).
+    Writes: score (N,), at least 0.5 = blurred; NaN for plain surfaces (scan.uniform), on which focus cannot be seen.
+    Source: variance of the Laplacian, Pech-Pacheco et al. 2000; the comparison at equal contrast is ours.
+    """
+
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
+    needs: ClassVar[tuple[str, ...]] = ("scan.sharpness", "scan.std")
+    factor: float = 6.0
+    spreads: float = 4.0
+
+    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        """Judge sharpness at equal contrast."""
+        sharpness, contrast = ds["scan.sharpness"].astype(float), ds["scan.std"].astype(float)
+        plain = ds["scan.uniform"].astype(bool) if "scan.uniform" in ds else np.zeros(len(ds), bool)
+        sharpness = np.where(plain, np.nan, sharpness)
+        score = blur_score(sharpness, contrast, factor=self.factor, spreads=self.spreads)
+        usual = float(np.nanmedian(sharpness)) if np.isfinite(sharpness).any() else 0.0
+        return reported(ds, score, lambda row: f"blurred: sharpness {sharpness[row]:.1f}, usual {usual:.1f}")

@@ -1,0 +1,49 @@
+"""Overexposed pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from scarce.audit._base import AbstractCheck, Measurement
+from scarce.audit._quality import below, graded, reported
+from scarce.dataset import Dataset, Floats
+
+
+def bright_score(shadows: Floats, *, level: float = 192.0, spreads: float = 3.0) -> Floats:
+    """Return (N,) scores in [0, 1], 1 = worst, at least 0.5 = too bright.
+
+    Args:
+        shadows: (N,) 5th percentile of the gray levels, 0 to 255.
+        level: shadows brighter than this may be a fault.
+        spreads: and they must lie this many robust spreads above the other pictures.
+    """
+    absolute = graded(shadows / level)
+    relative = below(-shadows, least=16.0, spreads=spreads, floor=4.0)
+    return np.asarray(np.where(shadows > level, np.minimum(absolute, relative), 0.5 * np.minimum(absolute, relative)))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Bright(AbstractCheck):
+    """Find pictures that are washed out.
+
+    Use when exposure may fail; a data set on white ground throughout raises no alarm.
+    Do not use when glare is a class of its own.
+    Needs: scan.p05 (gray levels, 0 to 255).
+    Writes: score (N,), at least 0.5 = too bright.
+    """
+
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
+    needs: ClassVar[tuple[str, ...]] = ("scan.p05",)
+    level: float = 192.0
+    spreads: float = 3.0
+
+    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        """Judge the shadows."""
+        shadows = ds["scan.p05"].astype(float)
+        score = bright_score(shadows, level=self.level, spreads=self.spreads)
+        usual = float(np.median(shadows))
+        return reported(ds, score, lambda row: f"bright: shadows at {shadows[row]:.0f} of 255, usual {usual:.0f}")

@@ -1,0 +1,49 @@
+"""Underexposed pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from scarce.audit._base import AbstractCheck, Measurement
+from scarce.audit._quality import below, graded, reported
+from scarce.dataset import Dataset, Floats
+
+
+def dark_score(highlights: Floats, *, level: float = 64.0, spreads: float = 3.0) -> Floats:
+    """Return (N,) scores in [0, 1], 1 = worst, at least 0.5 = too dark.
+
+    Args:
+        highlights: (N,) 95th percentile of the gray levels, 0 to 255.
+        level: highlights darker than this may be a fault.
+        spreads: and they must lie this many robust spreads below the other pictures.
+    """
+    absolute = graded((255.0 - highlights) / (255.0 - level))
+    relative = below(highlights, least=16.0, spreads=spreads, floor=4.0)
+    return np.asarray(np.where(highlights < level, np.minimum(absolute, relative), 0.5 * np.minimum(absolute, relative)))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Dark(AbstractCheck):
+    """Find pictures that are too dark to show anything.
+
+    Use when exposure may fail; a data set that is dark throughout raises no alarm.
+    Do not use when darkness is a class of its own.
+    Needs: scan.p95 (gray levels, 0 to 255).
+    Writes: score (N,), at least 0.5 = too dark.
+    """
+
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
+    needs: ClassVar[tuple[str, ...]] = ("scan.p95",)
+    level: float = 64.0
+    spreads: float = 3.0
+
+    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        """Judge the highlights."""
+        highlights = ds["scan.p95"].astype(float)
+        score = dark_score(highlights, level=self.level, spreads=self.spreads)
+        usual = float(np.median(highlights))
+        return reported(ds, score, lambda row: f"dark: highlights at {highlights[row]:.0f} of 255, usual {usual:.0f}")

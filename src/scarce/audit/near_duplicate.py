@@ -1,0 +1,157 @@
+"""Nearly equal samples: re-saved, scaled, blurred, brightened, mirrored or cropped copies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, final
+
+import numpy as np
+
+from scarce.audit._base import AbstractCheck, Measurement, ds_embedding, unit_rows
+from scarce.audit._group import forest, stars, told
+from scarce.dataset import Array, Dataset, Floats, Ints
+from scarce.errors import DataError
+
+
+class Pairs(NamedTuple):
+    """Verified pairs: (P, 2) row numbers i < j and (P,) similarity in [0, 1]."""
+
+    rows: Ints
+    similarity: Floats
+
+
+def duplicate_pairs(embeddings: Array, *, threshold: float = 0.99) -> Ints:
+    """Return (P, 2) all pairs i < j of rows whose cosine reaches the threshold, exactly, in order.
+
+    Args:
+        embeddings: (N, D); rows with NaN or of length zero belong to no pair.
+        threshold: least cosine, in (0, 1].
+
+    Raises:
+        DataError: wrong shape or threshold, or more than 50 million pairs.
+    """
+    from scarce.audit import _join
+
+    rows = np.asarray(embeddings)
+    if rows.ndim != 2:
+        raise DataError("audit.near_duplicate", f"embeddings have shape {rows.shape}", do="pass (N, D)")
+    if not 0 < threshold <= 1:
+        raise DataError("audit.near_duplicate", f"threshold = {threshold} is not in (0, 1]")
+    return _join.all_pairs(unit_rows(rows), threshold)[0]
+
+
+def hamming_pairs(hashes: Array, max_distance: int) -> Ints:
+    """Return (P, 2) all pairs i < j of 64-bit hashes that differ in at most ``max_distance`` bits, in order.
+
+    Args:
+        hashes: (N,) uint64.
+        max_distance: 0 to 64.
+
+    Raises:
+        DataError: wrong shape, or more than 50 million pairs.
+    """
+    from scarce.audit import _join
+
+    values = np.ascontiguousarray(hashes)
+    if values.ndim != 1 or values.dtype.kind not in "iu" or not 0 <= max_distance <= 64:
+        raise DataError("audit.near_duplicate", f"hashes are {values.dtype} {values.shape}, max_distance {max_distance}",
+                        do="pass (N,) uint64 and 0 to 64")  # fmt: skip
+    return _join.near_hashes(values.astype(np.uint64), int(max_distance))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NearDuplicate(AbstractCheck):
+    """Find samples that are copies of each other with small changes.
+
+    Use always before splitting: copies on both sides of a split flatter every score.
+    Do not use when all samples are frames of one still scene; give the scene as a group instead.
+    Needs: scan.thumbnail (images) or embedding (N, D). A pair must be near and nearer than ordinary neighbors are, so
+    that sound parts which all look alike are not called copies. Mirrored and cropped copies are proposed by the
+    embedding and verified on the thumbnails.
+    Writes: score (N,) = similarity to the nearest copy, 0 without one; group findings without chaining (every member is
+    near to the center) and pair findings that span every component.
+    Source: ratio test after Lowe 2004, section 7.1, on whole pictures.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("scan.thumbnail|embedding",)
+    threshold: float = 0.93
+    ratio: float = 0.15
+    surely: float = 0.995
+    crops: bool = True
+    embedding_threshold: float = 0.9
+    embedding_ratio: float = 0.5
+    encoder: str = ""
+
+    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        """Return groups and spanning pairs of near copies."""
+        found = self.pairs(ds)
+        score = np.zeros(len(ds))
+        np.maximum.at(score, found.rows[:, 0], found.similarity)
+        np.maximum.at(score, found.rows[:, 1], found.similarity)
+        tree = forest(len(ds), found.rows, found.similarity)
+        groups = stars(len(ds), found.rows, found.similarity)
+        findings = told(ds, groups, found.rows[tree], found.similarity[tree], self._say)
+        return Measurement(np.clip(score, 0, 1), findings)
+
+    def pairs(self, ds: Dataset) -> Pairs:
+        """Return all verified pairs (in crowds of copies: enough to hang together)."""
+        parts = []
+        if "scan.thumbnail" in ds:
+            parts.append(self._alike(ds["scan.thumbnail"]))
+        if any(name.startswith("embedding.") for name in ds.wide) and (self.crops or not parts):
+            parts.append(self._embedded(ds))
+        if not parts:
+            return Pairs(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
+        return _best(Pairs(np.concatenate([part.rows for part in parts]), np.concatenate([p.similarity for p in parts])))
+
+    def _say(self, similarity: float) -> str:
+        return f"nearly the same content (similarity {similarity:.3f})"
+
+    def _alike(self, thumbnails: Array) -> Pairs:
+        from scarce.audit import _align, _join
+
+        rows = _align.unit_detail(thumbnails)
+        scale = _join.local_scale(rows)
+        upright = self._judged(*_join.candidate_pairs(rows, self.threshold), scale)
+        if len(rows) > MIRROR_LIMIT:
+            return upright
+        mirror = _align.mirrored(rows, thumbnails.shape[1])
+        turned = self._judged(*_join.candidate_pairs(rows, self.threshold, other=mirror), scale)
+        return Pairs(np.concatenate([upright.rows, turned.rows]), np.concatenate([upright.similarity, turned.similarity]))
+
+    def _judged(self, pairs: Ints, value: Floats, scale: Floats) -> Pairs:
+        ordinary = np.minimum(scale[pairs[:, 0]], scale[pairs[:, 1]])
+        keep = (value >= self.surely) | (1 - value <= self.ratio * ordinary)
+        return Pairs(pairs[keep], value[keep])
+
+    def _embedded(self, ds: Dataset) -> Pairs:
+        from scarce.audit import _align, _join
+
+        rows = unit_rows(ds_embedding(ds, self.encoder)[1])
+        scale = _join.local_scale(rows)
+        seen = "scan.thumbnail" in ds
+        pairs, value = _join.candidate_pairs(rows, self.embedding_threshold if seen else self.threshold, most_per_row=8)
+        ordinary = np.minimum(scale[pairs[:, 0]], scale[pairs[:, 1]])
+        far = 1 - value
+        if not seen:
+            keep = (far <= 1e-6) | (far <= self.ratio * ordinary)
+            return Pairs(pairs[keep], value[keep])
+        keep = far <= self.embedding_ratio * ordinary
+        pairs, far = pairs[keep], (far / np.maximum(ordinary, 1e-9))[keep]
+        order = np.argsort(far, kind="stable")[: 2 * len(ds)]
+        pairs = pairs[np.sort(order)]
+        value = _align.crop_similarity(ds["scan.thumbnail"], pairs)
+        good = value >= self.threshold
+        return Pairs(pairs[good], value[good])
+
+
+MIRROR_LIMIT = 30_000
+"""Above this many samples mirrored copies are sought among the embedding's neighbors only."""
+
+
+def _best(pairs: Pairs) -> Pairs:
+    order = np.lexsort((-pairs.similarity, pairs.rows[:, 1], pairs.rows[:, 0]))
+    rows, value = pairs.rows[order], pairs.similarity[order]
+    fresh = np.r_[True, (rows[1:] != rows[:-1]).any(axis=1)] if len(rows) else np.zeros(0, bool)
+    return Pairs(rows[fresh], value[fresh])
