@@ -1,8 +1,14 @@
 """Where a sample's bytes lie and how to get them: files, rows of tables, cells of Parquet, arrays of NPZ.
 
-A uri is relative to its source. ``a/b.jpg`` is a file; ``table.csv#17:text`` is the text in row 17;
-``table.csv#17:!target|id`` are all feature columns but the named ones; ``images.parquet#17:image`` the bytes of a cell;
-``sets.npz#17:x_train`` a row of an array; ``long.csv#17:@id|time|label`` the 18th series of a long table.
+A uri is relative to its source:
+
+- ``a/b.jpg`` is a file;
+- ``table.csv#17:text`` is the text in row 17;
+- ``table.csv#17:!target|id`` are all feature columns but the named ones;
+- ``wide.csv#17:~t0|t99`` are the columns from t0 to t99, a series;
+- ``long.csv#17:@id|time|value`` is the 18th series of a long table;
+- ``images.parquet#17:image`` are the bytes of a cell;
+- ``sets.npz#17:x_train`` is a row of an array.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ from threading import Lock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scarce.dataset import Array, Dataset
 from scarce.errors import ReadError
@@ -113,6 +120,10 @@ def _row(place: Address, row: int, modality: str) -> Raw:
         return np.asarray(array) if modality == "image" else np.asarray(array, np.float32)
     if place.what.startswith("!"):
         return np.asarray(features(path, place.what, _mtime(path))[row])
+    if place.what.startswith("~"):
+        series = wide_series(path, place.what, _mtime(path))[row]
+        known = np.flatnonzero(~np.isnan(series))
+        return np.asarray(series[: known[-1] + 1] if len(known) else series)
     if place.what.startswith("@"):
         return long_series(path, place.what, _mtime(path))[row]
     if suffix in table.PARQUET and modality in ("image", "audio"):
@@ -145,8 +156,27 @@ def features(path: str, spec: str, mtime: int) -> Array:
     from scarce.modality.tabular import feature_matrix
 
     loaded = table.load(path).table
-    shut = set(spec[1:].split("|"))
+    shut = set(_names(spec))
     return feature_matrix(loaded.select([name for name in loaded.column_names if name not in shut]))[0]
+
+
+@lru_cache(maxsize=4)
+def wide_series(path: str, spec: str, mtime: int) -> Array:
+    """Return (N, T) float32: the number columns from the first to the last named one, in the file's order."""
+    del mtime
+    loaded = table.load(path).table
+    first, last = (loaded.column_names.index(name) for name in _names(spec))
+    names = [loaded.column_names[index] for index in range(first, last + 1)]
+    columns = [pc.cast(loaded[name], pa.float32(), safe=False) for name in names if not _is_text(loaded[name].type)]
+    return np.stack([column.to_numpy(zero_copy_only=False) for column in columns], axis=1)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _names(spec: str) -> list[str]:
+    return [name.replace("%7C", "|").replace("%25", "%") for name in spec[1:].split("|")]
 
 
 @lru_cache(maxsize=2)
@@ -154,7 +184,7 @@ def long_series(path: str, spec: str, mtime: int) -> list[Array]:
     """Return the series of a long table in order of first appearance, each (T,) or (C, T) float32, sorted by time."""
     del mtime
     loaded = table.load(path).table
-    key, time, *values = spec[1:].split("|")
+    key, time, *values = _names(spec)
     ids = loaded[key].to_pylist()
     first: dict[object, int] = {}
     codes = np.array([first.setdefault(value, len(first)) for value in ids], np.int64)

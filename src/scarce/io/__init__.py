@@ -1,0 +1,14 @@
+"""Reading data where it lies: folders of pictures and sounds, manifests, Parquet, texts, tables, series.
+
+``read`` finds out what a path holds, lists its samples and writes down what it guessed; ``fetch`` gives the raw content
+of rows; ``merge_sources`` adds another source. No file is moved, copied or changed.
+"""
+
+from __future__ import annotations
+
+from scarce.io._base import AbstractReader, Options
+from scarce.io._run import choose, fetch, merge_sources, read
+
+MODULES: tuple[str, ...] = ()
+
+__all__ = ["MODULES", "AbstractReader", "Options", "choose", "fetch", "merge_sources", "read"]

@@ -1,0 +1,246 @@
+"""From a list of samples to a dataset: ids, classes, and the notes that a person should read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scarce import dataset
+from scarce.dataset import Dataset, Schema
+from scarce.errors import DataError
+from scarce.lineage import digest
+
+INFO, WARN, BAD = 0.0, 0.5, 1.0
+REPEATED = "repeated: the same file is listed before, with the same label"
+_GROUP_HINT = re.compile(
+    r"(^|_)(group|tile|lot|batch|speaker|patient|subject|person|user|author|video|scene|session|site|movie|film|part|"
+    r"camera|device|machine|unit|serial|board|wafer|case|family|series|object|item|prefix)(_|$|s$|id$)"
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark: level (data, class, sample), what it is about (row numbers or class names), 1 = worst, and why."""
+
+    level: str
+    why: str
+    score: float = INFO
+    members: tuple[int | str, ...] = ()
+
+
+@dataclass(kw_only=True)
+class Listing:
+    """The samples that a reader found.
+
+    Args:
+        base: the folder that uris are relative to.
+        source: the source's name.
+        modality: kind of data.
+        uris: one for each sample.
+        columns: ``label``, ``split``, ``group``, ``captured_at``, ``mask_uri`` and ``meta.<name>``.
+        reasons: why a sample is set aside, or None.
+        notes: what a person should know.
+        inputs: name of each manifest to the hash of its bytes.
+    """
+
+    base: Path
+    source: str
+    modality: str
+    uris: list[str]
+    columns: dict[str, Any] = field(default_factory=dict)
+    reasons: list[str | None] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return the key that sorts ``2`` before ``10`` and ``a2`` before ``a10``."""
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts)
+
+
+def label_text(value: Any) -> str | None:
+    """Return a label as text: whole numbers without a point, blanks trimmed; None where there is none."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() or None
+
+
+def to_dataset(listing: Listing) -> Dataset:
+    """Return the dataset of a listing, with its notes as findings of the check ``read``.
+
+    Raises:
+        DataError: there is no sample at all.
+    """
+    n = len(listing.uris)
+    if not n:
+        do = "check the path; see docs/stages/io.md for the layouts"
+        raise DataError("io", f"{listing.base} holds no samples", do=do)
+    labels = [label_text(value) for value in _list(listing.columns.get("label"), n)]
+    reasons = list(listing.reasons) or [None] * n
+    ids = _ids(listing, labels, reasons)
+    classes = tuple(sorted({label for label in labels if label is not None}, key=natural))
+    # A text that is "good" praises something; it is not a sound part.
+    normal = () if listing.modality == "text" else dataset.normal_classes(classes)
+    schema = Schema(modality=listing.modality, classes=classes, normal_classes=normal)
+    values: dict[str, Any] = {
+        **{name: _typed(name, value) for name, value in listing.columns.items()},
+        "id": ids, "uri": listing.uris, "source": [listing.source] * n, "label": labels,
+        "label_source": [None if label is None else "given" for label in labels],
+        "keep": [reason is None for reason in reasons], "drop_reason": reasons,
+    }  # fmt: skip
+    listing.notes += [*_reason_notes(reasons), *_class_notes(labels, reasons, classes), *_group_notes(listing, classes)]
+    # Rows are sorted by id inside; notes speak of the reader's own order, so they are translated here.
+    findings = [
+        {
+            "level": note.level, "score": note.score, "why": note.why,
+            "members": [member if isinstance(member, str) else ids[member] for member in note.members],
+        }
+        for note in listing.notes
+    ]  # fmt: skip
+    ds = Dataset.from_columns(schema, values, sources={listing.source: str(listing.base)})
+    return ds.with_findings("read", findings)
+
+
+def _ids(listing: Listing, labels: Sequence[str | None], reasons: list[str | None]) -> list[str]:
+    """Return one id a sample; a file that is listed again gets a number, or is set aside where nothing differs."""
+    seen: Counter[str] = Counter()
+    first: dict[str, str | None] = {}
+    ids, again, differ = [], [], []
+    for row, uri in enumerate(listing.uris):
+        turn = seen[uri]
+        seen[uri] += 1
+        path, mark, place = uri.rpartition("#") if _is_row(uri) else (uri, "", "")
+        ids.append(digest(listing.source, path, place.partition(":")[0] if mark else (str(turn) if turn else ""))[:16])
+        if not turn:
+            first[uri] = labels[row]
+        elif first[uri] == labels[row]:
+            again.append(row)
+            reasons[row] = reasons[row] or REPEATED
+        else:
+            differ.append(row)
+    if again:
+        listing.notes.append(Note("sample", f"{len(again)} files are listed more than once", WARN, tuple(again)))
+    if differ:
+        why = f"{len(differ)} files are listed again with another label: kept, and surely duplicates"
+        listing.notes.append(Note("sample", why, BAD, tuple(differ)))
+    return ids
+
+
+def _is_row(uri: str) -> bool:
+    return re.search(r"\.(csv|tsv|tab|txt|jsonl|ndjson|json|parquet|pq|npz)#\d+(:.*)?$", uri, re.IGNORECASE) is not None
+
+
+def _list(values: Any, n: int) -> list[Any]:
+    if values is None:
+        return [None] * n
+    return values.to_pylist() if isinstance(values, pa.Array | pa.ChunkedArray) else list(values)
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Return a column of the user's own as a type that every part of the store can hold."""
+    if not name.startswith("meta."):
+        return value
+    array = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value)
+    kind = array.type
+    if pa.types.is_null(kind) or pa.types.is_large_string(kind):
+        return array.cast(pa.string())
+    if pa.types.is_decimal(kind):
+        return array.cast(pa.float64())
+    if pa.types.is_integer(kind) and kind.bit_width < 64:
+        return array.cast(pa.int64())
+    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind) and not pa.types.is_time(kind):
+        return array.cast(pa.timestamp("us"))
+    return array
+
+
+def _reason_notes(reasons: Sequence[str | None]) -> list[Note]:
+    rows: dict[str, list[int]] = {}
+    for row, reason in enumerate(reasons):
+        if reason and reason != REPEATED:
+            rows.setdefault(reason, []).append(row)
+    found = [Note("sample", f"{len(at)} set aside, {reason}", BAD, tuple(at)) for reason, at in sorted(rows.items())]
+    if reasons and all(reasons):
+        found.append(Note("data", "not one sample can be used", BAD))
+    return found
+
+
+def _class_notes(labels: Sequence[str | None], reasons: Sequence[str | None], classes: Sequence[str]) -> list[Note]:
+    good = [label for label, reason in zip(labels, reasons, strict=True) if reason is None]
+    counts = Counter(good)
+    missing = counts.pop(None, 0)
+    found = []
+    if missing == len(good) and good:
+        found.append(Note("data", "no sample has a label: it can be audited, but nothing can be trained", WARN))
+    elif missing:
+        found.append(Note("data", f"{missing} of {len(good)} samples have no label", INFO))
+    if len(classes) == 1:
+        why = f"there is only one class ({classes[0]}): nothing can be told apart until a second one is added"
+        found.append(Note("class", why, BAD, (classes[0],)))
+    for name in classes:
+        if counts[name] <= 1 < len(classes):
+            size = "1 usable sample: it cannot be learned and judged at once" if counts[name] else "no usable sample"
+            found.append(Note("class", f"{name} has {size}", BAD, (name,)))
+    folded: dict[str, list[str]] = {}
+    for name in classes:
+        folded.setdefault(re.sub(r"(?<=\w)[\s_-]+(?=\w)", "", name).casefold(), []).append(name)
+    twins = [tuple(alike) for alike in folded.values() if len(alike) > 1]
+    found += [Note("class", f"{' and '.join(alike)} may be one class in two spellings", WARN, alike) for alike in twins]
+    return found
+
+
+def _group_notes(listing: Listing, classes: Sequence[str]) -> list[Note]:
+    """Name the columns that look like groups; a random split over real groups flatters every score."""
+    if listing.columns.get("group") is not None:
+        return []
+    found = []
+    for name, value in listing.columns.items():
+        column = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value)
+        if not name.startswith("meta.") or not (pa.types.is_string(column.type) or pa.types.is_integer(column.type)):
+            continue
+        size = pc.count_distinct(column).as_py()
+        if not 1 < size <= len(column) / 2:
+            continue
+        hinted = _GROUP_HINT.search(re.sub(r"\W+", "_", name[5:].lower())) is not None
+        if hinted or (pa.types.is_string(column.type) and size > max(20, len(classes))):
+            found.append((not hinted, name[5:], size, len(column)))
+    return [
+        Note("data", f"column {name!r} ({size} values for {n} samples) looks like a group: if samples that share it "
+             f"show the same thing, read with group={name!r}, or scores will be flattering", WARN)
+        for _, name, size, n in sorted(found)[:4]
+    ]  # fmt: skip
+
+
+def joined(parts: Sequence[Mapping[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
+    """Return columns of several tables below each other; what one lacks is missing there."""
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    found: dict[str, Any] = {}
+    for name in names:
+        arrays = [_chunk(part.get(name), size) for part, size in zip(parts, sizes, strict=True)]
+        kinds = {array.type for array in arrays if not pa.types.is_null(array.type)}
+        if len(kinds) > 1:
+            number = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds)
+            arrays = [array.cast(pa.float64() if number else pa.string()) for array in arrays]
+        elif kinds:
+            arrays = [array.cast(next(iter(kinds))) for array in arrays]
+        found[name] = pa.concat_arrays(arrays)
+    return found
+
+
+def _chunk(value: Any, size: int) -> pa.Array:
+    if value is None:
+        return pa.nulls(size)
+    if isinstance(value, pa.ChunkedArray):
+        return value.combine_chunks()
+    return value if isinstance(value, pa.Array) else pa.array(value)
