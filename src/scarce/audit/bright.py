@@ -16,7 +16,7 @@ def bright_score(shadows: Floats, *, level: float = 192.0, spreads: float = 3.0)
     """Return (N,) scores in [0, 1], 1 = worst, at least 0.5 = too bright.
 
     Args:
-        shadows: (N,) 5th percentile of the gray levels, 0 to 255.
+        shadows: (N,) 1st percentile of the gray levels, 0 to 255.
         level: shadows brighter than this may be a fault.
         spreads: and they must lie this many robust spreads above the other pictures.
     """
@@ -32,18 +32,18 @@ class Bright(AbstractCheck):
 
     Use when exposure may fail; a data set on white ground throughout raises no alarm.
     Do not use when glare is a class of its own.
-    Needs: scan.p05 (gray levels, 0 to 255).
+    Needs: scan.p01 (gray levels, 0 to 255).
     Writes: score (N,), at least 0.5 = too bright.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)
-    needs: ClassVar[tuple[str, ...]] = ("scan.p05",)
+    needs: ClassVar[tuple[str, ...]] = ("scan.p01",)
     level: float = 192.0
     spreads: float = 3.0
 
     def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
         """Judge the shadows."""
-        shadows = ds["scan.p05"].astype(float)
+        shadows = ds["scan.p01"].astype(float)
         score = bright_score(shadows, level=self.level, spreads=self.spreads)
         usual = float(np.median(shadows))
         return reported(ds, score, lambda row: f"bright: shadows at {shadows[row]:.0f} of 255, usual {usual:.0f}")

@@ -89,7 +89,7 @@ def _by_group(ds: Dataset, train: Array, judged: Array) -> tuple[Ints, list[Find
 
 
 def _shares(score: Array, split: Array) -> list[Finding]:
-    from scarce.metric import wilson
+    from scarce.metric.interval import wilson
 
     found = []
     for name in ("val", "test"):
