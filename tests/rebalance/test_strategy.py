@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from scarce.errors import DataError
+from scarce.rebalance.strategy import ALWAYS, StrategyThresholds, choose
+
+HYBRID = ("clean", "augment", "synthesize", "oversample", "balanced_softmax")
+
+
+def test_50000_to_10000_is_augmentation_only() -> None:
+    plan = choose({"good": 50_000, "stained": 10_000})
+    assert plan.steps == ("augment",)
+    assert plan.tier == "augment"
+
+
+def test_10000_to_500_is_augmentation_and_reweighting() -> None:
+    assert choose({"good": 10_000, "stained": 500}).steps == ("augment", "balanced_softmax")
+
+
+def test_10000_to_100_is_augmentation_synthesis_and_focal_loss() -> None:
+    assert choose({"good": 10_000, "torn": 100}).steps == ("augment", "synthesize", "focal")
+
+
+def test_10000_to_100_to_50_is_the_full_hybrid() -> None:
+    plan = choose({"good": 10_000, "torn": 100, "stained": 50})
+    assert plan.hybrid
+    assert plan.steps == HYBRID
+
+
+def test_a_small_moderate_set_is_oversampled_too() -> None:
+    assert choose([7000, 500]).steps == ("augment", "oversample", "balanced_softmax")
+
+
+def test_under_a_thousand_samples_everything_is_needed() -> None:
+    assert choose([600, 399]).steps == HYBRID
+    assert choose([600, 400]).steps == ("clean", "augment")
+
+
+@pytest.mark.parametrize(
+    ("counts", "tier"),
+    [
+        ([99_900, 10_000], "augment"), ([100_000, 10_000], "reweight"), ([499_900, 10_000], "reweight"),
+        ([500_000, 10_000], "synthesize"), ([1_000_000, 10_000], "synthesize"), ([1_010_000, 10_000], "hybrid"),
+    ],
+)  # fmt: skip
+def test_the_borders_are_as_written(counts: list[int], tier: str) -> None:
+    assert choose(counts).tier == tier
+
+
+def test_label_errors_put_cleaning_first_and_say_why() -> None:
+    plan = choose({"good": 50_000, "stained": 10_000}, label_error_rate=0.05)
+    assert plan.steps == ("clean", "augment")
+    assert any("5.0%" in line and "clean first" in line for line in plan.why)
+    assert choose({"good": 50_000, "stained": 10_000}, label_error_rate=0.049).steps == ("augment",)
+    assert choose({"good": 50_000, "stained": 10_000}, noise=0.2).steps == ("clean", "augment")
+
+
+def test_a_few_thousand_samples_put_cleaning_first_and_say_why() -> None:
+    plan = choose([3000, 1500])
+    assert plan.steps[0] == "clean"
+    assert any("4,500 samples" in line and "clean first" in line for line in plan.why)
+    assert "clean" not in choose([4000, 1000]).steps
+
+
+@pytest.mark.parametrize("counts", [[50_000, 10_000], [10_000, 500], [10_000, 100], [10_000, 100, 50], [5]])
+def test_the_three_losses_are_always_rows(counts: list[int]) -> None:
+    plan = choose(counts)
+    assert set(ALWAYS) <= set(plan.rows)
+    assert set(plan.steps) <= set(plan.rows)
+    assert plan.why
+
+
+def test_what_cannot_be_done_is_not_proposed() -> None:
+    text = choose([10_000, 100], modality="text")
+    assert text.steps == ("oversample", "focal")
+    assert any("for text" in line for line in text.why)
+    blind = choose([10_000, 100], normal_classes=())
+    assert "synthesize" not in blind.steps
+    assert any("sound" in line for line in blind.why)
+    assert "synthesize" in choose({"good": 10_000, "torn": 100}, normal_classes=("good",)).steps
+
+
+def test_thresholds_are_configuration() -> None:
+    assert choose([50_000, 10_000], thresholds=StrategyThresholds(mild=4.0)).tier == "reweight"
+    assert choose([600, 399], thresholds=StrategyThresholds(hybrid_total=0, clean_total=0)).steps == ("augment",)
+
+
+def test_odd_counts() -> None:
+    with pytest.raises(DataError, match="no class has a training sample"):
+        choose([0, 0])
+    empty = choose({"good": 10_000, "torn": 5_000, "lost": 0})
+    assert empty.ratio == 2
+    assert any("lost has no training sample" in line for line in empty.why)
+    assert any("one class" in line for line in choose([9000]).why)
+
+
+def test_the_plan_explains_itself() -> None:
+    text = choose({"good": 10_000, "torn": 100, "stained": 50}).explain()
+    assert "clean -> augment -> synthesize" in text
+    assert "10,000 good against 50 stained" in text
+    assert "200" in text
