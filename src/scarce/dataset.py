@@ -103,9 +103,17 @@ class Dataset:
             schema: modality, task, classes.
             values: name to sequence of N values; ``id`` is required.
             sources: source name to folder.
+
+        Raises:
+            DataError: a column has another length than ``id``, or values of a wrong type.
         """
+        if "id" not in values:
+            raise DataError("dataset", "there is no column 'id'", f"given are {list(values)}")
         n = len(values["id"])
         arrays = {name: _arrow(name, value) for name, value in values.items()}
+        for name, array in arrays.items():
+            if len(array) != n:
+                raise DataError("dataset", f"{name} has {len(array)} values", f"id has {n}")
         for column in columns.NARROW:
             if not column.name.endswith("*") and column.name not in arrays:
                 arrays[column.name] = columns.empty(column.name, n)
@@ -221,7 +229,7 @@ class Dataset:
         """
         new = Dataset.from_columns(self.schema, values).table
         names = columns.order({*self.table.column_names, *new.column_names})
-        parts = [_fill(part, names, other) for part, other in ((self.table, new), (new, self.table))]
+        parts = _alike([_fill(part, names, other) for part, other in ((self.table, new), (new, self.table))])
         joined = pa.concat_tables(parts, promote_options="permissive")
         ids = joined["id"].to_numpy(zero_copy_only=False)
         unique, counts = np.unique(ids.astype(str), return_counts=True)
@@ -309,7 +317,28 @@ def _arrow(name: str, value: Any) -> pa.Array | pa.ChunkedArray:
     kind = columns.describe(name).type
     if isinstance(value, np.ndarray) and value.ndim > 1:
         value = list(value)
-    return pa.array(value) if pa.types.is_null(kind) else pa.array(value, type=kind, from_pandas=True)
+    try:
+        return pa.array(value) if pa.types.is_null(kind) else pa.array(value, type=kind, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        if not pa.types.is_null(kind):
+            raise DataError("dataset", f"{name} has values of a wrong type ({error})", f"{kind} is wanted") from error
+    return pa.array([None if item is None else str(item) for item in value], pa.string())
+
+
+def _alike(parts: list[pa.Table]) -> list[pa.Table]:
+    """Turn columns of the manifest to text where the parts disagree about their type, as with 3 and "n/a"."""
+    for name in parts[0].column_names:
+        kinds = {part[name].type for part in parts}
+        if len(kinds) > 1 and not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
+            if any(pa.types.is_null(kind) for kind in kinds):
+                continue
+            if not name.startswith("meta."):
+                found = " and ".join(sorted(map(str, kinds)))
+                raise DataError("dataset", f"{name} is {found}", do="append the same type")
+            parts = [
+                part.set_column(part.column_names.index(name), name, pc.cast(part[name], pa.string())) for part in parts
+            ]
+    return parts
 
 
 def _fill(part: pa.Table, names: Sequence[str], other: pa.Table) -> pa.Table:
