@@ -44,12 +44,11 @@ class AbstractCheck(Plugin, ABC):
     """Checks whose findings it reads; the driver runs those first."""
 
     @abstractmethod
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Judge all rows of a dataset whose rows are kept, real and sorted by id.
 
         Args:
-            ds: N rows; columns named in ``needs`` are present.
-            seed: for checks that draw (folds, subsamples).
+            ds: N rows; columns named in ``needs`` are present. A check that draws has a field ``seed``.
         """
 
     def unmet(self, ds: Dataset) -> str:
@@ -93,7 +92,9 @@ def ds_embedding(ds: Dataset, name: str = "") -> tuple[str, Floats]:
     found = [column for column in ds.wide if column.startswith("embedding.")]
     wanted = f"embedding.{name}" if name else (found[-1] if found else "embedding")
     if wanted not in ds.wide:
-        raise DataError("audit", f"there is no {wanted}", f"there is {', '.join(found) or 'no embedding'}", "run scarce encode")
+        raise DataError(
+            "audit", f"there is no {wanted}", f"there is {', '.join(found) or 'no embedding'}", "run scarce encode"
+        )
     return wanted, np.asarray(ds.wide[wanted], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Confident learning in one pass over the probabilities: thresholds, confident joint, and the masks of the classic rules.
+"""Confident learning in one pass over the probabilities: thresholds, confident joint, masks of the classic rules.
 
 Masks equal those of cleanlab 2.9 (``find_label_issues``), ties included. Rows are walked in blocks by compiled loops
 that release the interpreter lock; no copy of the probabilities is made, so they may be memory-mapped.
@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numba as nb
@@ -43,11 +44,11 @@ class Scan:
     joint: Ints
 
 
-@nb.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _scan_rows(p: Array, y: Array, limit: Array, slack: Any, start: int, stop: int, best: Array, runner: Array,
-               guess: Array, agrees: Array) -> None:  # fmt: skip
+@nb.njit(nogil=True, cache=True)
+def _scan_rows(p: Array, y: Array, limit: Array, slack: Any, span: tuple[int, int], out: tuple[Array, ...]) -> None:  # noqa: PLR0917
+    best, runner, guess, agrees = out
     classes = p.shape[1]
-    for i in range(start, stop):
+    for i in range(span[0], span[1]):
         own = p[i, y[i]] + slack
         top, arg, first, confident = p[i, 0], 0, -1, 0
         second, rival, wins = -np.inf, -1, True
@@ -70,7 +71,7 @@ def _scan_rows(p: Array, y: Array, limit: Array, slack: Any, start: int, stop: i
         agrees[i] = wins
 
 
-@nb.njit(nogil=True, cache=True)  # type: ignore[misc]
+@nb.njit(nogil=True, cache=True)
 def _check_rows(p: Array, start: int, stop: int, tolerance: float) -> int:
     for i in range(start, stop):
         total = 0.0
@@ -84,47 +85,46 @@ def _check_rows(p: Array, start: int, stop: int, tolerance: float) -> int:
     return -1
 
 
-@nb.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _prune_class(p: Array, rows: Array, close: Array, given: int, take: Array, mask: Array) -> Array:
-    """Flag, per other class, the rows with the largest margins; return the classes where a tie must be broken."""
-    n, classes = rows.size, p.shape[1]
-    tied = np.zeros(classes, np.bool_)
-    margin = np.empty(n, p.dtype)
-    for j in range(classes):
-        need = take[j]
-        if need <= 0 or j == given:
+@nb.njit(nogil=True, cache=True)
+def _margins(p: Array, rows: Array, skip: Array, pair: tuple[int, int], out: Array) -> int:
+    """Fill in p(other) - p(given) of the rows that are not skipped; return how many there are."""
+    count = 0
+    for i in range(rows.size):
+        if not skip[i]:
+            out[count] = p[rows[i], pair[0]] - p[rows[i], pair[1]]
+            count += 1
+    return count
+
+
+@nb.njit(nogil=True, cache=True)
+def _cut(margin: Array, need: int) -> tuple[float, bool]:
+    """Return the least margin among the ``need`` largest, and whether a tie there must be broken."""
+    if need >= margin.size:
+        return -np.inf, False
+    cut = np.partition(margin, margin.size - need)[margin.size - need]
+    return cut, (margin >= cut).sum() > need
+
+
+@nb.njit(nogil=True, cache=True)
+def _prune_class(p: Array, rows: Array, close: Array, given: int, take: Array) -> tuple[Array, Array]:
+    """Return which rows have the largest margins toward any class, and the classes where a tie must be broken.
+
+    Rows whose label is the likeliest have no positive margin, so they are read only where too few others have one.
+    """
+    tied, found = np.zeros(take.size, np.bool_), np.zeros(rows.size, np.bool_)
+    nobody = np.zeros(rows.size, np.bool_)
+    margin = np.empty(rows.size, p.dtype)
+    for j in range(take.size):
+        if take[j] <= 0 or j == given:
             continue
-        count = 0
-        for i in range(n):
-            if not close[i]:
-                margin[count] = p[rows[i], j] - p[rows[i], given]
-                count += 1
-        ahead = 0
-        for i in range(count):
-            if margin[i] > 1e-5:
-                ahead += 1
-        if ahead < need:
-            count = n
-            for i in range(n):
-                margin[i] = p[rows[i], j] - p[rows[i], given]
-        if need >= count:
-            cut = -np.inf
-            above, equal = count, 0
-        else:
-            cut = np.partition(margin[:count], count - need)[count - need]
-            above, equal = 0, 0
-            for i in range(count):
-                if margin[i] > cut:
-                    above += 1
-                elif margin[i] == cut:
-                    equal += 1
-        if above + equal > need:
-            tied[j] = True
-            continue
-        for i in range(n):
-            if not close[i] and p[rows[i], j] - p[rows[i], given] >= cut:
-                mask[rows[i]] = True
-    return tied
+        count = _margins(p, rows, close, (j, given), margin)
+        if (margin[:count] > 1e-5).sum() < take[j]:
+            count = _margins(p, rows, nobody, (j, given), margin)
+        cut, tied[j] = _cut(margin[:count], take[j])
+        if not tied[j]:
+            for i in range(rows.size):
+                found[i] |= not close[i] and p[rows[i], j] - p[rows[i], given] >= cut
+    return found, tied
 
 
 def in_blocks(work: Callable[[int, int], Any], n: int, *, least: int = 20_000) -> list[Any]:
@@ -155,11 +155,13 @@ def scan(labels: Ints, p: Floats) -> Scan:
     limit = thresholds(labels, p) - p.dtype.type(SLACK)
     best, runner, guess = (np.empty(n, np.int32) for _ in range(3))
     agrees = np.empty(n, np.bool_)
-    slack = p.dtype.type(SLACK)
-    in_blocks(lambda a, b: _scan_rows(p, labels, limit, slack, a, b, best, runner, guess, agrees), n)
+    slack, out = p.dtype.type(SLACK), (best, runner, guess, agrees)
+    in_blocks(lambda a, b: _scan_rows(p, labels, limit, slack, (a, b), out), n)
     sure = guess >= 0
     pairs = guess[sure].astype(np.int64) * classes + labels[sure]
-    joint = np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).T  # column order fixes the sums' last digit
+    joint = (
+        np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).T
+    )  # column order fixes the sums' last digit
     np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
     scaled = (joint.T / np.maximum(joint.sum(axis=1), 1e-100) * counts).T
     scaled = scaled / max(scaled.sum(), 1e-100) * counts.sum()
@@ -172,7 +174,7 @@ def thresholds(labels: Ints, p: Floats) -> Floats:
     order = np.argsort(labels, kind="stable")
     edges = np.r_[0, np.cumsum(np.bincount(labels, minlength=p.shape[1]))]
     own = own[order]
-    means = [np.mean(own[a:b]) if b > a else 2.0 for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    means = [np.mean(own[a:b]) if b > a else 2.0 for a, b in pairwise(edges)]
     return np.asarray(np.clip(np.array(means, p.dtype), 2 * SLACK, None))
 
 
@@ -201,7 +203,7 @@ def prune_counts(joint: Ints) -> Ints:
     out = counts - (sound - counts.diagonal()) / others
     out[out < 0] = 0
     np.fill_diagonal(out, sound)
-    return out.astype(np.int64)
+    return np.asarray(out.astype(np.int64))
 
 
 def prune_by_noise_rate(labels: Ints, p: Floats, found: Scan) -> Mask:
@@ -215,7 +217,7 @@ def prune_by_noise_rate(labels: Ints, p: Floats, found: Scan) -> Mask:
         rows = order[edges[given] : edges[given + 1]]
         if len(rows) <= 1 or not take[:, given].sum() > take[given, given]:
             return
-        tied = _prune_class(p, rows, found.agrees[rows], given, take[:, given], mask)
+        mask[rows], tied = _prune_class(p, rows, found.agrees[rows], given, take[:, given])
         for other in np.flatnonzero(tied):
             margin = p[rows, other] - p[rows, given]
             mask[rows[np.argsort(-margin)[: take[other, given]]]] = True

@@ -113,4 +113,6 @@ def label_conflict(ds: Dataset, rows: Ints) -> str:
     known, counts = np.unique(codes[codes >= 0], return_counts=True)
     if len(known) < 2:
         return ""
-    return "conflicting labels " + ", ".join(f"{ds.schema.classes[k]} ({c})" for k, c in zip(known, counts, strict=True))
+    return "conflicting labels " + ", ".join(
+        f"{ds.schema.classes[k]} ({c})" for k, c in zip(known, counts, strict=True)
+    )

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -57,7 +58,7 @@ class Bounded:
 
 
 def _leading(sample: Floats, lead: int) -> Floats:
-    """Return (D, lead) orthonormal columns near the leading principal directions; any such columns give a right bound."""
+    """Return (D, lead) orthonormal columns near the leading principal directions; any such columns bound rightly."""
     basis = np.random.default_rng(lead).standard_normal((sample.shape[1], lead)).astype(np.float32)
     for _ in range(4):
         basis = np.linalg.qr(sample.T @ (sample @ basis))[0]
@@ -129,7 +130,7 @@ def all_pairs(rows: Floats, threshold: float, *, most: int = MOST_PAIRS) -> tupl
         count += len(part[0])
         if count > most:
             raise DataError(
-                "audit.near_duplicate", f"more than {most:,} pairs reach {threshold}", f"after part of {len(rows):,} rows",
+                "audit.near_duplicate", f"more than {most:,} pairs reach {threshold}", f"of {len(rows):,} rows",
                 "raise the threshold, or use the check, which reports groups instead of all pairs",
             )  # fmt: skip
     return _ordered(found)
@@ -166,8 +167,8 @@ def candidate_pairs(
 def local_scale(rows: Floats, *, near: int = 5, far: int = 20, most: int = 4096) -> Floats:
     """Return (N,) the distance 1 - similarity at which ordinary neighbors of each row begin.
 
-    It is the distance to the ``near``-th of at most ``most`` reference rows, or half of that to the ``far``-th where that
-    is larger (so that a group of up to ``far`` copies does not hide itself).
+    It is the distance to the ``near``-th of at most ``most`` reference rows, or half of that to the ``far``-th where
+    that is larger (so that a group of up to ``far`` copies does not hide itself).
     """
     n = len(rows)
     if n <= 2:
@@ -188,15 +189,15 @@ def local_scale(rows: Floats, *, near: int = 5, far: int = 20, most: int = 4096)
     return np.maximum(out, 1e-7)
 
 
-@nb.njit(nogil=True, cache=True)  # type: ignore[misc]
-def _bits(x: int) -> int:
+@nb.njit(nogil=True, cache=True)
+def _bits(x: Any) -> Any:
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     return (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
 
 
-@nb.njit(nogil=True, cache=True)  # type: ignore[misc]
+@nb.njit(nogil=True, cache=True)
 def _count_near(hashes: Array, start: int, step: int, most: int, counts: Array) -> None:
     n = hashes.size
     for i in range(start, n, step):
@@ -206,7 +207,7 @@ def _count_near(hashes: Array, start: int, step: int, most: int, counts: Array) 
         counts[i] = hits
 
 
-@nb.njit(nogil=True, cache=True)  # type: ignore[misc]
+@nb.njit(nogil=True, cache=True)
 def _fill_near(hashes: Array, most: int, starts: Array, out: Array) -> None:
     n = hashes.size
     for i in range(n):
@@ -228,7 +229,7 @@ def near_hashes(hashes: Array, most: int, *, limit: int = MOST_PAIRS) -> Ints:
     starts = np.r_[0, np.cumsum(counts)]
     if starts[-1] > limit:
         raise DataError("audit.near_duplicate", f"{int(starts[-1]):,} pairs of hashes differ in at most {most} bits",
-                        f"at most {limit:,} are returned", "lower max_distance, or drop equal hashes first")  # fmt: skip
+                        f"at most {limit:,} are given", "lower max_distance, or drop equal hashes first")  # fmt: skip
     out = np.empty((int(starts[-1]), 2), np.int64)
     if len(out):
         _fill_near(hashes, most, starts, out)

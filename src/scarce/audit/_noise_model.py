@@ -2,8 +2,8 @@
 
 A sample has a true class y, drawn from f(y | x), and a given class g, drawn from Q(g | y). f is the model's
 probability raised to a power (its sharpness) and normalized; Q is the (K, K) noise matrix, found by
-expectation-maximization and shrunk toward the mean noise where a class is small. A label is flagged when the posterior of
-its being wrong exceeds 1/2.
+expectation-maximization and shrunk toward the mean noise where a class is small. A label is flagged when the
+posterior of its being wrong exceeds 1/2.
 
 The likelihood alone cannot tell a confusable picture from a careless annotator: whatever a model has learned of the
 noise it will report as doubt. So sharpness has a floor: SHARPER times the power that calibrates the probabilities to
@@ -23,7 +23,7 @@ from scarce.dataset import Array, Floats, Ints
 
 SHARPER = 2.5
 SURE = (0.92, 0.95)
-"""Mean confidence of the sharpened model: below the first the anchor rows bound the flags, above the second nothing does."""
+"""Mean confidence of the sharpened model: below the first the anchor rows bound the flags, above the second none do."""
 FIT_CELLS = 500_000
 """Probabilities used for the fit; more change the fourth digit only."""
 PRIOR_ROWS = 5.0
@@ -96,7 +96,7 @@ def fit(labels: Ints, p: Floats, found: Scan, *, seed: int = 0) -> NoiseModel:
     for power in np.linspace(powers[start], floor, 9)[1:]:
         f = sharpened(probs, power)
         sure = np.clip((f.max(axis=1).mean() - SURE[0]) / (SURE[1] - SURE[0]), 0, 1)
-        _, noise, wrong = _expectation(given, f)
+        *_, wrong = _expectation(given, f)
         if (wrong > 0.5).mean() * (1 - sure) > 1.1 * anchors:
             continue
         chosen = power
@@ -104,7 +104,7 @@ def fit(labels: Ints, p: Floats, found: Scan, *, seed: int = 0) -> NoiseModel:
 
 
 def anchor_noise(labels: Ints, p: Floats, best: Ints, share: float = 0.2) -> float:
-    """Return the mean share of wrong labels among the surest rows of each predicted class (a lower bound of the noise)."""
+    """Return the mean share of wrong labels among the surest rows of each predicted class: a lower bound."""
     rates = []
     for k in np.unique(best):
         rows = np.flatnonzero(best == k)

@@ -22,7 +22,8 @@ def robust_center(values: Floats) -> tuple[float, float]:
 def below(values: Floats, *, least: float, spreads: float, floor: float = 0.02) -> Floats:
     """Return (N,) scores in [0, 1] of values that lie below the others; 0.5 and more is a fault.
 
-    A value is a fault when it is at least ``least`` below the median *and* at least ``spreads`` robust spreads below it.
+    A value is a fault when it is at least ``least`` below the median *and* at least ``spreads`` robust spreads
+    below it.
 
     Args:
         values: (N,), usually logarithms; NaN = not known.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -45,14 +46,14 @@ def run(
         ConfigError: a parameter is unknown or has a wrong value.
         DataError: a check that was asked for by name cannot judge this data.
     """
-    checks = ordered(only, settings)
+    checks = ordered(only, settings, seed=seed)
     rows = np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real"))
     rows = rows[np.argsort(ds.ids[rows].astype(str), kind="stable")]
     view = ds.take(rows)
     with _threads(workers):
         for check in progress.track(checks, "audit"):
             name, started = check.plugin_name(), time.perf_counter()
-            result = _measured(check, view, seed=seed, asked=only is not None)
+            result = _measured(check, view, asked=only is not None)
             score = np.full(len(ds), np.nan, np.float32)
             score[rows] = np.clip(result.score, 0, 1)
             step = Step(stage="audit", name=name, params=check.params(), seed=seed)
@@ -63,10 +64,12 @@ def run(
     return ds
 
 
-def ordered(only: str | Sequence[str] | None, settings: Settings | None = None) -> list[AbstractCheck]:
+def ordered(
+    only: str | Sequence[str] | None, settings: Settings | None = None, *, seed: int = 0
+) -> list[AbstractCheck]:
     """Return the checks with their parameters, those first whose findings others read."""
-    known = registry.names("audit")
-    wanted = known if only is None else [registry.canonical(name) for name in ([only] if isinstance(only, str) else only)]
+    known, asked = registry.names("audit"), [only] if isinstance(only, str) else only
+    wanted = known if asked is None else [registry.canonical(name) for name in asked]
     params = {registry.canonical(name): values for name, values in (settings or {}).items()}
     for name in (*wanted, *params):
         if name not in known:
@@ -75,15 +78,20 @@ def ordered(only: str | Sequence[str] | None, settings: Settings | None = None) 
     checks: list[AbstractCheck] = []
     while pending:
         ready = [name for name, plugin in pending.items() if not set(plugin.after) & set(pending)] or list(pending)[:1]
-        checks += [pending.pop(name).from_params(params.get(name, {})) for name in ready]
+        checks += [_built(pending.pop(name), params.get(name, {}), seed) for name in ready]
     return checks
 
 
-def _measured(check: AbstractCheck, view: Dataset, *, seed: int, asked: bool) -> Measurement:
+def _built(plugin: type[AbstractCheck], params: Mapping[str, Any], seed: int) -> AbstractCheck:
+    draws = any(field.name == "seed" for field in dataclasses.fields(plugin))
+    return plugin.from_params({"seed": seed, **params} if draws else params)
+
+
+def _measured(check: AbstractCheck, view: Dataset, *, asked: bool) -> Measurement:
     reason = check.unmet(view) if len(view) else "there are no usable samples"
     if not reason:
         try:
-            result = check.measure(view, seed=seed)
+            result = check.measure(view)
         except ScarceError as error:
             if asked:
                 raise
@@ -98,14 +106,16 @@ def _measured(check: AbstractCheck, view: Dataset, *, seed: int, asked: bool) ->
 def _valid(check: AbstractCheck, result: Measurement, n: int) -> Measurement:
     score = np.asarray(result.score, np.float32)
     if score.shape != (n,) or np.nanmax(score, initial=0) > 1 or np.nanmin(score, initial=0) < 0:
-        raise DataError(f"audit.{check.plugin_name()}", f"its score has shape {score.shape} or leaves [0, 1]", f"N = {n}")
+        raise DataError(
+            f"audit.{check.plugin_name()}", f"its score has shape {score.shape} or leaves [0, 1]", f"N = {n}"
+        )
     return Measurement(score, result.findings)
 
 
 def _threads(workers: int | None) -> AbstractContextManager[Any]:
     if workers is None:
         return nullcontext()
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     limits: AbstractContextManager[Any] = threadpool_limits(limits=max(1, workers))
     return limits

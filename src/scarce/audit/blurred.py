@@ -45,7 +45,7 @@ class Blurred(AbstractCheck):
     factor: float = 6.0
     spreads: float = 4.0
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Judge sharpness at equal contrast."""
         sharpness, contrast = ds["scan.sharpness"].astype(float), ds["scan.std"].astype(float)
         plain = ds["scan.uniform"].astype(bool) if "scan.uniform" in ds else np.zeros(len(ds), bool)

@@ -41,7 +41,7 @@ class Bright(AbstractCheck):
     level: float = 192.0
     spreads: float = 3.0
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Judge the shadows."""
         shadows = ds["scan.p01"].astype(float)
         score = bright_score(shadows, level=self.level, spreads=self.spreads)

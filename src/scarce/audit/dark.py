@@ -22,7 +22,9 @@ def dark_score(highlights: Floats, *, level: float = 64.0, spreads: float = 3.0)
     """
     absolute = graded((255.0 - highlights) / (255.0 - level))
     relative = below(highlights, least=16.0, spreads=spreads, floor=4.0)
-    return np.asarray(np.where(highlights < level, np.minimum(absolute, relative), 0.5 * np.minimum(absolute, relative)))
+    return np.asarray(
+        np.where(highlights < level, np.minimum(absolute, relative), 0.5 * np.minimum(absolute, relative))
+    )
 
 
 @final
@@ -41,7 +43,7 @@ class Dark(AbstractCheck):
     level: float = 64.0
     spreads: float = 3.0
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Judge the highlights."""
         highlights = ds["scan.p95"].astype(float)
         score = dark_score(highlights, level=self.level, spreads=self.spreads)

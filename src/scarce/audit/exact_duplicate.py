@@ -28,7 +28,7 @@ class ExactDuplicate(AbstractCheck):
     needs: ClassVar[tuple[str, ...]] = ("content_hash|scan.pixel_hash",)
     normalize_text: bool = True
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Return groups of equal samples."""
         groups, pairs = equal_stars(self.keys(ds))
         score = np.zeros(len(ds))

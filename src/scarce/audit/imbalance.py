@@ -25,21 +25,24 @@ class Imbalance(AbstractCheck):
     Use always; it decides how the rare classes are grown and how they are judged.
     Do not use as a fault: a rare defect is rare, and that is why this package exists.
     Needs: label.
-    Writes: score (N,) = 1 - size of the sample's class over the largest; class findings with count and per cent, "caution"
-    above ``caution`` and "serious" above ``serious`` (largest class over this one); a data finding with the ratio.
+    Writes: score (N,) = 1 - size of the sample's class over the largest; class findings with count and per cent,
+    "caution" above ``caution`` and "serious" above ``serious`` (largest class over this one); a data finding with the
+    ratio.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("label",)
     caution: float = 3.0
     serious: float = 10.0
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Count the classes."""
         labels, classes = ds["label"], ds.schema.classes
         counts = np.bincount(labels[labels >= 0], minlength=len(classes))
         largest, total = int(counts.max()), int(counts.sum())
         ratio = imbalance_ratio(counts)
-        table = ", ".join(f"{name} {count} ({100 * count / total:.1f} %)" for name, count in zip(classes, counts, strict=True))
+        table = ", ".join(
+            f"{name} {count} ({100 * count / total:.1f} %)" for name, count in zip(classes, counts, strict=True)
+        )
         found: list[Finding] = [
             finding("data", (), 1 - 1 / ratio, f"imbalance {ratio:.1f}:1 ({self._word(ratio)}): {table}")
         ]
@@ -49,7 +52,9 @@ class Imbalance(AbstractCheck):
                 found.append(finding("class", (classes[code],), 1.0, f"serious: {classes[code]} has no sample"))
             elif times > self.caution:
                 share = 100 * counts[code] / total
-                why = f"{self._word(times)}: {classes[code]} has {counts[code]} samples ({share:.1f} %), 1 to {times:.1f}"
+                why = (
+                    f"{self._word(times)}: {classes[code]} has {counts[code]} samples ({share:.1f} %), 1 to {times:.1f}"
+                )
                 found.append(finding("class", (classes[code],), 1 - 1 / times, why))
         score = np.where(labels >= 0, 1 - counts[np.maximum(labels, 0)] / largest, np.nan)
         return Measurement(score, found)

@@ -100,7 +100,7 @@ def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_c
             entropy[a : a + 65_536] = -(part * np.log(np.clip(part, 1e-300, None))).sum(axis=1)
         ratio = np.maximum(entropy / np.log(max(probs.shape[1], 2)) / np.clip(own, 1e-6, None), 1e-6)
         score[rows] = 1 - np.log1p(ratio) / ratio
-    return np.clip(score, 0, 1)
+    return np.asarray(np.clip(score, 0, 1))
 
 
 def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJudgement:
@@ -141,8 +141,9 @@ class LabelError(AbstractCheck):
     rule: Rule = "adaptive"
     encoder: str = ""
     folds: int = 5
+    seed: int = 0
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Return the posterior of a wrong label and the flags with their reasons."""
         _, features = ds_embedding(ds, self.encoder)
         rows = np.flatnonzero(np.isfinite(features).all(axis=1) & (ds["label"] >= 0))
@@ -151,14 +152,17 @@ class LabelError(AbstractCheck):
         if len(np.unique(labels)) < 2:
             raise DataError("audit.label_error", "fewer than two classes have labelled samples with features")
         groups = _groups(ds, rows)
-        probs = _cross_val_probs(features[rows], labels, len(classes), groups, self.folds, seed)
-        opinion = judge_labels(labels, probs, seed=seed)
+        probs = _cross_val_probs(features[rows], labels, len(classes), groups, (self.folds, self.seed))
+        opinion = judge_labels(labels, probs, seed=self.seed)
         flagged = opinion.wrong > 0.5
         score[rows] = opinion.wrong
         if self.rule != "adaptive":
             flagged = flag_label_errors(labels, probs, rule=self.rule)
             score[rows] = label_error_score(labels, probs)
-        found: list[Finding] = [_overall(opinion, int(flagged.sum()), len(rows)), *_confusions(labels, flagged, opinion, classes)]
+        found: list[Finding] = [
+            _overall(opinion, int(flagged.sum()), len(rows)),
+            *_confusions(labels, flagged, opinion, classes),
+        ]
         for i in np.flatnonzero(flagged)[np.argsort(-score[rows[flagged]], kind="stable")]:
             better = int(opinion.suggested[i])
             sure = float(opinion.wrong[i] * _share(probs[i], int(labels[i]), better, opinion.sharpness))
@@ -197,9 +201,15 @@ def _valid(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
     who = "audit.label_error"
     codes, probs = np.asarray(labels), np.asarray(pred_probs)
     if probs.ndim != 2 or codes.ndim != 1 or len(codes) != len(probs):
-        raise DataError(who, f"labels have shape {codes.shape} and probabilities {probs.shape}", do="pass (N,) and (N, K)")
-    if codes.dtype.kind not in "iu" and not (codes.dtype.kind == "f" and np.isfinite(codes).all() and (codes == codes.round()).all()):
-        raise DataError(who, f"labels are {codes.dtype}", do="pass class codes: whole numbers from 0 to K - 1, -1 = no label")
+        raise DataError(
+            who, f"labels have shape {codes.shape} and probabilities {probs.shape}", do="pass (N,) and (N, K)"
+        )
+    if codes.dtype.kind not in "iu" and not (
+        codes.dtype.kind == "f" and np.isfinite(codes).all() and (codes == codes.round()).all()
+    ):
+        raise DataError(
+            who, f"labels are {codes.dtype}", do="pass class codes: whole numbers from 0 to K - 1, -1 = no label"
+        )
     codes = codes.astype(np.int64)
     if len(codes) and (codes.min() < -1 or codes.max() >= probs.shape[1]):
         raise DataError(who, f"labels reach from {codes.min()} to {codes.max()}", f"there are {probs.shape[1]} columns")
@@ -238,11 +248,15 @@ def _rate(wrong: Floats) -> tuple[float, float, float]:
     return max(0.0, low), rate, min(1.0, high)
 
 
-def _cross_val_probs(features: Floats, labels: Ints, classes: int, groups: Array | None, folds: int, seed: int) -> Floats:
+def _cross_val_probs(
+    features: Floats, labels: Ints, classes: int, groups: Array | None, draw: tuple[int, int]
+) -> Floats:
     from scarce import probe
 
-    probs = np.asarray(probe.cross_val_probs(features, labels, classes, groups=groups, folds=folds, seed=seed))
-    return probs / probs.sum(axis=1, keepdims=True)
+    probs = np.asarray(
+        probe.cross_val_probs(features, labels, classes, groups=groups, folds=draw[0], seed=draw[1]), np.float64
+    )
+    return np.asarray(probs / probs.sum(axis=1, keepdims=True))
 
 
 def _groups(ds: Dataset, rows: Ints) -> Array | None:
@@ -272,7 +286,9 @@ def _overall(opinion: LabelJudgement, flagged: int, n: int) -> Finding:
     return finding("data", (), opinion.rate, why)
 
 
-def _confusions(labels: Ints, flagged: Mask, opinion: LabelJudgement, classes: tuple[str, ...], most: int = 10) -> list[Finding]:
+def _confusions(
+    labels: Ints, flagged: Mask, opinion: LabelJudgement, classes: tuple[str, ...], most: int = 10
+) -> list[Finding]:
     k = len(classes)
     pairs = np.bincount(labels[flagged] * k + opinion.suggested[flagged], minlength=k * k)
     sizes = np.bincount(labels, minlength=k)

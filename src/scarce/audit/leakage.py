@@ -34,7 +34,7 @@ class Leakage(AbstractCheck):
     needs: ClassVar[tuple[str, ...]] = ("split",)
     after: ClassVar[tuple[str, ...]] = ("exact_duplicate", "near_duplicate")
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Compare every validation and test sample with train."""
         split = ds["split"]
         train = split == "train"
@@ -98,6 +98,6 @@ def _shares(score: Array, split: Array) -> list[Finding]:
         if n:
             interval = wilson(leaks, n)
             low, high = 100 * float(interval[0]), 100 * float(interval[-1])
-            why = f"{leaks} of {n} {name} samples ({100 * leaks / n:.1f} %, 95 % interval {low:.1f} to {high:.1f} %) are known to train"
-            found.append(finding("data", (), leaks / n, why))
+            why = f"{leaks} of {n} {name} samples ({100 * leaks / n:.1f} %, 95 % interval {low:.1f} to {high:.1f} %)"
+            found.append(finding("data", (), leaks / n, f"{why} are known to train"))
     return found

@@ -42,7 +42,7 @@ class LowInformation(AbstractCheck):
     bits: float = 1.5
     spreads: float = 4.0
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Judge the entropy."""
         entropy = ds["scan.entropy"].astype(float)
         score = emptiness_score(entropy, bits=self.bits, spreads=self.spreads)

@@ -54,7 +54,7 @@ def hamming_pairs(hashes: Array, max_distance: int) -> Ints:
 
     values = np.ascontiguousarray(hashes)
     if values.ndim != 1 or values.dtype.kind not in "iu" or not 0 <= max_distance <= 64:
-        raise DataError("audit.near_duplicate", f"hashes are {values.dtype} {values.shape}, max_distance {max_distance}",
+        raise DataError("audit.near_duplicate", f"hashes are {values.dtype} {values.shape}, distance {max_distance}",
                         do="pass (N,) uint64 and 0 to 64")  # fmt: skip
     return _join.near_hashes(values.astype(np.uint64), int(max_distance))
 
@@ -83,7 +83,7 @@ class NearDuplicate(AbstractCheck):
     embedding_ratio: float = 0.5
     encoder: str = ""
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Return groups and spanning pairs of near copies."""
         found = self.pairs(ds)
         score = np.zeros(len(ds))
@@ -103,7 +103,9 @@ class NearDuplicate(AbstractCheck):
             parts.append(self._embedded(ds))
         if not parts:
             return Pairs(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
-        return _best(Pairs(np.concatenate([part.rows for part in parts]), np.concatenate([p.similarity for p in parts])))
+        return _best(
+            Pairs(np.concatenate([part.rows for part in parts]), np.concatenate([p.similarity for p in parts]))
+        )
 
     def _say(self, similarity: float) -> str:
         return f"nearly the same content (similarity {similarity:.3f})"
@@ -118,7 +120,9 @@ class NearDuplicate(AbstractCheck):
             return upright
         mirror = _align.mirrored(rows, thumbnails.shape[1])
         turned = self._judged(*_join.candidate_pairs(rows, self.threshold, other=mirror), scale)
-        return Pairs(np.concatenate([upright.rows, turned.rows]), np.concatenate([upright.similarity, turned.similarity]))
+        return Pairs(
+            np.concatenate([upright.rows, turned.rows]), np.concatenate([upright.similarity, turned.similarity])
+        )
 
     def _judged(self, pairs: Ints, value: Floats, scale: Floats) -> Pairs:
         ordinary = np.minimum(scale[pairs[:, 0]], scale[pairs[:, 1]])

@@ -16,7 +16,8 @@ def odd_aspect_score(width: Floats, height: Floats, *, factor: float = 2.5, spre
     """Return (N,) scores in [0, 1], 1 = worst, at least 0.5 = odd.
 
     Args:
-        width, height: (N,) pixels.
+        width: (N,) pixels.
+        height: (N,) pixels.
         factor: how many times longer or wider than usual; portrait and landscape of one format are equal.
         spreads: and how many robust spreads away.
     """
@@ -42,7 +43,7 @@ class OddAspectRatio(AbstractCheck):
     factor: float = 2.5
     spreads: float = 5.0
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Judge width over height."""
         width, height = ds["scan.width"].astype(float), ds["scan.height"].astype(float)
         score = odd_aspect_score(width, height, factor=self.factor, spreads=self.spreads)

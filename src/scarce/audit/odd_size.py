@@ -16,7 +16,8 @@ def odd_size_score(width: Floats, height: Floats, *, factor: float = 3.0, spread
     """Return (N,) scores in [0, 1], 1 = worst, at least 0.5 = odd.
 
     Args:
-        width, height: (N,) pixels.
+        width: (N,) pixels.
+        height: (N,) pixels.
         factor: how many times smaller or larger than usual (edge of the square of equal area).
         spreads: and how many robust spreads away.
     """
@@ -42,7 +43,7 @@ class OddSize(AbstractCheck):
     factor: float = 3.0
     spreads: float = 5.0
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Judge the area."""
         width, height = ds["scan.width"].astype(float), ds["scan.height"].astype(float)
         score = odd_size_score(width, height, factor=self.factor, spreads=self.spreads)

@@ -75,7 +75,8 @@ class Outlier(AbstractCheck):
     """Find samples that resemble no other sample.
 
     Use when foreign pictures may have slipped in (another product, a hand, a test card).
-    Do not use as a reason to drop rare defects: a defect seen once is an outlier, too. Nothing sets these aside by itself.
+    Do not use as a reason to drop rare defects: a defect seen once is an outlier, too. Nothing sets these aside by
+    itself.
     Needs: embedding (N, D).
     Writes: score (N,) = 1 - share of ordinary samples that would be as far from their k-th neighbor.
     Source: k-th nearest neighbor distance, Ramaswamy et al. 2000; the calibration is ours.
@@ -86,7 +87,7 @@ class Outlier(AbstractCheck):
     false_alarm_rate: float = 0.001
     encoder: str = ""
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         """Judge the distance to the k-th neighbor."""
         _, features = ds_embedding(ds, self.encoder)
         distance = neighbor_distance(features, neighbors=self.neighbors)
@@ -94,6 +95,8 @@ class Outlier(AbstractCheck):
         usual = float(np.nanmedian(distance)) if np.isfinite(distance).any() else 0.0
         shown = np.where(score >= 1 - self.false_alarm_rate, score, np.minimum(score, 0.499))
         result = reported(
-            ds, shown, lambda row: f"unlike all others: distance {distance[row]:.3f} to its neighbors, usual {usual:.3f}"
+            ds,
+            shown,
+            lambda row: f"unlike all others: distance {distance[row]:.3f} to its neighbors, usual {usual:.3f}",
         )
         return Measurement(np.clip(score, 0, 1), result.findings)

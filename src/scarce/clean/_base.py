@@ -63,9 +63,12 @@ class Action:
         """
         lists = {"samples", "old", "new", "source"}
         try:
-            return cls(**{key: tuple(value) if key in lists else value for key, value in body.items()})
+            values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in body.items()}
+            return cls(**values)
         except TypeError as error:
-            raise DataError("clean", f"an action of the plan cannot be read ({error})", f"it has {sorted(body)}") from error
+            raise DataError(
+                "clean", f"an action of the plan cannot be read ({error})", f"it has {sorted(body)}"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

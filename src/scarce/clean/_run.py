@@ -30,7 +30,9 @@ def plan(ds: Dataset, only: str | Sequence[str] | None = None, **settings: Mappi
         UnknownNameError: a name is no cleaning plugin.
     """
     known = registry.names("clean")
-    wanted = known if only is None else [registry.canonical(name) for name in ([only] if isinstance(only, str) else only)]
+    wanted = (
+        known if only is None else [registry.canonical(name) for name in ([only] if isinstance(only, str) else only)]
+    )
     for name in (*wanted, *settings):
         if registry.canonical(name) not in known:
             raise unknown_name("scarce.clean", "action", name, known)
@@ -70,7 +72,9 @@ def revert(ds: Dataset, actions: Iterable[Action]) -> Dataset:
 
 def to_json(actions: Iterable[Action]) -> str:
     """Return a plan as JSON that people can edit: set ``apply`` to accept or refuse an action."""
-    return json.dumps({"format": FORMAT, "actions": [action.to_json() for action in actions]}, indent=2, ensure_ascii=False)
+    return json.dumps(
+        {"format": FORMAT, "actions": [action.to_json() for action in actions]}, indent=2, ensure_ascii=False
+    )
 
 
 def from_json(text: str) -> list[Action]:
@@ -82,7 +86,9 @@ def from_json(text: str) -> list[Action]:
     try:
         body = json.loads(text)
         if body["format"] != FORMAT:
-            raise DataError("clean", f"the plan has format {body['format']}", f"this scarce reads format {FORMAT}", "update scarce")
+            raise DataError(
+                "clean", f"the plan has format {body['format']}", f"this scarce reads format {FORMAT}", "update scarce"
+            )
         return [Action.from_json(action) for action in body["actions"]]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise DataError("clean", f"this is no plan ({error!r})", do="make one with scarce clean --dry-run") from error
@@ -106,7 +112,7 @@ def _changed(ds: Dataset, actions: Sequence[Action], verb: str) -> Dataset:
     for action in actions:
         rows = ds.rows_of(action.samples).tolist()
         if action.kind == "relabel":
-            _relabel(columns, rows, action, split, ds.schema.classes, verb)
+            _relabel(columns, rows, action, (split, ds.schema.classes), verb)
         else:
             _set_aside(columns, rows, action, verb)
     if not actions:
@@ -122,20 +128,25 @@ def _set_aside(columns: dict[str, list[Any]], rows: list[int], action: Action, v
     for row, sample, reason, left in zip(rows, action.samples, reasons, action.new, strict=True):
         stale = columns["keep"][row] is not before or (verb == "revert" and columns["drop_reason"][row] != left)
         if stale:
-            raise _stale(action, sample, "kept" if columns["keep"][row] else f"set aside: {columns['drop_reason'][row]}")
+            raise _stale(
+                action, sample, "kept" if columns["keep"][row] else f"set aside: {columns['drop_reason'][row]}"
+            )
         columns["keep"][row], columns["drop_reason"][row] = after, reason
 
 
 def _relabel(
-    columns: dict[str, list[Any]], rows: list[int], action: Action, split: Any, classes: Sequence[str], verb: str
+    columns: dict[str, list[Any]], rows: list[int], action: Action, context: tuple[Any, Sequence[str]], verb: str
 ) -> None:
+    split, classes = context
     before, after = (action.old, action.new) if verb == "apply" else (action.new, action.old)
     sources = action.source or (None,) * len(rows)
     for row, sample, was, now, source in zip(rows, action.samples, before, after, sources, strict=True):
         if now is not None and now not in classes:
             raise unknown_name("clean", "class", now, classes)
         if verb == "apply" and split[row] in ("val", "test"):
-            raise DataError("clean", f"sample {sample} is in {split[row]}", do="evaluation labels stay as given; ask a person")
+            raise DataError(
+                "clean", f"sample {sample} is in {split[row]}", do="evaluation labels stay as given; ask a person"
+            )
         if columns["label"][row] != was:
             raise _stale(action, sample, f"labelled {columns['label'][row]!r}")
         columns["label"][row] = now
@@ -143,4 +154,6 @@ def _relabel(
 
 
 def _stale(action: Action, sample: str, state: str) -> DataError:
-    return DataError("clean", f"the plan is out of date for sample {sample} ({action.kind})", f"it is {state} now", "plan again")
+    return DataError(
+        "clean", f"the plan is out of date for sample {sample} ({action.kind})", f"it is {state} now", "plan again"
+    )

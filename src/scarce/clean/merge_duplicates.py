@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import final
 
 from scarce.clean._base import AbstractAction, Action, findings_of, trainable
 from scarce.dataset import Dataset
 
+SIMILARITY = re.compile(r"similarity ([01]\.\d+)")
 EVALUATION = ("val", "test")
 TRUST = {"human": 0, "given": 1, "vote": 2, "rule": 3, "zero_shot": 4, "model": 5, "inherited": 6}
 
@@ -18,20 +20,20 @@ class MergeDuplicates(AbstractAction):
     """Keep one sample of each group of copies.
 
     Use when copies came in by accident; they would weigh double in training.
-    Do not use when repeated shots of one part are wanted as natural augmentation; then keep them and rely on the split's
-    groups.
+    Do not use when repeated shots of one part are wanted as natural augmentation; then keep them and rely on the
+    split's groups.
     Needs: group findings of exact_duplicate and near_duplicate. Copies of an evaluation sample are set aside in train;
-    the evaluation sample always stays. Where labels of a group disagree, all its train members are set aside and a person
-    is asked.
+    the evaluation sample always stays. Where labels of a group disagree, all its train members are set aside and a
+    person is asked.
     Writes: keep, drop_reason.
 
     Args:
         checks: whose groups are merged.
-        near: whether near copies go as well, not only equal ones.
+        least_similarity: near copies less alike than this stay (two shots of one part teach more than one).
     """
 
     checks: tuple[str, ...] = ("exact_duplicate", "near_duplicate")
-    near: bool = True
+    least_similarity: float = 0.98
 
     def propose(self, ds: Dataset) -> list[Action]:
         """Return one action per group."""
@@ -39,9 +41,10 @@ class MergeDuplicates(AbstractAction):
         gone: set[int] = set()
         actions = []
         for check in self.checks:
-            if check == "near_duplicate" and not self.near:
-                continue
             for found in findings_of(ds, check, "group"):
+                match = SIMILARITY.search(found["why"])
+                if match and float(match.group(1)) < self.least_similarity:
+                    continue
                 rows = [place[member] for member in found["members"] if member in place]
                 rows = [row for row in rows if row not in gone and ds["keep"][row] and ds["origin"][row] == "real"]
                 if len(rows) < 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from scarce.clean._base import AbstractAction, Action, findings_of, trainable
 from scarce.dataset import Dataset
@@ -44,14 +44,26 @@ class Relabel(AbstractAction):
             row = place[sample]
             if not trainable(ds, [row]) or ds["label_source"][row] == "human" or ds["label"][row] < 0:
                 continue
-            actions.append(
-                Action(
-                    samples=(sample,), kind="relabel", old=(ds.schema.classes[int(ds["label"][row])],), new=(better,),
-                    reason=found["why"], check="label_error", score=found["score"], apply=self.apply,
-                    source=(ds["label_source"][row],),
-                )  # fmt: skip
-            )
+            old = ds.schema.classes[int(ds["label"][row])]
+            source = (ds["label_source"][row],)
+            actions.append(_proposal(sample, (old, better), found, source, apply=self.apply))
         return actions
+
+
+def _proposal(
+    sample: str, change: tuple[str, str], found: dict[str, Any], source: tuple[str | None], *, apply: bool
+) -> Action:
+    return Action(
+        samples=(sample,),
+        kind="relabel",
+        old=change[:1],
+        new=change[1:],
+        reason=found["why"],
+        check="label_error",
+        score=found["score"],
+        apply=apply,
+        source=source,
+    )
 
 
 def suggestion(why: str) -> tuple[str, float]:

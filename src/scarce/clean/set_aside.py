@@ -17,8 +17,8 @@ class SetAside(AbstractAction):
     Use when cameras fail now and then.
     Do not use for blurred, odd or outlying samples without looking: a rare defect is often all three. Add those checks
     by name if you know better.
-    Needs: findings of the audit. Only rows with split train, pool or none are touched, and never more than ``most`` of a
-    class.
+    Needs: findings of the audit. Only rows with split train, pool or none are touched, and never more than ``most``
+    of a class.
     Writes: keep, drop_reason.
 
     Args:
@@ -36,10 +36,10 @@ class SetAside(AbstractAction):
         place = {sample: row for row, sample in enumerate(ds.ids.tolist())}
         worst: dict[int, tuple[float, str, str]] = {}
         for check in self.checks:
-            for row in findings_of(ds, check, "sample"):
-                number = place.get(row["members"][0])
-                if number is not None and row["score"] >= self.least_score:
-                    worst[number] = max(worst.get(number, (0.0, "", "")), (row["score"], check, row["why"]))
+            for found in findings_of(ds, check, "sample"):
+                number = place.get(found["members"][0])
+                if number is not None and found["score"] >= self.least_score:
+                    worst[number] = max(worst.get(number, (0.0, "", "")), (found["score"], check, found["why"]))
         rows = trainable(ds, sorted(worst))
         labels = ds["label"]
         allowed = {code: int(self.most * max((labels == code).sum(), 1)) for code in {int(labels[row]) for row in rows}}
@@ -54,6 +54,10 @@ class SetAside(AbstractAction):
 
 def _action(sample: str, score: float, check: str, why: str, *, sure: bool) -> Action:
     if sure:
-        return Action(samples=(sample,), kind="set_aside", old=(None,), new=(why,), reason=why, check=check, score=score)
+        return Action(
+            samples=(sample,), kind="set_aside", old=(None,), new=(why,), reason=why, check=check, score=score
+        )
     reason = f"{why}; so many of this class look like it that a person should decide"
-    return Action(samples=(sample,), kind="ask", old=(None,), new=(None,), reason=reason, check=check, score=score, apply=False)
+    return Action(
+        samples=(sample,), kind="ask", old=(None,), new=(None,), reason=reason, check=check, score=score, apply=False
+    )

@@ -1,0 +1,133 @@
+"""What faults are planted into, what is known about them afterwards, and the frame of a fault."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset, Ints, Mask, Schema
+from scarce.errors import DataError
+from scarce.registry import Plugin
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Pictures and labels in memory.
+
+    Args:
+        images: N uint8 pictures (H, W) or (H, W, 3) RGB.
+        labels: (N,) class codes.
+        classes: class names.
+        split: (N,) ``train``, ``val`` or ``test``; None = no splits.
+    """
+
+    images: Sequence[Array]
+    labels: Ints
+    classes: tuple[str, ...]
+    split: Array | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different length and labels that name no class."""
+        n = len(self.images)
+        if len(self.labels) != n or (self.split is not None and len(self.split) != n):
+            raise DataError("faults", f"{n} images, {len(self.labels)} labels and splits do not fit together")
+        if n and (self.labels.min() < 0 or self.labels.max() >= len(self.classes)):
+            raise DataError("faults", f"labels reach to {self.labels.max()}", f"there are {len(self.classes)} classes")
+
+    def added(self, images: Sequence[Array], labels: Ints, split: Array | None) -> Material:
+        """Return the material with pictures added at the end."""
+        both = None if self.split is None or split is None else np.concatenate([self.split, split])
+        return replace(self, images=[*self.images, *images], labels=np.concatenate([self.labels, labels]), split=both)
+
+    def write(self, folder: Path | str) -> Path:
+        """Write PNG files and ``index.csv`` (path, label, split); returns the folder."""
+        import cv2
+
+        base = Path(folder)
+        lines = ["path,label,split"]
+        for row, image in enumerate(self.images):
+            name = self.classes[int(self.labels[row])]
+            place = base / "images" / f"{row:06d}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            pixels = image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1])
+            place.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+            lines.append(
+                f'{place.relative_to(base).as_posix()},"{name}",{"" if self.split is None else self.split[row]}'
+            )
+        (base / "index.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return base
+
+    def dataset(self) -> Dataset:
+        """Return a dataset of the labels and splits; ids keep the order, pixels stay in memory."""
+        n = len(self.images)
+        values = {
+            "id": [f"{row:08d}" for row in range(n)],
+            "uri": [f"images/{row:06d}.png" for row in range(n)],
+            "label": [self.classes[int(code)] for code in self.labels],
+            "label_source": ["given"] * n,
+        }
+        if self.split is not None:
+            values["split"] = [str(name) for name in self.split]
+        return Dataset.from_columns(Schema(classes=self.classes), values)
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What was planted.
+
+    Attributes:
+        faulty: (N,) whether the row of the faulty material was changed or added.
+        source: (N,) row of the original that it was made from; its own row where nothing was done, -1 = none.
+        labels: (N,) the right labels.
+        how: (N,) name of what was done; "" = nothing.
+    """
+
+    faulty: Mask
+    source: Ints
+    labels: Ints
+    how: Array
+
+    @classmethod
+    def clean(cls, material: Material) -> Truth:
+        """Return the truth about material without faults."""
+        n = len(material.images)
+        return cls(np.zeros(n, bool), np.arange(n), np.asarray(material.labels).copy(), np.full(n, "", object))
+
+    def added(self, source: Ints, labels: Ints, how: Sequence[str]) -> Truth:
+        """Return the truth with faulty rows added at the end."""
+        return Truth(
+            np.r_[self.faulty, np.ones(len(source), bool)], np.r_[self.source, source], np.r_[self.labels, labels],
+            np.r_[self.how, np.array(list(how), object)],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractFault(Plugin, ABC):
+    """Base of every fault: it spoils a share of the material and says exactly what it did."""
+
+    rate: float = 0.05
+
+    @abstractmethod
+    def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:
+        """Return the faulty material and the truth.
+
+        Args:
+            material: N pictures and labels; it is not changed.
+            seed: draws the rows and what happens to them.
+        """
+
+    def drawn(self, rows: Ints, rng: np.random.Generator) -> Ints:
+        """Return the sorted share ``rate`` of the rows, at least one.
+
+        Raises:
+            DataError: the rate is not in (0, 1], or there are no rows.
+        """
+        if not 0 < self.rate <= 1 or not len(rows):
+            raise DataError(
+                f"faults.{self.plugin_name()}", f"rate = {self.rate} of {len(rows)} rows", do="use a rate in (0, 1]"
+            )
+        return np.sort(rng.choice(rows, max(1, round(self.rate * len(rows))), replace=False))

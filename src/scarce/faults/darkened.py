@@ -1,0 +1,33 @@
+"""Pictures that are underexposed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from scarce.faults._base import AbstractFault, Material, Truth
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Darkened(AbstractFault):
+    """Darken a share of the pictures.
+
+    Use when you want to know how much darkness an audit notices.
+
+    Args:
+        light: share of the light that is left, in (0, 1).
+    """
+
+    light: float = 0.12
+
+    def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:
+        """Return the material with dark pictures, and which they are."""
+        rows = self.drawn(np.arange(len(material.images)), np.random.default_rng([seed, 7]))
+        images, truth = list(material.images), Truth.clean(material)
+        for row in rows:
+            images[row] = (images[row].astype(np.float32) * self.light).astype(np.uint8)
+        truth.faulty[rows], truth.how[rows] = True, "darkened"
+        return replace(material, images=images), truth
