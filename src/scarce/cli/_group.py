@@ -45,7 +45,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "branch": "Start a second line of versions.",
         "prune": "Delete old versions; the only command that deletes.",
         "backup": "Write what people said and decided as JSON lines.",
-        "report": "Show where a report lies, or write it again.",
+        "report": "Show what a run found and where its report lies.",
     },
 }
 COMMANDS: Final = {name: line for panel in PANELS.values() for name, line in panel.items()}

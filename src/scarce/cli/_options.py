@@ -17,7 +17,14 @@ Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of eve
 Workers: TypeAlias = Annotated[
     int | None, typer.Option("--workers", min=1, help="Threads.", show_default="all cores", metavar="N")
 ]
-ProjectFolder: TypeAlias = Annotated[Path, typer.Argument(metavar="[PROJECT]", help="Folder of the project.")]
+ProjectFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Argument(metavar="[PROJECT]", help="Folder of the project.", show_default="the working directory"),
+]
+InProject: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--project", metavar="DIR", help="Folder of the project.", show_default="the working directory"),
+]
 Version: TypeAlias = Annotated[
     str | None, typer.Option("--version", help="Number or tag of the version.", show_default="the newest")
 ]
@@ -32,6 +39,11 @@ class FailOn(StrEnum):
 
 
 FailFrom: TypeAlias = Annotated[FailOn, typer.Option("--fail-on", help="Exit with code 1 from this severity on.")]
+
+
+def folder_of(*given: Path | None) -> Path:
+    """Return the project's folder: the one that was named, or the working directory."""
+    return next((path for path in given if path is not None), Path())
 
 
 def ratios(text: str) -> tuple[float, float, float]:

@@ -59,6 +59,17 @@ class Screen:
         """End with the code of a failed contract or gate."""
         raise typer.Exit(FAILED)
 
+    def gate(self, *, errors: int, warnings: int, fail_on: str) -> None:
+        """End with the code of a failed gate if there is something of the wanted severity.
+
+        Args:
+            errors: how many errors there are.
+            warnings: how many warnings.
+            fail_on: ``warning``, ``error`` or ``never``.
+        """
+        if {"warning": errors + warnings, "error": errors, "never": 0}[fail_on]:
+            self.fail()
+
 
 @contextmanager
 def screen(as_json: bool, quiet: bool = False, debug: bool = False) -> Iterator[Screen]:
@@ -164,6 +175,15 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "
     for row in rows:
         out.add_row(*(cell if isinstance(cell, Text) else Text(safe("" if cell is None else cell)) for cell in row))
     return out
+
+
+def size(count: float) -> str:
+    """Return bytes for people: ``3.1 MB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
 
 
 def relative(path: str | Path) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scarce.cli._bar import clock
 from scarce.cli._screen import relative, safe, table
+from scarce.errors import ReadError, closest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +32,25 @@ def draw_run(console: Console, result: Mapping[str, Any]) -> None:
         console.print(ledger(result))
     for line in notes(result):
         console.print(line)
+
+
+def last_result(reports: Path, version: str | None = None) -> dict[str, Any]:
+    """Return what a run of this project wrote: of one version, or the latest.
+
+    Raises:
+        ReadError: no run has ended here, or its file is damaged.
+    """
+    names = {path.stem: path for path in reports.glob("v*.json") if path.stem[1:].isdigit()}
+    if not names:
+        raise ReadError("report", f"no run has ended in {reports.parent}", do="scarce run SOURCE --project DIR")
+    name = version or max(names, key=lambda item: int(item[1:]))
+    if name not in names:
+        raise ReadError("report", f"there is no report of {name}", closest(name, names))
+    try:
+        found: dict[str, Any] = json.loads(names[name].read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ReadError("report", f"{names[name]} is damaged", do="run again") from error
+    return {**found, "report": str(names[name].with_suffix(".html"))}
 
 
 def headline(result: Mapping[str, Any]) -> Text:
@@ -101,6 +123,12 @@ def notes(result: Mapping[str, Any]) -> list[str]:
 def percent(value: float | None) -> str:
     """Return a share as ``87.4 %``; a dash where there is none."""
     return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def value_of(body: Any) -> float | None:
+    """Return the value of a score that comes alone or with its interval."""
+    found: float | None = body.get("value") if isinstance(body, Mapping) else body
+    return found
 
 
 def points(value: float | None) -> str:

@@ -1,0 +1,154 @@
+"""What the stage commands share: reading, and the arrays that live beside a version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scarce.errors import ReadError
+
+if TYPE_CHECKING:
+    from scarce.dataset import Dataset
+    from scarce.project import Project
+
+
+def read(source: Path, columns: Mapping[str, str | None], *, workers: int | None = None) -> Dataset:
+    """Read a source and look at every sample once."""
+    from scarce import io, modality
+
+    return modality.scan(io.read(source, **columns), workers=workers)
+
+
+def with_scan(project: Project, ds: Dataset, *, workers: int | None) -> Dataset:
+    """Add the measurements of the one pass over the bytes; remembered ones are not measured again."""
+    from scarce import modality
+
+    found = modality.scan(ds, workers=workers, cache=project.features / "scan")
+    return ds.with_columns({name: array for name, array in found.wide.items() if name.startswith("scan.")})
+
+
+def with_features(
+    project: Project, ds: Dataset, *, encoder: str | None = None, size: int | None = None, workers: int | None = None,
+    seed: int = 0,
+) -> Dataset:  # fmt: skip
+    """Add the features of the project's encoder, or of another one; cached ones are not computed again."""
+    from scarce import encode
+
+    chosen = project.config.encode
+    name = encode.choose(ds, encoder or chosen.encoder)
+    return encode.run(
+        ds, name, size=size or chosen.size or None, cache=project.features, workers=workers, seed=seed,
+        batch=chosen.batch, settings=dict(chosen.plugins.get(name, {})),
+    )  # fmt: skip
+
+
+def needs_features(only: Sequence[str] | None) -> bool:
+    """Return whether one of the checks (None = all) looks at features."""
+    from scarce.audit._run import ordered
+
+    return any("embedding" in need for check in ordered(only) for need in check.needs)
+
+
+def embedding_of(ds: Dataset) -> str:
+    """Return the column of the features that were added last."""
+    return next(name for name in reversed(list(ds.wide)) if name.startswith("embedding."))
+
+
+def model_folder(path: Path) -> Path:
+    """Return the folder of a model: the path itself, or the newest model of a project.
+
+    Raises:
+        ReadError: the project holds no model.
+    """
+    models = path / ".scarce" / "models"
+    if not models.is_dir():
+        return path
+    found = sorted(models.glob("*/card.json"), key=lambda card: card.stat().st_mtime)
+    if not found:
+        raise ReadError("model", f"{path} holds no model yet", do=f"scarce train {path}")
+    return found[-1].parent
+
+
+def finding_rows(ds: Dataset, check: str | None = None) -> list[dict[str, Any]]:
+    """Return findings as plain values, without the pairs that only link a group and without skipped checks."""
+    rows: list[dict[str, Any]] = ds.findings.to_pylist()
+    return [
+        row for row in rows
+        if row["level"] != "pair" and check in (None, row["check"]) and not (row["why"] or "").startswith("skipped:")
+    ]  # fmt: skip
+
+
+def named_by(members: Sequence[str] | None, places: Mapping[str, str | None], *, most: int = 3) -> str:
+    """Return the files (or class names) that a finding is about, for people."""
+    shown = [str(places.get(item) or item) for item in (members or ())[:most]]
+    return ", ".join(shown) + f" and {len(members or ()) - most} more" * (len(members or ()) > most)
+
+
+def skipped(ds: Dataset) -> dict[str, str]:
+    """Return check to reason, for checks that could not run."""
+    rows = ds.findings.to_pylist()
+    return {row["check"]: row["why"] for row in rows if (row["why"] or "").startswith("skipped:")}
+
+
+def fit(
+    project: Project, ds: Dataset, version: str, *, trainer: str | None, minutes: float | None, seed: int
+) -> tuple[Any, list[str]]:
+    """Train on the train split with the project's settings; return the model and sentences for people."""
+    from dataclasses import fields
+
+    from scarce import registry
+    from scarce import train as stage
+    from scarce.loop.conclude import choose_trainer
+    from scarce.loop.fitting import training_view
+    from scarce.loop.options import Options
+
+    notes: list[str] = []
+    name = choose_trainer(ds, Options(trainer=trainer or project.config.train.trainer), notes)
+    kind = registry.load("train", name, stage.AbstractTrainer)  # type: ignore[type-abstract]
+    known = {field.name for field in fields(kind)}
+    chosen = {"embedding": embedding_of(ds), "minutes": minutes, "epochs": project.config.train.epochs or None}
+    params = {key: value for key, value in chosen.items() if key in known and value is not None}
+    params |= project.config.train.plugins.get(kind.plugin_name(), {})
+    checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
+    model = stage.fit(training_view(ds), kind.from_params(params), seed=seed, checkpoint=checkpoint)
+    return model.stamped(data={**model.card["data"], "version": version}), notes
+
+
+def judge(
+    project: Project, folder: Path, version: str | None, *, seed: int, workers: int | None, false_positive_rate: float
+) -> dict[str, Any]:
+    """Look at the test set with a saved model; the look is counted."""
+    import numpy as np
+
+    from scarce import evaluate, train
+
+    model = train.load(folder)
+    name = project.store.version(version).name
+    ds = with_scan(project, project.dataset(name), workers=workers)
+    real = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    test, others = real & (ds["split"] == "test"), real & np.isin(ds["split"], ("train", "val"))
+    view = ds.fold(ds.ids[others], ds.ids[test])
+    probs = model.predict_proba(view.eval)
+    report = evaluate.run(view, probs, seed=seed, false_positive_rate=false_positive_rate)
+    body = report.to_json()
+    looks = project.state.count_test_look(version=name, metric="balanced_accuracy")
+    return {"version": name, "model": str(folder), "looks": looks, **body, **_frozen(model, view.eval, probs)}
+
+
+def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
+    """Return the operating point at the threshold that the model was given before anybody looked."""
+    from scarce.evaluate.operating_point import defect_score, operating_point
+
+    point, normal = (
+        model.card.get("operating_point") or {},
+        [ds.schema.classes.index(x) for x in ds.schema.normal_classes],
+    )
+    defects = ~(ds["label"][:, None] == normal).any(1) if normal else None
+    if defects is None or point.get("threshold") is None or defects.all() or not defects.any():
+        return {}
+    found = operating_point(
+        defects, defect_score(probs, tuple(normal)), threshold=point["threshold"],
+        false_positive_rate=point.get("false_positive_rate", 0.01),
+    )  # fmt: skip
+    return {"operating_point": found.to_json()}

@@ -1,0 +1,76 @@
+"""``scarce evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
+from scarce.cli._screen import screen, table
+from scarce.cli._summary import interval, percent, value_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def evaluate(
+    project: ProjectFolder = None,
+    named: InProject = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of a model.", show_default="the project's newest")
+    ] = None,
+    version: Version = None,
+    false_positive_rate: Annotated[
+        float | None, typer.Option(help="Wanted false-alarm rate.", show_default="that of scarce.toml")
+    ] = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Look at the test set once, with intervals; looks are counted.
+
+    Balanced accuracy, macro-F1, recall and precision of every class, operating point: each with its 95 % interval, on
+    real test samples only, beside a baseline that always answers the majority class.
+
+    Example:
+        scarce evaluate photos-scarce
+        scarce evaluate photos-scarce --model photos-scarce/.scarce/models/v7-finetune --json
+    """
+    with screen(as_json, quiet, debug) as out:
+        from scarce.cli._work import judge, model_folder
+        from scarce.project import Project
+
+        folder = folder_of(project, named)
+        with Project.open(folder) as opened:
+            chosen = model_folder(model or folder)
+            body = judge(
+                opened, chosen, version, seed=seed, workers=workers,
+                false_positive_rate=false_positive_rate or opened.config.evaluate.false_positive_rate,
+            )  # fmt: skip
+
+        def draw(console: Console) -> None:
+            console.print(f"{body['model']} on {body['n']:,} real test samples of {body['version']}")
+            names = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "accuracy": "accuracy"}
+            scores = [
+                (shown, percent(body[key]["value"]), interval(body[key]), percent(body[key]["baseline"]))
+                for key, shown in names.items()
+            ]
+            console.print(
+                table(("score", "value", "95 %", "majority class"), scores, right=("value", "majority class"))
+            )
+            classes = [
+                (name, f"{row['n']:,}", percent(row["recall"]), interval(row), percent(value_of(row["precision"])))
+                for name, row in body["per_class"].items()
+            ]
+            console.print(
+                table(("class", "n", "recall", "95 %", "precision"), classes, right=("n", "recall", "precision"))
+            )
+            if body["operating_point"]:
+                console.print(body["operating_point"]["why"])
+            console.print(f"Look number {body['looks']} at this test set.")
+
+        out.show(body, draw)

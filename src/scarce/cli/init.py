@@ -1,0 +1,61 @@
+"""``scarce init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scarce.cli._options import AsJson, Debug, Quiet, Workers
+from scarce.cli._screen import relative, safe, screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the project goes; made if it is missing.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="SOURCE", help="Read this data as the first version.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Shown on reports.", show_default="the folder's name")] = "",
+    label: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column that must not be cut: part, lot, patient.")] = None,
+    split: Annotated[str | None, typer.Option(help="Column of a given split.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of the time of capture.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make a project, with its settings documented in scarce.toml.
+
+    Your files stay where they are and are not touched.
+
+    Example:
+        scarce init photos-scarce --from photos/
+    """
+    columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
+    with screen(as_json, quiet, debug) as out:
+        from scarce.cli._work import read
+        from scarce.project import SETTINGS, Project
+
+        first = read(source, columns, workers=workers) if source is not None else None
+        with Project.init(folder, name=name) as made:
+            version = None if first is None else made.commit(first, f"read {source}", owner=("io", "clean"))
+        rows = 0 if first is None else len(first)
+        body = {"project": str(folder), "settings": str(folder / SETTINGS), "version": version, "rows": rows}
+
+        def draw(console: Console) -> None:
+            console.print(
+                f"{safe(relative(folder))} is a project; its settings are in {safe(relative(folder / SETTINGS))}."
+            )
+            if first is None:
+                console.print(f"Next: scarce add SOURCE --project {safe(relative(folder))}")
+            else:
+                aside = int((~first["keep"].astype(bool)).sum())
+                console.print(f"{version}: {rows:,} samples, {len(first.schema.classes)} classes, {aside:,} set aside")
+
+        out.show(body, draw)

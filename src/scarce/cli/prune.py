@@ -1,0 +1,44 @@
+"""``scarce prune``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, folder_of
+from scarce.cli._screen import screen, size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def prune(
+    keep: Annotated[int, typer.Option(min=1, help="So many of the newest versions stay.")],
+    project: ProjectFolder = None,
+    named: InProject = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Delete old versions; the only command that deletes.
+
+    Tagged versions and the newest of every branch stay. Cached features and checkpoints beyond their quota in
+    scarce.toml go too.
+
+    Example:
+        scarce prune --keep 20
+    """
+    with screen(as_json, debug=debug) as out:
+        from scarce.project import Project
+
+        with Project.open(folder_of(project, named)) as opened:
+            gone = opened.store.prune(keep)
+            freed = opened.clean_up()
+            left = opened.store.size()
+
+        def draw(console: Console) -> None:
+            console.print(f"{len(gone)} versions are gone{': ' * bool(gone)}{', '.join(gone)}")
+            console.print(f"{left['versions']:.0f} versions are left, {size(left['bytes'])}")
+            console.print(", ".join(f"{name}: {size(count)} freed" for name, count in freed.items()))
+
+        out.show({"deleted": gone, "freed_bytes": freed, "store": left}, draw)

@@ -1,0 +1,58 @@
+"""``scarce status``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, folder_of
+from scarce.cli._screen import screen, size, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def status(
+    project: ProjectFolder = None, named: InProject = None, as_json: AsJson = False, debug: Debug = False
+) -> None:
+    """Show versions, counts, sizes and looks at the test set.
+
+    Example:
+        scarce status photos-scarce
+    """
+    with screen(as_json, debug=debug) as out:
+        from scarce.project import Project
+
+        with Project.open(folder_of(project, named)) as opened:
+            body = {
+                **opened.status(), "test_looks": opened.state.test_looks(), "ledger": opened.state.ledger(),
+                "open_in_review": len(opened.state.queue()),
+            }  # fmt: skip
+
+        def draw(console: Console) -> None:
+            store, kept = body["store"], [row["decision"] for row in body["ledger"] if row.get("kept")]
+            head = (
+                f"{body['head']}: {body['message']} ({body['at']})"
+                if body["head"]
+                else "no version yet: scarce add SOURCE"
+            )
+            rows = [
+                ("project", f"{body['name']} in {body['folder']}"), ("newest version", head),
+                ("rows", f"{body.get('rows', 0):,}, of which {body.get('kept', 0):,} are kept"),
+                ("versions", f"{store['versions']:,} on {len(body['branches'])} branches"),
+                ("size", f"{size(store['bytes'])}, {store['bytes_per_row_and_version']:.0f} bytes a row and version"),
+                ("tags", ", ".join(f"{name} = {version}" for name, version in body["tags"].items()) or "none"),
+                *((name, size(bytes_)) for name, bytes_ in body["bytes"].items()),
+                ("looks at the test set", body["test_looks"]),
+                ("ledger", f"{len(body['ledger'])} decisions, kept: {', '.join(kept) or 'none'}"),
+                ("waiting for review", body["open_in_review"]),
+            ]  # fmt: skip
+            console.print(table(("", ""), rows))
+            if body.get("classes"):
+                console.print(table(("class", "kept rows"), body["classes"].items(), right=("kept rows",)))
+            if body["models"]:
+                models = [
+                    (m["name"], size(m["bytes"]), ", ".join(m["aliases"]), "stale" * m["stale"]) for m in body["models"]
+                ]
+                console.print(table(("model", "size", "alias", ""), models, right=("size",)))
+
+        out.show(body, draw)
