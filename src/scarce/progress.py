@@ -30,7 +30,7 @@ def listen(listener: Listener) -> Iterator[None]:
 def report(what: str, done: int, total: int | None = None) -> None:
     """Tell the listener, if there is one, how far something is."""
     listener = _listener.get()
-    if listener is not None:
+    if listener is not None and total != 0:  # 0 is kept for sentences, and there is nothing to wait for
         listener(what, done, total)
 
 
