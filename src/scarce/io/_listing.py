@@ -61,7 +61,9 @@ class Listing:
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return the key that sorts ``2`` before ``10`` and ``a2`` before ``a10``."""
+    """Return the key that sorts ``2`` before ``10``, ``-1`` before ``1`` and ``a2`` before ``a10``."""
+    if re.fullmatch(r"-\d+", name):
+        return ((0, int(name), name),)
     parts = re.findall(r"\d+|\D+", name)
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts)
 

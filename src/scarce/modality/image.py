@@ -20,6 +20,8 @@ SCALE_PIXELS = 512
 """Sharpness is measured with the longer side at this many pixels (never enlarged)."""
 ENOUGH_PIXELS = 800
 """A JPEG is decoded at 1/2, 1/4 or 1/8 while its longer side keeps this many pixels."""
+UNIFORM_SPAN, UNIFORM_EDGES = 24, 0.002
+"""A surface is plain where 96 % of its gray levels span less, and a smaller share of its pixels lies on edges."""
 EMPTY, TRUNCATED = "empty: 0 bytes", "truncated: the file ends too early"
 BROKEN, NO_IMAGE = "broken: the image cannot be decoded", "broken: not an image"
 _PERCENTILES = {"p01": 0.01, "p05": 0.05, "p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -99,7 +101,8 @@ class Image(AbstractModality):
 
     def finish(self, block: Mapping[str, Array]) -> dict[str, Array]:
         """Turn histograms, small pictures and frequencies to percentiles, entropy and hashes."""
-        done = {name: block[name] for name in block if name not in {"histogram", "tiny", "low"}}
+        done = {name: block[name] for name in block if name not in {"histogram", "calm", "tiny", "low"}}
+        done["uniform"] = is_uniform(block["calm"], block["edge_density"])
         done.update(histogram_statistics(block["histogram"]))
         done["dhash"], done["phash"] = perceptual.dhash(block["tiny"]), perceptual.phash(block["low"])
         return done
@@ -123,32 +126,40 @@ def measure_pixels(pixels: Array) -> dict[str, Any]:
     size = (max(1, scaled.shape[1] // 2), max(1, scaled.shape[0] // 2))
     half = cv2.resize(scaled, size, interpolation=cv2.INTER_AREA)
     calm = cv2.medianBlur(half, 3)
-    thumbnail = cv2.resize(gray, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), interpolation=cv2.INTER_AREA)
-    edges = _edge_density(calm)
+    source = half if min(half.shape) >= 2 * THUMBNAIL_PIXELS else gray
+    thumbnail = cv2.resize(source, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), interpolation=cv2.INTER_AREA)
+    small = thumbnail.astype(np.float32)
     return {
         "histogram": cv2.calcHist([gray], [0], None, [256], [0, 256])[:, 0],
+        "calm": cv2.calcHist([calm], [0], None, [256], [0, 256])[:, 0],
         "sharpness": laplacian_variance(scaled),
         "sharpness_robust": laplacian_variance(calm),
-        "edge_density": edges,
+        "edge_density": _edge_density(calm),
         "gray": not color or _is_gray(pixels),
-        "uniform": is_uniform(calm, edges),
-        "pixel_hash": perceptual.pixel_hash(pixels, gray),
-        "tiny": cv2.resize(half, (9, 8), interpolation=cv2.INTER_AREA),
-        "low": cv2.dct(thumbnail.astype(np.float32))[:8, :8],
+        "pixel_hash": perceptual.pixel_hash(pixels, half),
+        "tiny": cv2.resize(small, (9, 8), interpolation=cv2.INTER_AREA),
+        "low": cv2.dct(small)[:8, :8],
         "thumbnail": thumbnail,
     }
 
 
 def laplacian_variance(gray: Array) -> float:
     """Return the variance of the Laplacian of an (H, W) uint8 picture: 0 = flat, larger = sharper."""
-    deviation = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_16S))[1]
-    return float(deviation[0, 0]) ** 2
+    second = cv2.Laplacian(gray, cv2.CV_16S)
+    mean = float(cv2.sumElems(second)[0]) / second.size  # cv2.meanStdDev takes 20 times as long
+    return max(0.0, float(cv2.norm(second, cv2.NORM_L2SQR)) / second.size - mean * mean)
 
 
-def is_uniform(calm: Array, edge_density: float) -> bool:
-    """Return whether a noise-free small gray picture is a plain surface, on which sharpness means nothing."""
-    low, high = np.percentile(calm[::2, ::2], (2, 98))
-    return bool(high - low < 24 and edge_density < 0.002)
+def is_uniform(histogram: Array, edge_density: Array) -> Array:
+    """Return (N,) whether a picture is a plain surface, on which sharpness means nothing: a narrow range and no edges.
+
+    Args:
+        histogram: (N, 256) gray histograms of the small, noise-free pictures.
+        edge_density: (N,) share of their pixels on edges.
+    """
+    sums = np.cumsum(histogram, axis=1) / np.maximum(histogram.sum(axis=1, keepdims=True), 1)
+    span = (sums < 0.98).sum(axis=1) - (sums < 0.02).sum(axis=1)
+    return np.asarray((span < UNIFORM_SPAN) & (edge_density < UNIFORM_EDGES))
 
 
 def histogram_statistics(histogram: Array) -> dict[str, Array]:

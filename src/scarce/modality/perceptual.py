@@ -34,14 +34,14 @@ def phash(low: Array) -> Array:
     return pack_bits(flat > np.median(flat[:, 1:], axis=1, keepdims=True))
 
 
-def pixel_hash(pixels: Array, gray: Array) -> int:
-    """Return 64 bits that are equal for equal pixels: CRC-32 of shape and pixels, Adler-32 of the gray picture.
+def pixel_hash(pixels: Array, small: Array) -> int:
+    """Return 64 bits that are equal for equal pixels: CRC-32 of shape and pixels, Adler-32 of the picture made small.
 
     Fast rather than cryptographic; a chance collision among a million different pictures is about 1 in 10 million.
     """
     start = zlib.crc32(np.asarray(pixels.shape, "<i8").tobytes())
     high = zlib.crc32(np.ascontiguousarray(pixels).data, start)
-    return high << 32 | zlib.adler32(np.ascontiguousarray(gray).data)
+    return high << 32 | zlib.adler32(np.ascontiguousarray(small).data)
 
 
 def hamming(left: Array, right: Array) -> Array:
