@@ -65,7 +65,7 @@ class Pixel(AbstractEncoder):
 
 
 def pixel_features(pictures: Sequence[Array]) -> Floats:
-    """Return (B, 1876) float32 features of uint8 pictures, (S, S) or (S, S, 3), S a multiple of 8; see :class:`Pixel`."""
+    """Return (B, 1876) float32 features of uint8 pictures (S, S) or (S, S, 3), S a multiple of 8: see the class."""
     if not pictures:
         return np.zeros((0, WIDTH), np.float32)
     gradients = _gradients(pictures[0].shape[0])

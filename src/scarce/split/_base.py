@@ -1,0 +1,65 @@
+"""The frame of a splitter: units that must stay whole go in, one split a unit comes out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Final
+
+import numpy as np
+
+from scarce.dataset import Dataset, Ints, Mask
+from scarce.registry import Plugin
+
+TRAIN, VAL, TEST = 0, 1, 2
+NAMES: Final = ("train", "val", "test")
+FIRST: Final = (TRAIN, TEST, VAL)
+"""Which split a class must reach first if it has fewer groups than there are splits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What is to be split.
+
+    Attributes:
+        ds: n labelled rows that have no split yet.
+        code: (n,) the unit of each row, 0..G-1; units are numbered by their smallest id.
+        ratios: wanted shares of train, val and test; 0 = closed. They sum to 1.
+    """
+
+    ds: Dataset
+    code: Ints
+    ratios: tuple[float, float, float]
+
+    def __len__(self) -> int:
+        """Return G."""
+        return int(self.code.max()) + 1 if len(self.code) else 0
+
+    @cached_property
+    def counts(self) -> Ints:
+        """(G, K) rows of each class in each unit."""
+        k = len(self.ds.schema.classes)
+        flat = np.bincount(self.code * k + self.ds["label"], minlength=len(self) * k)
+        return flat.reshape(len(self), k)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractSplitter(Plugin, ABC):
+    """Base of every splitter."""
+
+    whole: ClassVar[bool] = True
+    """Whether groups are kept whole; only a baseline that leaks on purpose says no."""
+
+    @abstractmethod
+    def assign(self, units: Units, *, seed: int = 0) -> Ints:
+        """Return (G,) the split of each unit: 0 = train, 1 = val, 2 = test."""
+
+    def left_out(self, units: Units, assigned: Ints) -> Mask:  # noqa: ARG002 - a hook
+        """Return (n,) rows that may not go where their unit goes; they wait in the pool."""
+        return np.zeros(len(units.code), bool)
+
+
+def open_splits(ratios: tuple[float, float, float]) -> tuple[int, ...]:
+    """Return the splits that take anything, most important first."""
+    return tuple(split for split in FIRST if ratios[split] > 0)

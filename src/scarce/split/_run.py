@@ -1,0 +1,307 @@
+"""The driver of splitting: what is given, what must stay together, what is free, and what is said about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scarce import registry
+from scarce.dataset import Array, Dataset, Ints, Mask
+from scarce.errors import ConfigError, DataError, unknown_name
+from scarce.lineage import Step
+from scarce.split._base import NAMES, TEST, TRAIN, VAL, AbstractSplitter, Units
+from scarce.split._component import Links, chain, component_codes, components, links
+from scarce.split._prove import proofs
+
+FREE, POOL = -1, 3
+CODES = {None: FREE, "train": TRAIN, "val": VAL, "test": TEST, "pool": POOL}
+SHOWN = 50
+"""Members that a finding about many samples names."""
+
+
+def run(
+    ds: Dataset,
+    *,
+    ratios: Sequence[float] = (0.7, 0.1, 0.2),
+    seed: int = 0,
+    hold_out: str | None = None,
+    test: str | Path | None = None,
+    splitter: str | AbstractSplitter = "grouped",
+) -> Dataset:
+    """Set ``split`` and ``split_group``, and say in findings what each class's counts can prove.
+
+    What the data came with is respected: test stays test. Where val or test is missing, it is carved out of train. New
+    rows (no split yet, beside rows that have one) go to train and val; copies of test samples among them, and rows
+    that would bridge two splits, wait in the pool. Unlabelled rows are the pool; once labelled, they count as new.
+    Where a given split cuts a group, its evaluation rows stay and its training rows wait in the pool.
+
+    Args:
+        ds: the dataset; audited, if duplicates are to be kept together.
+        ratios: shares of train, val and test.
+        seed: of what is drawn.
+        hold_out: ``column=value``: these samples are the test.
+        test: name or folder of the source that is the test.
+        splitter: name of a splitter, or one itself.
+
+    Raises:
+        ConfigError: the ratios are no shares, or two options contradict each other.
+        UnknownNameError: there is no such splitter, column, value or source.
+        DataError: nothing would be left to train on.
+    """
+    started = time.perf_counter()
+    shares = _shares(ratios)
+    chosen = _chosen(splitter, hold_out)
+    given = _given(ds, test)
+    if hold_out and (given == TEST).any():
+        raise ConfigError("split", f"hold_out = {hold_out!r}", f"{int((given == TEST).sum())} samples are test already",
+                          "give one or the other")  # fmt: skip
+    real = np.flatnonzero(ds["origin"] == "real")
+    job = _Job(ds.take(real), given[real], shares, chosen, seed)
+    job.keep_together()
+    job.repair()
+    job.admit()
+    job.divide()
+    out = _written(ds, real, job)
+    step = Step(stage="split", name=chosen.plugin_name(), params={**chosen.params(), "ratios": list(shares)}, seed=seed)
+    out = out.with_step(step.stamped(seconds=time.perf_counter() - started))
+    return out.with_findings("split", [*proofs(out), *job.findings])
+
+
+def _shares(ratios: Sequence[float]) -> tuple[float, float, float]:
+    values = tuple(float(value) for value in ratios)
+    if len(values) != 3 or not all(0 <= value <= 1 for value in values) or abs(sum(values) - 1) > 1e-6 or not values[0]:
+        raise ConfigError(
+            "split", f"ratios = {list(ratios)}", "they are the shares of train, val and test",
+            "give three that sum to 1, with train above 0, for example 0.7 0.1 0.2",
+        )  # fmt: skip
+    return values[0], values[1], values[2]
+
+
+def _chosen(splitter: str | AbstractSplitter, hold_out: str | None) -> AbstractSplitter:
+    if not isinstance(splitter, str):
+        return splitter
+    name = "hold_out" if hold_out and registry.canonical(splitter) == "grouped" else splitter
+    plugin = registry.load("split", name, AbstractSplitter)  # type: ignore[type-abstract]
+    return plugin.from_params({"where": hold_out} if hold_out else {})
+
+
+def _given(ds: Dataset, test: str | Path | None) -> Ints:
+    """Return (N,) what each row's split is already."""
+    given = np.array([CODES.get(name, FREE) for name in ds.table["split"].to_pylist()], np.int64)
+    if "split_group" in ds:
+        given[(given == POOL) & ds["keep"].astype(bool) & (ds["label"] >= 0)] = FREE
+    if test is None:
+        return given
+    wanted = {name for name, place in ds.sources.items() if str(test) in (name, place) or _same(place, test)}
+    if not wanted:
+        if (given == TEST).any():
+            return given
+        raise unknown_name("split", "source", test, ds.sources)
+    given[np.isin(ds["source"].astype(str), sorted(wanted))] = TEST
+    return given
+
+
+def _same(place: str, test: str | Path) -> bool:
+    return Path(place).resolve() == Path(test).resolve()
+
+
+@dataclass(eq=False)
+class _Job:
+    """The real rows of a dataset while they are split.
+
+    ``code`` (N,) is the component of each row, ``split`` (N,) what is decided, ``pooled`` the rows that wait.
+    """
+
+    ds: Dataset
+    given: Ints
+    ratios: tuple[float, float, float]
+    splitter: AbstractSplitter
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.findings: list[Mapping[str, Any]] = []
+        self.labels: Ints = self.ds["label"]
+        self.usable: Mask = self.ds["keep"].astype(bool) & (self.labels >= 0)
+        self.split: Ints = self.given.copy()
+        self.code: Ints = np.arange(len(self.ds))
+
+    def keep_together(self) -> None:
+        """Find the components: old rows among themselves first, so that no new row can tie old splits together."""
+        if not self.splitter.whole:
+            return
+        found = links(self.ds)
+        old = self.given != FREE
+        if "split_group" in self.ds and old.any():
+            found = _tied(found, self.ds["split_group"], old)
+        if "group" in self.ds and old.any():
+            found = _tied(found, self.ds["group"], old)
+        joined = components(self.ds, found, labels=np.where(self.usable, self.labels, -1), n_classes=self._k)
+        self.findings += joined.findings
+        self.code = joined.code
+        if old.any() and not old.all():
+            self.code = self._without_bridges(joined.code, found, old)
+
+    @property
+    def _k(self) -> int:
+        return len(self.ds.schema.classes)
+
+    def _without_bridges(self, code: Ints, found: Links, old: Mask) -> Ints:
+        """Return components in which new rows that would tie two splits together stand alone, in the pool."""
+        pairs = np.concatenate([found.sure, found.near])
+        pairs = pairs[(code[pairs[:, 0]] == code[pairs[:, 1]])] if len(pairs) else pairs
+        inside = old[pairs].all(axis=1)
+        before = component_codes(len(code), pairs[inside])
+        bridging = np.zeros(len(code), bool)
+        mixed = _kinds(code, np.where(old, self.given, FREE)).sum(1) > 1
+        for members in _members(code, np.flatnonzero(~old & mixed[code])):
+            if len(np.unique(before[members][old[members]])) > 1:
+                new = members[~old[members]]
+                bridging[new] = True
+                self._tell(
+                    new, "they are new, near samples of two splits, and would bridge them; they wait in the pool"
+                )
+        if not bridging.any():
+            return code
+        self.split[bridging] = POOL
+        return component_codes(len(code), pairs[~bridging[pairs].any(axis=1)])
+
+    def repair(self) -> None:
+        """Where a given split cuts a group, keep its evaluation rows and let its other rows wait in the pool."""
+        mixed = _kinds(self.code, self.split).sum(1) > 1
+        moved = []
+        for members in _members(self.code, np.flatnonzero(mixed[self.code])):
+            kinds = self.split[members]
+            best = TEST if (kinds == TEST).any() else VAL
+            wrong = members[((kinds == TRAIN) | (kinds == VAL)) & (kinds != best)]
+            where = " and ".join(sorted({NAMES[kind] for kind in self.split[wrong]}))
+            self.split[wrong] = POOL
+            moved.append(wrong)
+            if len(moved) <= SHOWN:
+                why = f"leakage: {where} samples of a group that is also in {NAMES[best]}; "
+                self._tell(wrong, why + f"the {NAMES[best]} samples stay, these wait in the pool", score=1.0)
+        if len(moved) > SHOWN:
+            self._tell(np.concatenate(moved[SHOWN:]), f"leakage in {len(moved) - SHOWN} more groups", score=1.0)
+        had = (self.given == TRAIN) & self.usable
+        if had.any() and not ((self.split == TRAIN) & self.usable).any():
+            raise DataError(
+                "split", f"every one of the {int(had.sum())} training samples shares a group with evaluation samples",
+                "the given split cuts the groups", "leave out the given split or the group column, or mend one of them",
+            )  # fmt: skip
+
+    def admit(self) -> None:
+        """Let new rows join the split of their group; never as a copy of a test sample."""
+        new = self.given == FREE
+        if not new.any() or new.all():
+            return
+        kinds = _kinds(self.code, self.split)[self.code]
+        new &= self.split == FREE
+        for kind in (TRAIN, VAL):
+            self.split[new & kinds[:, kind]] = kind
+        held = np.flatnonzero(new & kinds[:, TEST])
+        if len(held):
+            self.split[held] = POOL
+            self._tell(held, "they are new copies of test samples, or of their group; they wait in the pool")
+
+    def divide(self) -> None:
+        """Divide what is free by the splitter, and put unlabelled rows into the pool."""
+        ratios, source = self._open()
+        free = self.usable & np.isin(self.split, source)
+        if free.any() and max(ratios) > 0:
+            self._assign(free, ratios)
+        loose = self.split == FREE
+        self.split[loose & self.ds["keep"].astype(bool)] = POOL
+        tied = np.full(int(self.code.max(initial=0)) + 1, FREE)
+        decided = np.flatnonzero((self.split >= TRAIN) & (self.split <= TEST))
+        tied[self.code[decided]] = self.split[decided]
+        self.split = np.where(self.split == FREE, tied[self.code], self.split)
+
+    def _open(self) -> tuple[tuple[float, float, float], tuple[int, ...]]:
+        """Return the shares of what is still to be filled, and from which rows."""
+        train, val, test = self.ratios
+        has = {kind: bool(((self.given == kind) & self.usable).any()) for kind in (TRAIN, VAL, TEST)}
+        if has[TEST] or has[VAL]:
+            test, val = (0.0 if has[TEST] else test), (0.0 if has[VAL] and not has[TEST] else val)
+        if has[TEST] and has[VAL]:
+            return _normal(train, val, 0.0), (FREE,)
+        return _normal(train, val, test), ((FREE, TRAIN) if has[TRAIN] else (FREE,))
+
+    def _assign(self, free: Mask, ratios: tuple[float, float, float]) -> None:
+        rows = np.flatnonzero(free)
+        settled = np.zeros(int(self.code.max()) + 1, bool)
+        settled[self.code[(self.split == VAL) | (self.split == TEST)]] = True
+        rows = rows[~settled[self.code[rows]]]
+        if not len(rows):
+            return
+        labels = np.unique(self.code[rows], return_inverse=True)[1]
+        units = Units(self.ds.take(rows), labels.astype(np.int64), ratios)
+        assigned = self.splitter.assign(units, seed=self.seed)
+        out = self.splitter.left_out(units, assigned)
+        self.split[rows] = np.where(out, POOL, assigned[units.code])
+        if out.any():
+            self._tell(rows[out], "they share a group with held-out ones and wait in the pool")
+
+    def _tell(self, rows: Array, why: str, *, score: float = 0.5) -> None:
+        members = self.ds.ids[np.asarray(rows)[:SHOWN]].tolist()
+        self.findings.append(
+            {"level": "group", "members": members, "score": score, "why": f"{len(rows)} samples: {why}"}
+        )
+
+
+def _normal(*shares: float) -> tuple[float, float, float]:
+    total = sum(shares)
+    return shares[0] / total, shares[1] / total, shares[2] / total
+
+
+def _kinds(code: Ints, split: Ints) -> Mask:
+    """Return (C, 3) which of train, val and test each component holds."""
+    found = np.zeros((int(code.max(initial=-1)) + 1, 3), bool)
+    rows = np.flatnonzero((split >= TRAIN) & (split <= TEST))
+    found[code[rows], split[rows]] = True
+    return found
+
+
+def _tied(found: Links, names: Array, rows: Mask) -> Links:
+    """Return the links with rows of the same name tied together, some rows only."""
+    chosen = names.astype(object)
+    chosen[~rows] = None
+    return replace(found, sure=np.concatenate([found.sure, chain(chosen)]))
+
+
+def _members(code: Ints, rows: Ints) -> list[Ints]:
+    """Return the members of each component that holds one of the rows."""
+    wanted = np.unique(code[rows])
+    order = np.argsort(code, kind="stable")
+    starts = np.searchsorted(code[order], wanted)
+    ends = np.searchsorted(code[order], wanted, side="right")
+    return [order[a:b] for a, b in zip(starts, ends, strict=True)]
+
+
+def _written(ds: Dataset, real: Ints, job: _Job) -> Dataset:
+    """Return the dataset with both columns; grown rows follow their parents into train, or wait in the pool."""
+    splits: list[str | None] = [None] * len(ds)
+    groups: list[str | None] = [None] * len(ds)
+    first = np.full(int(job.code.max(initial=-1)) + 1, len(job.ds))
+    np.minimum.at(first, job.code, np.arange(len(job.ds)))
+    owners = job.ds.ids[first[job.code]] if len(job.ds) else np.zeros(0, object)
+    names = (*NAMES, "pool")
+    for place, row in enumerate(real.tolist()):
+        kind = int(job.split[place])
+        splits[row] = names[kind] if kind >= 0 else None
+        groups[row] = str(owners[place]) if job.splitter.whole else None
+    grown = np.setdiff1d(np.arange(len(ds)), real)
+    if len(grown):
+        place_of = {sample: row for row, sample in enumerate(ds.ids.tolist())}
+        families = ds["parents"]
+        for row in grown.tolist():
+            family = [
+                place_of[name] for name in (families[row] if families[row] is not None else ()) if name in place_of
+            ]
+            trains = bool(family) and all(splits[parent] == "train" for parent in family)
+            splits[row] = "train" if trains else "pool"
+            groups[row] = groups[family[0]] if trains else None
+    return ds.with_columns({"split": splits, "split_group": groups})
