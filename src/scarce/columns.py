@@ -87,6 +87,20 @@ VOTE: Final = pa.schema(
 """A vote: one voter's label for one sample; a null label is an abstention."""
 
 
+_ROW = re.compile(
+    r"^(.+?\.(?:csv|tsv|tab|txt|jsonl|ndjson|json|parquet|pq|npz))#(\d+)(?::(.*))?$", re.DOTALL | re.IGNORECASE
+)
+
+
+def split_uri(uri: str) -> tuple[str, int | None, str]:
+    """Return the file, the row in it (None = the whole file) and the column of a uri such as ``table.csv#17:text``.
+
+    Only tables have rows, so that ``photo #3.jpg`` stays one file.
+    """
+    found = _ROW.match(uri)
+    return (found[1], int(found[2]), found[3] or "") if found else (uri, None, "")
+
+
 def describe(name: str) -> Column:
     """Return the vocabulary's entry for a column name.
 

@@ -166,7 +166,7 @@ class Dataset:
         """Yield the samples one by one."""
         for row in self.table.to_pylist():
             base = self.sources.get(row["source"] or "")
-            path = Path(base) / row["uri"].partition("#")[0] if base and row["uri"] else None
+            path = Path(base) / columns.split_uri(row["uri"])[0] if base and row["uri"] else None
             yield Sample(row["id"], row["uri"], path, row["label"], row)
 
     def rows_of(self, ids: Sequence[str] | Array) -> Ints:

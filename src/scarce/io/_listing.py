@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce import dataset
+from scarce.columns import split_uri
 from scarce.dataset import Dataset, Schema
 from scarce.errors import DataError
 from scarce.lineage import digest
@@ -123,8 +124,8 @@ def _ids(listing: Listing, labels: Sequence[str | None], reasons: list[str | Non
     for row, uri in enumerate(listing.uris):
         turn = seen[uri]
         seen[uri] += 1
-        path, mark, place = uri.rpartition("#") if _is_row(uri) else (uri, "", "")
-        ids.append(digest(listing.source, path, place.partition(":")[0] if mark else (str(turn) if turn else ""))[:16])
+        path, place, _ = split_uri(uri)
+        ids.append(digest(listing.source, path, str(turn or "") if place is None else str(place))[:16])
         if not turn:
             first[uri] = labels[row]
         elif first[uri] == labels[row]:
@@ -138,10 +139,6 @@ def _ids(listing: Listing, labels: Sequence[str | None], reasons: list[str | Non
         why = f"{len(differ)} files are listed again with another label: kept, and surely duplicates"
         listing.notes.append(Note("sample", why, BAD, tuple(differ)))
     return ids
-
-
-def _is_row(uri: str) -> bool:
-    return re.search(r"\.(csv|tsv|tab|txt|jsonl|ndjson|json|parquet|pq|npz)#\d+(:.*)?$", uri, re.IGNORECASE) is not None
 
 
 def _list(values: Any, n: int) -> list[Any]:

@@ -25,6 +25,9 @@ class Table(AbstractReader):
     one where it has few values; ``--label ""`` says that there is none.
     Writes: label, split, group, captured_at; meta.<name> for categories, times, row numbers and free text. Numbers stay
     in the file and are features; so are categories.
+
+    Args:
+        most_classes: the last column is taken as the label only up to so many values.
     """
 
     most_classes: int = 50

@@ -13,7 +13,6 @@ A uri is relative to its source:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,12 +23,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scarce.columns import split_uri
 from scarce.dataset import Array, Dataset
 from scarce.errors import ReadError
 from scarce.modality import table
 from scarce.modality._base import BrokenSampleError, Raw
 
-_ROW = re.compile(r"#(\d+)(?::(.*))?$", re.DOTALL)
 MISSING, FORBIDDEN = "missing: no such file", "unreadable: no permission"
 _lock = Lock()
 
@@ -51,12 +50,8 @@ class Address:
 
 def address(base: str | Path, uri: str) -> Address:
     """Return where a uri points."""
-    found = _ROW.search(uri)
-    if found:
-        path = Path(base) / uri[: found.start()]
-        if path.suffix.lower() in table.SUFFIXES:
-            return Address(path, int(found[1]), found[2] or "")
-    return Address(Path(base) / uri)
+    file, row, what = split_uri(uri)
+    return Address(Path(base) / file, row, what)
 
 
 def addresses(ds: Dataset, rows: Sequence[int] | Array) -> list[Address]:
