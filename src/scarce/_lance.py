@@ -22,6 +22,7 @@ from scarce.errors import ConflictError, ScarceError, StoreError
 
 MOST_FILES = 12
 """A version whose columns lie in more files than this is written anew as one (compaction)."""
+MOST_OPEN = 4
 ONE_FRAGMENT = 1 << 40
 RECORD = b"scarce"
 FULL = ("No space left", "os error 28", "ENOSPC", "Disk quota", "os error 122", "There is not enough space")
@@ -70,6 +71,7 @@ class Table:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._records: dict[int, bytes] = {}
+        self._opened: dict[int, Any] = {}
 
     def exists(self) -> bool:
         """Return whether there is at least one version."""
@@ -77,15 +79,23 @@ class Table:
 
     def open(self, number: int | None = None) -> Any:
         """Return Lance's data set at a version, the latest by default."""
-        return lance().dataset(str(self.path), version=number)
+        if number is None:
+            return lance().dataset(str(self.path))
+        if number not in self._opened:
+            while len(self._opened) >= MOST_OPEN:
+                self._opened.pop(next(iter(self._opened)))
+            self._opened[number] = lance().dataset(str(self.path), version=number)
+        return self._opened[number]
 
     def numbers(self) -> list[int]:
         """Return all version numbers, oldest first."""
-        folder = self.path / "_versions"
-        if not folder.is_dir():
+        try:
+            names = os.listdir(self.path / "_versions")  # noqa: PTH208 (often called, and many files)
+        except FileNotFoundError:
             return []
-        stems = [int(item.stem) for item in folder.iterdir() if item.suffix == ".manifest" and item.stem.isdecimal()]
-        return sorted(stem if stem < 1 << 63 else (1 << 64) - 1 - stem for stem in stems)
+        stems = (name.removesuffix(".manifest") for name in names if name.endswith(".manifest"))
+        found = [int(stem) for stem in stems if stem.isdecimal()]
+        return sorted(number if number < 1 << 63 else (1 << 64) - 1 - number for number in found)
 
     def record(self, number: int) -> bytes:
         """Return what a version carries about itself; versions never change, so it is read once."""
@@ -141,6 +151,7 @@ class Table:
             )
         for number in numbers:
             self._records.pop(number, None)
+            self._opened.pop(number, None)
 
     def sweep(self) -> int:
         """Delete files that no version uses (a killed commit leaves them); return the bytes won. Needs the lock."""
@@ -158,12 +169,18 @@ class Table:
         return won + self._stray()
 
     def _stray(self) -> int:
-        """Delete half-written manifests, tags and transactions, which Lance itself leaves lying."""
+        """Delete half-written manifests and tags, and transactions of no version, which Lance itself leaves lying."""
+        known = (self.open().read_transaction(number) for number in self.numbers())
+        used = {f"{item.read_version}-{item.uuid}.txn" for item in known if item is not None}
         won = 0
-        for folder, endings in (("_versions", (".manifest", ".json")), ("_refs/tags", (".json",))):
+        for folder, endings in (
+            ("_versions", (".manifest", ".json")),
+            ("_refs/tags", (".json",)),
+            ("_transactions", ()),
+        ):
             place = self.path / folder
             for item in place.iterdir() if place.is_dir() else ():
-                if item.is_file() and item.suffix not in endings:
+                if item.is_file() and item.suffix not in endings and item.name not in used:
                     won += item.stat().st_size
                     item.unlink()
         return won

@@ -96,7 +96,7 @@ class Objects:
             old: where those lie.
         """
         last, known = old
-        if [step.step_id for step in steps[:known]] != [step.step_id for step in before[:known]] or known > len(steps):
+        if not _begins(steps, before[:known]) or len(before) < known:
             last, known = None, 0
         new = [step.to_json() for step in steps[known:]]
         while new:
@@ -158,3 +158,8 @@ class Objects:
     def _steps_file(self, name: str) -> dict[str, Any]:
         body: dict[str, Any] = json.loads(zlib.decompress(self.get(name)))
         return body
+
+
+def _begins(steps: Sequence[Step], start: Sequence[Step]) -> bool:
+    head = steps[: len(start)]
+    return tuple(head) == tuple(start) or [step.step_id for step in head] == [step.step_id for step in start]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,10 @@ class Step:
     at: str = ""
     seconds: float = 0.0
 
-    @property
+    @cached_property
     def step_id(self) -> str:
-        """Return the fingerprint of the step."""
-        body = {key: value for key, value in asdict(self).items() if key not in ("at", "seconds")}
+        """The fingerprint of the step."""
+        body = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("at", "seconds")}
         return digest(canonical_json({"format": VERSION_OF_STEPS, **body}))
 
     def stamped(self, *, seconds: float) -> Step:
@@ -207,7 +208,8 @@ def _absent(n: int, kind: pa.DataType) -> pa.ChunkedArray:
 
 def differs(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return (N,) where two columns differ; null equals null, NaN equals NaN, null and NaN differ."""
-    if pa.types.is_nested(left.type) or left.type != right.type:
+    kind = left.type
+    if pa.types.is_nested(kind) or pa.types.is_dictionary(kind) or pa.types.is_null(kind) or kind != right.type:
         if left.equals(right):
             return np.zeros(len(left), bool)
         pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
