@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scarce.augment import Policy, apply_batch, guess_domain, policy
+from scarce.augment._preset import WORDS
 from scarce.augment._uniform import uniforms
 from scarce.augment.policy import PRESETS, keys_of
 from scarce.dataset import Dataset, Schema
@@ -197,6 +198,12 @@ def test_the_domain_is_guessed_with_a_reason(
     found, why = guess_domain(ds.with_columns({"scan.gray": np.full(2, bool(gray))}))
     assert found == domain
     assert len(why) > 15
+
+
+def test_words_are_words() -> None:
+    for words in WORDS.values():
+        assert len(words) >= 12
+        assert all(word.isalpha() and word.islower() for word in words)
 
 
 def test_policies_name_their_operations_for_the_lineage() -> None:

@@ -27,7 +27,7 @@ def test_equal_to_blending_the_whole_picture(blend: str, channels: tuple[int, ..
     alpha = np.zeros((350, 400), np.float64)
     color = np.zeros((350, 400, *channels), np.float64)
     here = (slice(100 + xy[1], 140 + xy[1]), slice(100 + xy[0], 140 + xy[0]))
-    alpha[here], color[here] = feather(mask) if blend == "feather" else mask, patch
+    alpha[here], color[here] = feather(mask) / 255 if blend == "feather" else mask, patch
     alpha, color = alpha[100:250, 100:300], color[100:250, 100:300]
     alpha = alpha[..., None] if channels else alpha
     wanted = image * (1 - alpha) + color * alpha

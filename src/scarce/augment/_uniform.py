@@ -16,6 +16,8 @@ Words = npt.NDArray[np.uint32]
 Wide = npt.NDArray[np.uint64]
 _POOL: Final = 4
 _BLOCK: Final = 2048
+_FEW: Final = 64
+"""Up to so many, generators of NumPy itself are faster."""
 _LOW: Final = np.uint64(0xFFFFFFFF)
 _MULTIPLIER: Final = (np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645))
 
@@ -34,19 +36,27 @@ def uniforms(
     """
     keys = np.asarray(keys, np.uint64)
     copies = np.broadcast_to(np.asarray(copy, np.uint32), len(keys))
-    low, high = (keys & _LOW).astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32)
-    own = [np.tile(word, operations) for word in (low, high, copies)]
-    index = np.repeat(np.arange(operations, dtype=np.uint32), len(keys))
     out = np.empty((operations, len(keys), n))
-    for first in range(0, len(index), _BLOCK):
-        part = slice(first, first + _BLOCK)
-        entropy = [*_words(seed), own[0][part], own[1][part], index[part], own[2][part]]
-        out.reshape(-1, n)[part] = _pcg64(_state(entropy, len(index[part])), n)
-    for row in np.flatnonzero(keys <= _LOW):  # NumPy feeds a small key as one word: 1 key in 4 billion
+    few = operations * len(keys) <= _FEW
+    if not few:
+        _fill(out, seed, keys, copies)
+    for row in range(len(keys)) if few else np.flatnonzero(keys <= _LOW):  # NumPy feeds a small key as one word
         for operation in range(operations):
             rng = np.random.default_rng([seed, int(keys[row]), operation, int(copies[row])])
             out[operation, row] = rng.random(n)
     return out
+
+
+def _fill(out: npt.NDArray[np.float64], seed: int, keys: Wide, copies: Words) -> None:
+    """Write the numbers of all samples at once, in blocks that fit the cache."""
+    operations = len(out)
+    low, high = (keys & _LOW).astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32)
+    own = [np.tile(word, operations) for word in (low, high, copies)]
+    index = np.repeat(np.arange(operations, dtype=np.uint32), len(keys))
+    for first in range(0, len(index), _BLOCK):
+        part = slice(first, first + _BLOCK)
+        entropy = [*_words(seed), own[0][part], own[1][part], index[part], own[2][part]]
+        out.reshape(-1, out.shape[2])[part] = _pcg64(_state(entropy, len(index[part])), out.shape[2])
 
 
 def _words(value: int) -> list[int]:
