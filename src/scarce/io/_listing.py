@@ -80,6 +80,12 @@ def label_text(value: Any) -> str | None:
     return str(value).strip() or None
 
 
+def sample_id(source: str, uri: str, turn: int = 0) -> str:
+    """Return the id of a sample: a hash of source, path and row (for a file that is listed again: its turn)."""
+    path, row, _ = split_uri(uri)
+    return digest(source, path, str(turn or "") if row is None else str(row))[:16]
+
+
 def to_dataset(listing: Listing) -> Dataset:
     """Return the dataset of a listing, with its notes as findings of the check ``read``.
 
@@ -124,8 +130,7 @@ def _ids(listing: Listing, labels: Sequence[str | None], reasons: list[str | Non
     for row, uri in enumerate(listing.uris):
         turn = seen[uri]
         seen[uri] += 1
-        path, place, _ = split_uri(uri)
-        ids.append(digest(listing.source, path, str(turn or "") if place is None else str(place))[:16])
+        ids.append(sample_id(listing.source, uri, turn))
         if not turn:
             first[uri] = labels[row]
         elif first[uri] == labels[row]:

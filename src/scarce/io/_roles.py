@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from scarce.errors import DataError, closest
 from scarce.io._base import Options
 from scarce.io._tree import split_name
-from scarce.io._walk import IMAGES, SOUNDS
+from scarce.io._walk import IMAGES, SOUNDS, walk
 from scarce.modality.table import Loaded
 
 Kind = Literal["manifest", "embedded", "text", "table", "series", "unknown"]
@@ -82,7 +82,7 @@ def roles(loaded: Loaded, file: Path, options: Options) -> Roles:
     names = [*table.column_names, *loaded.binary]
     found = Roles(
         kind="unknown",
-        path=_path(table), cell=next(iter(loaded.binary), None), mask=_by(table.column_names, _MASK),
+        path=_path(table, file), cell=next(iter(loaded.binary), None), mask=_by(table.column_names, _MASK),
         label=chosen(options.label, names, LABELS, "label", file),
         group=chosen(options.group, names, GROUPS, "group", file),
         split=chosen(options.split, names, (), "split", file) or _split(table),
@@ -132,19 +132,27 @@ def _sample(column: pa.ChunkedArray, most: int = 50) -> list[Any]:
     return list(column.slice(0, 2000).drop_null().to_pylist()[:most])
 
 
-def _path(table: pa.Table) -> str | None:
-    """Return the column of file names: named so and looking so, else looking so, else named so without endings."""
+def _path(table: pa.Table, file: Path) -> str | None:
+    """Return the column of file names: named so and looking so, else looking so, else files' names without ending."""
     looks = [name for name in _texts(table) if _like_files(_sample(table[name])) and not _MASK.search(plain(name))]
     named = [name for name in looks if plain(name) in PATHS]
     if named or looks:
         return (named or looks)[0]
+    bare = [name for name in table.column_names if plain(name) in PATHS and not pa.types.is_floating(table[name].type)]
+    if not bare:
+        return None
+    stems = {found.stem for found in walk(file.parent).of(IMAGES | SOUNDS)}
+    for name in bare:
+        values = [str(value) for value in _sample(table[name])]
+        if values and sum(value in stems for value in values) >= len(values) / 2:
+            return str(name)
     return None
 
 
 def _like_files(values: Sequence[str]) -> bool:
     endings = [_SUFFIX.search(value.strip()) for value in values]
     hits = sum(bool(end) and end[0].lower() in IMAGES | SOUNDS for end in endings if end)
-    return bool(values) and hits >= 0.8 * len(values)
+    return bool(values) and hits >= 0.5 * len(values)
 
 
 def _by(names: Sequence[str], pattern: re.Pattern[str]) -> str | None:

@@ -16,7 +16,7 @@ from scarce import dataset, registry
 from scarce.dataset import Array, Dataset, Schema
 from scarce.errors import DataError, ReadError, closest, unknown_name
 from scarce.io._base import AbstractReader, Options
-from scarce.io._listing import natural, to_dataset
+from scarce.io._listing import natural, sample_id, to_dataset
 from scarce.io._walk import is_hidden, walk, walk_once
 from scarce.lineage import Step, digest
 from scarce.modality import raw, table
@@ -211,18 +211,27 @@ def _matching(values: Mapping[str, Any], table_before: pa.Table) -> dict[str, An
     return found
 
 
+def _under(unique: str, name: str, old: str, uri: str) -> str:
+    """Return the id that a sample has under another source name."""
+    for turn in range(1000):
+        if sample_id(name, uri, turn) == old:
+            return sample_id(unique, uri, turn)
+    return digest(unique, old)[:16]
+
+
 def _apart(ds: Dataset, new: Dataset) -> tuple[Dataset, dict[str, str]]:
     """Return the new source under a name (and ids) that no other place has."""
     ((name, place),) = new.sources.items() if len(new.sources) == 1 else (("", ""),)
     if not name:
         raise DataError("io.add", f"the new dataset has {len(new.sources)} sources", do="add them one by one")
     same = next((old for old, where in ds.sources.items() if Path(where) == Path(place)), None)
-    if name not in ds.sources or same == name:
+    if same == name or (same is None and name not in ds.sources):
         return new, {name: place}
-    unique, turn = name, 2
-    while unique in ds.sources:
+    unique, turn = same or name, 2
+    while same is None and unique in ds.sources:
         unique, turn = f"{name}-{turn}", turn + 1
-    ids = {old: digest(unique, str(old))[:16] for old in new.ids}
+    uris = new.table["uri"].to_pylist()
+    ids = {old: _under(unique, name, old, uri) for old, uri in zip(new.ids.tolist(), uris, strict=True)}
     body = new.table.set_column(0, "id", pa.array([ids[old] for old in new.ids], pa.string()))
     place_of = body.column_names.index("source")
     body = body.set_column(place_of, "source", pa.array([unique] * len(new), pa.string())).sort_by("id")

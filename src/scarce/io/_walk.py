@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from scarce.io._listing import INFO, WARN, Note
 from scarce.modality.raw import FORBIDDEN, MISSING
@@ -32,17 +33,17 @@ class Found:
     @property
     def parts(self) -> tuple[str, ...]:
         """The folders above the file."""
-        return PurePosixPath(self.uri).parts[:-1]
+        return tuple(self.uri.split("/")[:-1])
 
     @property
     def stem(self) -> str:
         """The file's name without its ending."""
-        return PurePosixPath(self.uri).stem
+        return posixpath.splitext(posixpath.basename(self.uri))[0]
 
     @property
     def suffix(self) -> str:
         """The file's ending in small letters."""
-        return PurePosixPath(self.uri).suffix.lower()
+        return posixpath.splitext(self.uri)[1].lower()
 
 
 @dataclass

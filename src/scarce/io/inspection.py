@@ -74,11 +74,11 @@ def match_masks(pictures: Sequence[Found], masks: Sequence[Found]) -> list[str |
         table[mask.parts[-1], stem] = mask.uri
         count[stem] = count.get(stem, 0) + 1
         table.setdefault(("", stem), mask.uri)
+    flat = any(mask.parts[-1].lower() in MASK_FOLDERS for mask in masks)
     found: list[str | None] = []
     for picture in pictures:
         folder = picture.parts[-1] if picture.parts else ""
         own = table.get((folder, picture.stem))
-        flat = any(mask.parts[-1].lower() in MASK_FOLDERS for mask in masks)
         found.append(own or (table.get(("", picture.stem)) if flat and count.get(picture.stem) == 1 else None))
     return found
 

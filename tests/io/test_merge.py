@@ -1,0 +1,83 @@
+"""Adding a second source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from scarce import io
+from scarce.errors import DataError, UnknownNameError
+
+
+def put(path: Path, value: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", np.full((6, 6), value, np.uint8))[1].tobytes())
+
+
+def test_old_rows_stay_as_they_are(tmp_path: Path) -> None:
+    for name in ("a/good/1.png", "a/hole/1.png", "b/ok/1.png", "b/tear/1.png"):
+        put(tmp_path / name)
+    old, new = io.read(tmp_path / "a"), io.read(tmp_path / "b")
+    both = io.merge_sources(old, new, {"ok": "good"})
+    assert both.schema.classes == ("good", "hole", "tear")
+    assert both.schema.normal_classes == ("good",)
+    assert both.sources == {**old.sources, **new.sources}
+    rows = both.rows_of(old.ids)
+    assert both.take(rows).table.select(old.table.column_names).equals(old.table)
+    labels = dict(zip(both["uri"], both.table["label"].to_pylist(), strict=True))
+    assert labels == {"good/1.png": "good", "hole/1.png": "hole", "ok/1.png": "good", "tear/1.png": "tear"}
+    assert len(io.fetch(both, np.arange(4))) == 4
+
+
+def test_the_same_place_again_brings_only_what_is_new(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "x" / "1.png")
+    put(tmp_path / "a" / "y" / "1.png")
+    old = io.read(tmp_path / "a")
+    put(tmp_path / "a" / "y" / "2.png")
+    both = io.merge_sources(old, io.read(tmp_path / "a"))
+    assert len(both) == 3
+    assert set(both.sources) == {"a"}
+    assert len(io.merge_sources(both, io.read(tmp_path / "a"))) == 3
+
+
+def test_another_place_of_the_same_name_gets_its_own_ids(tmp_path: Path) -> None:
+    for where in ("one", "two"):
+        for name in ("x", "y"):
+            put(tmp_path / where / "photos" / name / "1.png", 1 if where == "one" else 2)
+    (tmp_path / "two" / "photos" / "x" / "empty.png").touch()
+    both = io.merge_sources(io.read(tmp_path / "one" / "photos"), io.read(tmp_path / "two" / "photos"))
+    assert len(both) == 5
+    assert set(both.sources) == {"photos", "photos-2"}
+    assert len({raw for raw in io.fetch(both, np.flatnonzero(both["keep"]))}) == 2
+    (note,) = [row for row in both.findings.to_pylist() if "empty: 0 bytes" in row["why"]]
+    assert [both["uri"][row] for row in both.rows_of(note["members"])] == ["x/empty.png"]
+    put(tmp_path / "two" / "photos" / "x" / "2.png", 3)
+    again = io.merge_sources(both, io.read(tmp_path / "two" / "photos"))
+    assert len(again) == 6
+    assert set(again.sources) == {"photos", "photos-2"}
+
+
+def test_what_cannot_be_put_together(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "x" / "1.png")
+    (tmp_path / "t.csv").write_text("u,v,label\n1,2,x\n3,4,y\n")
+    pictures, table = io.read(tmp_path / "a"), io.read(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="tabular"):
+        io.merge_sources(pictures, table)
+    with pytest.raises(UnknownNameError, match="'z'"):
+        io.merge_sources(pictures, io.read(tmp_path / "a"), {"z": "x"})
+
+
+def test_columns_of_their_own(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "1.png")
+    put(tmp_path / "b" / "1.png")
+    (tmp_path / "a" / "index.csv").write_text("path,label,camera\n1.png,x,C1\n")
+    (tmp_path / "b" / "index.csv").write_text("path,label,light\n1.png,y,0.5\n")
+    both = io.merge_sources(io.read(tmp_path / "a"), io.read(tmp_path / "b"))
+    assert sorted(map(str, both["meta.camera"])) == ["C1", "None"]
+    assert np.nansum(both["meta.light"]) == 0.5
+    (tmp_path / "b" / "index.csv").write_text("path,label,camera\n1.png,y,7\n")
+    merged = io.merge_sources(io.read(tmp_path / "a"), io.read(tmp_path / "b"))
+    assert sorted(merged["meta.camera"]) == ["7", "C1"]
