@@ -24,7 +24,7 @@ class Far(AbstractCheck):
 
     share: float = 0.1
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         features = ds["embedding.tiny"]
         length = np.linalg.norm(features - np.median(features, 0), axis=1)
         score = length / length.max()
@@ -42,7 +42,7 @@ def open_class() -> type[Any]:
     class Open(AbstractCheck):
         """Not final."""
 
-        def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        def measure(self, ds: Dataset) -> Measurement:
             return Measurement(np.zeros(len(ds)))
 
     return Open
@@ -56,7 +56,7 @@ def silent_class() -> type[Any]:
 
         strength: float = 1.0
 
-        def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        def measure(self, ds: Dataset) -> Measurement:
             return Measurement(np.zeros(len(ds)))
 
     return Silent
@@ -68,7 +68,7 @@ def mumbling_class() -> type[Any]:
     class Mumbling(AbstractCheck):
         """no sentence"""
 
-        def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        def measure(self, ds: Dataset) -> Measurement:
             return Measurement(np.zeros(len(ds)))
 
     return Mumbling
@@ -85,7 +85,7 @@ def hidden_class() -> type[Any]:
         def params(self) -> dict[str, Any]:
             return {"words": []}
 
-        def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+        def measure(self, ds: Dataset) -> Measurement:
             return Measurement(np.zeros(len(ds)))
 
     return Hidden
@@ -109,7 +109,7 @@ class Stub:
     def unmet(self, ds: Dataset) -> str:
         return ""
 
-    def measure(self, ds: Dataset, *, seed: int = 0) -> Measurement:
+    def measure(self, ds: Dataset) -> Measurement:
         return self.answer(ds)
 
 
@@ -122,7 +122,7 @@ COUNTER = iter(range(1000))
         (lambda _: Measurement(np.zeros(3)), "shape"),
         (lambda ds: Measurement(np.full(len(ds), 1.5)), "leaves"),
         (lambda ds: Measurement(np.linspace(0, 1, len(ds))), "order"),
-        (lambda ds: Measurement(np.full(len(ds), next(COUNTER) / 1000)), "same seed"),
+        (lambda ds: Measurement(np.full(len(ds), next(COUNTER) / 1000)), "same data"),
         (lambda ds: Measurement(np.zeros(len(ds)), [finding("sample", ["nobody"], 0.5, "why")]), "does not exist"),
         (lambda ds: Measurement(np.zeros(len(ds)), [finding("sample", [ds.ids[0]], 0.5, "")]), "no reason"),
     ],
