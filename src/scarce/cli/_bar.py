@@ -90,7 +90,7 @@ class Bar:
         if done == 0:
             self._begun[what] = begun = now
         elapsed = now - begun
-        if elapsed < PATIENCE_SECONDS or now - self._spoken < PAUSE_SECONDS:
+        if done == total or elapsed < PATIENCE_SECONDS or now - self._spoken < PAUSE_SECONDS:
             return
         self._spoken = now
         print(plain_line(what, done, total, elapsed), file=self.stream, flush=True)

@@ -46,12 +46,14 @@ def folder_of(*given: Path | None) -> Path:
     return next((path for path in given if path is not None), Path())
 
 
-def ratios(text: str) -> tuple[float, float, float]:
-    """Read ``0.7,0.1,0.2``."""
+def three_shares(text: str | None) -> tuple[float, float, float] | None:
+    """Read ``0.7,0.1,0.2``; None stays None."""
+    if text is None:
+        return None
     try:
-        train, val, test = (float(part) for part in str(text).strip("()[] ").split(","))
+        train, val, test = (float(part) for part in text.strip("()[] ").split(","))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not three numbers like 0.7,0.1,0.2") from None
+        raise typer.BadParameter(f"{text!r} is not three numbers like 0.7,0.1,0.2", param_hint="--ratios") from None
     return train, val, test
 
 

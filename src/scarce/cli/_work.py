@@ -6,18 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scarce.errors import ReadError
+from scarce.errors import DataError, ReadError
+from scarce.registry import canonical
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
-
-
-def read(source: Path, columns: Mapping[str, str | None], *, workers: int | None = None) -> Dataset:
-    """Read a source and look at every sample once."""
-    from scarce import io, modality
-
-    return modality.scan(io.read(source, **columns), workers=workers)
 
 
 def with_scan(project: Project, ds: Dataset, *, workers: int | None) -> Dataset:
@@ -152,3 +146,57 @@ def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
         false_positive_rate=point.get("false_positive_rate", 0.01),
     )  # fmt: skip
     return {"operating_point": found.to_json()}
+
+
+def cleaning_plan(project: Project, ds: Dataset, only: Sequence[str] | None, *, relabel: bool) -> list[Any]:
+    """Return what should be done about the findings, with the project's settings.
+
+    Raises:
+        DataError: nothing was audited yet.
+    """
+    from scarce import clean
+
+    if not any(name.startswith("audit.") for name in ds.table.column_names):
+        raise DataError("clean", "nothing was audited yet", do=f"scarce audit {project.folder}")
+    settings = {name: dict(values) for name, values in project.config.clean.plugins.items()}
+    settings.setdefault("relabel", {})["apply"] = relabel or project.config.clean.relabel
+    asked = {
+        name: values for name, values in settings.items() if only is None or canonical(name) in map(canonical, only)
+    }
+    return clean.plan(ds, only=only or None, **asked)
+
+
+def without_split(ds: Dataset) -> Dataset:
+    """Return the dataset as if it had never been split."""
+    return ds.with_columns({"split": [None] * len(ds), "split_group": [None] * len(ds)})
+
+
+def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:
+    """Return class to split to number of kept rows."""
+    counts: dict[str, dict[str, int]] = {name: {} for name in ds.schema.classes}
+    kept = ds.usable()
+    for label, split in zip(kept.table["label"].to_pylist(), kept.table["split"].to_pylist(), strict=True):
+        row = counts.setdefault(label or "(unlabelled)", {})
+        row[split or "none"] = row.get(split or "none", 0) + 1
+    return counts
+
+
+def admit(
+    project: Project, old: Dataset | None, new: Dataset, class_map: Mapping[str, str], *, workers: int | None, seed: int
+) -> Dataset:
+    """Add a source to a version: read once, compared with what is there, and split so that test stays test."""
+    from scarce import audit, io, modality, split
+
+    if old is None:
+        from dataclasses import replace
+
+        from scarce.dataset import Dataset as Table
+
+        old = Table.from_columns(replace(new.schema, classes=(), normal_classes=()), {"id": []})
+    ds = modality.scan(io.merge_sources(old, new, class_map), workers=workers, cache=project.features / "scan")
+    if "split" not in old or not len(old):
+        return ds
+    if ds.schema.modality != "image":
+        ds = with_features(project, ds, workers=workers, seed=seed)
+    ds = audit.run(ds, ("exact_duplicate", "near_duplicate"), seed=seed, workers=workers)
+    return split.run(ds, ratios=project.config.split.ratios, seed=seed)

@@ -39,12 +39,15 @@ def init(
     """
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
-        from scarce.cli._work import read
+        from scarce import io, modality
         from scarce.project import SETTINGS, Project
 
-        first = read(source, columns, workers=workers) if source is not None else None
+        first = io.read(source, **columns) if source is not None else None
+        version = None
         with Project.init(folder, name=name) as made:
-            version = None if first is None else made.commit(first, f"read {source}", owner=("io", "clean"))
+            if first is not None:
+                first = modality.scan(first, workers=workers, cache=made.features / "scan")
+                version = made.commit(first, f"read {source}", owner=("io", "clean"))
         rows = 0 if first is None else len(first)
         body = {"project": str(folder), "settings": str(folder / SETTINGS), "version": version, "rows": rows}
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scarce.cli._options import AsJson, Debug, Quiet, Seed, Workers, ratios
+from scarce.cli._options import AsJson, Debug, Quiet, Seed, Workers, three_shares
 from scarce.cli._screen import screen
 from scarce.cli._summary import draw_run
 
@@ -38,10 +38,8 @@ def run(
         ),
     ] = None,
     ratios: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            parser=ratios, metavar="TRAIN,VAL,TEST", help="Shares.", show_default="0.7,0.1,0.2", rich_help_panel=DATA
-        ),
+        str | None,
+        typer.Option(metavar="TRAIN,VAL,TEST", help="Shares.", show_default="0.7,0.1,0.2", rich_help_panel=DATA),
     ] = None,
     hold_out: Annotated[
         str | None, typer.Option(metavar="COLUMN=VALUE", help="This condition is the test set.", rich_help_panel=DATA)
@@ -104,7 +102,7 @@ def run(
     """
     given = {
         "project": project, "label": label, "group": group, "split": split, "time": time, "text": text,
-        "normal": tuple(normal) if normal else None, "ratios": ratios, "hold_out": hold_out, "test": test,
+        "normal": tuple(normal) if normal else None, "ratios": three_shares(ratios), "hold_out": hold_out, "test": test,
         "metric": metric, "false_positive_rate": false_positive_rate, "folds": folds, "repeats": repeats,
         "confirm": confirm or None, "encoder": encoder, "size": size, "trainer": trainer, "policy": policy,
         "minutes": minutes, "workers": workers,
