@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from scarce import state as module
+from scarce.errors import DataError, StoreError, UnknownNameError
+from scarce.state import LAYOUT, State
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(str(tmp_path / "state.db"))
+
+
+def test_annotations_wait_until_they_are_frozen(state: State) -> None:
+    state.annotate([
+        {"sample": "a", "voter": "ann", "label": "torn", "seconds": 2.5, "version": "v1"},
+        {"sample": "b", "voter": "ann", "label": None},
+    ])  # fmt: skip
+    first, second = state.annotations(frozen=False)
+    assert (first["kind"], first["label"], second["label"], second["seconds"]) == ("human", "torn", None, None)
+    state.freeze_annotations([first["number"]], "v2")
+    assert [row["sample"] for row in state.annotations(frozen=False)] == ["b"]
+    assert [row["frozen"] for row in state.annotations(frozen=True)] == ["v2"]
+    with pytest.raises(UnknownNameError):
+        state.freeze_annotations([99], "v2")
+
+
+def test_the_queue_is_sorted_by_urgency(state: State) -> None:
+    state.ask([{"sample": name, "reason": "margin", "priority": value} for name, value in (("a", 0.1), ("b", 0.9), ("c", 0.9))])
+    assert [row["sample"] for row in state.queue()] == ["b", "c", "a"]
+    state.settle([state.queue()[0]["number"]])
+    assert [row["sample"] for row in state.queue()] == ["c", "a"]
+    assert [row["sample"] for row in state.queue("done")] == ["b"]
+
+
+def test_ledger_rows_come_back_as_they_were(state: State) -> None:
+    rows = [{"decision": "clean.set_aside", "gain": 0.01, "low": -0.002, "kept": True, "verdict": "helped", "p": None},
+            {"decision": "augment.flip", "gain": None, "why": "not for text"}]  # fmt: skip
+    state.add_ledger_rows(rows, run="r1")
+    state.add_ledger_rows(rows[:1])
+    assert [{key: row[key] for key in given} for given, row in zip(rows, state.ledger("r1"), strict=True)] == rows
+    assert len(state.ledger()) == 1
+    assert len(state.ledger("*")) == 3
+
+
+def test_looks_at_the_test_set_are_counted(state: State) -> None:
+    assert state.test_looks() == 0
+    assert [state.count_test_look(version="v1", why="run") for _ in range(3)] == [1, 2, 3]
+
+
+def test_aliases_keep_their_history(state: State) -> None:
+    state.set_alias("@champion", "v3-finetune", why="better")
+    state.set_alias("champion", "v5-finetune")
+    state.set_alias("challenger", "v6-finetune")
+    state.set_alias("challenger", None)
+    assert state.aliases() == {"champion": "v5-finetune"}
+    assert [row["target"] for row in state.alias_history("@champion")] == ["v3-finetune", "v5-finetune"]
+
+
+def test_intents(state: State) -> None:
+    one, two = state.begin("a"), state.begin("b")
+    state.finish(one, "v1")
+    state.finish(two, None)
+    assert [(row["status"], row["version"]) for row in state.intents()] == [("done", "v1"), ("rolled back", None)]
+    assert state.intents("open") == []
+    with pytest.raises(UnknownNameError):
+        state.finish("nobody", "v1")
+
+
+def test_feedback_and_unknown_columns(state: State) -> None:
+    assert state.add_feedback([{"sample": "a", "label": "torn", "model": "m"}]) == 1
+    assert state.feedback()[0]["label"] == "torn"
+    with pytest.raises(UnknownNameError, match="did you mean 'label'"):
+        state.add_feedback([{"sample": "a", "lable": "torn"}])
+
+
+def test_a_backup_brings_everything_back(state: State, tmp_path: Path) -> None:
+    state.annotate([{"sample": "ä\n", "voter": "ann", "label": "torn"}])
+    state.add_ledger_rows([{"decision": "x", "gain": 0.5}], run="r")
+    state.set_alias("champion", "m")
+    lines = state.backup(tmp_path / "backup.jsonl")
+    assert lines == len((tmp_path / "backup.jsonl").read_text(encoding="utf-8").splitlines())
+    other = State(str(tmp_path / "other.db"))
+    other.bring_back(tmp_path / "backup.jsonl")
+    for table in LAYOUT:
+        if table != "meta":
+            assert other._rows(table) == state._rows(table)
+    with pytest.raises(DataError, match="not empty"):
+        other.bring_back(tmp_path / "backup.jsonl")
+    (tmp_path / "bad.jsonl").write_text('{"table": "feedback", "sample": "a"}\nnonsense\n', encoding="utf-8")
+    with pytest.raises(DataError, match="line 2"):
+        State(str(tmp_path / "third.db")).bring_back(tmp_path / "bad.jsonl")
+
+
+def test_many_threads_make_and_write_one_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "state.db")
+
+    def work(name: int) -> None:
+        own = State(path)
+        for turn in range(5):
+            own.annotate([{"sample": f"{name}-{turn}", "voter": "x"}])
+        own.close()
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({row["sample"] for row in State(path).annotations()}) == 20
+
+
+def test_sqlite_writes_ahead_and_waits(state: State) -> None:
+    state.begin("x")
+    with state.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == module.BUSY_SECONDS * 1000
+
+
+def test_an_older_format_made_by_hand_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as old:  # format 1, as if feedback had been called complaints
+        old.execute("CREATE TABLE meta (number INTEGER PRIMARY KEY, at VARCHAR, name VARCHAR UNIQUE, value VARCHAR)")
+        old.execute("INSERT INTO meta (at, name, value) VALUES ('t', 'format', '1')")
+        old.execute("CREATE TABLE complaints (number INTEGER PRIMARY KEY, at VARCHAR NOT NULL, sample VARCHAR, model VARCHAR, "
+                    "predicted VARCHAR, label VARCHAR, note VARCHAR)")  # fmt: skip
+        old.execute("INSERT INTO complaints (at, sample, label) VALUES ('t', 's1', 'torn')")
+
+    def renamed(connection: object) -> None:
+        connection.exec_driver_sql("ALTER TABLE complaints RENAME TO feedback")  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(module, "FORMAT", 2)
+    monkeypatch.setattr(module, "MIGRATIONS", (renamed,))
+    state = State(str(path))
+    assert [(row["sample"], row["label"]) for row in state.feedback()] == [("s1", "torn")]
+    state.begin("x")
+    state.close()
+    with sqlite3.connect(path) as now:
+        assert now.execute("SELECT value FROM meta WHERE name = 'format'").fetchall() == [("2",)]
+
+
+def test_a_migration_that_fails_changes_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.annotate([{"sample": "a", "voter": "x"}])
+    state.close()
+
+    def broken(connection: object) -> None:
+        connection.exec_driver_sql("DROP TABLE annotations")  # type: ignore[attr-defined]
+        connection.exec_driver_sql("SELECT nonsense")  # type: ignore[attr-defined]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "FORMAT", 2)
+        patch.setattr(module, "MIGRATIONS", (broken,))
+        with pytest.raises(StoreError, match="nonsense"):
+            State(state.url).annotations()
+    assert len(State(state.url).annotations()) == 1
+
+
+def test_a_later_format_is_refused(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "FORMAT", 3)
+        state.begin("x")
+        state.close()
+    with pytest.raises(StoreError, match="has format 3"):
+        State(state.url).intents()
+
+
+def test_trouble_is_said_plainly_and_without_passwords(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be written"):
+        State(str(tmp_path / "no" / "where" / "state.db")).begin("x")
+    (tmp_path / "junk.db").write_bytes(b"not a database, but long enough to look like one" * 30)
+    with pytest.raises(StoreError, match="not a database"):
+        State(str(tmp_path / "junk.db")).begin("x")
+    with pytest.raises(StoreError) as caught:
+        State("postgresql+psycopg://me:secret@localhost:1/db").begin("x")
+    assert "secret" not in str(caught.value)
+
+
+def test_rows_are_plain_json(state: State, tmp_path: Path) -> None:
+    state.add_ledger_rows([{"decision": "x", "names": ("a", "b")}], run="r")
+    state.backup(tmp_path / "b.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert rows[0]["body"] == {"decision": "x", "names": ["a", "b"]}
