@@ -24,8 +24,8 @@ from scarce.dataset import Array, Floats, Ints
 SHARPER = 2.5
 SURE = (0.92, 0.95)
 """Mean confidence of the sharpened model: below the first the anchor rows bound the flags, above the second none do."""
-FIT_CELLS = 500_000
-"""Probabilities used for the fit; more change the fourth digit only."""
+SEARCH_CELLS, FIT_CELLS = 150_000, 600_000
+"""Probabilities used to choose the sharpness and to fit the noise; more change the third digit only."""
 PRIOR_ROWS = 5.0
 FLOOR = 1e-4
 STEPS = 16
@@ -82,16 +82,20 @@ def fit(labels: Ints, p: Floats, found: Scan, *, seed: int = 0) -> NoiseModel:
         found: the scan of both.
         seed: draws the rows that the fit uses where there are many.
     """
-    rows = _fit_rows(labels, p.shape[1], seed)
-    given, probs = labels[rows], np.asarray(p[rows], np.float64)
+    rows = _fit_rows(labels, p.shape[1], SEARCH_CELLS, seed)
+    power = _sharpness(labels[rows], np.asarray(p[rows], np.float64), found.best[rows])
+    rows = _fit_rows(labels, p.shape[1], FIT_CELLS, seed)
+    return NoiseModel(power, _expectation(labels[rows], sharpened(p[rows], power))[1])
+
+
+def _sharpness(given: Ints, probs: Floats, best: Ints) -> float:
     calibrated = _calibration(given, probs)
     powers = calibrated * np.exp(np.linspace(np.log(0.8), np.log(8.0), 14))
-    tried = [_expectation(given, sharpened(probs, power)) for power in powers]
-    start = int(np.argmax([likelihood for likelihood, *_ in tried]))
+    start = int(np.argmax([_expectation(given, sharpened(probs, power))[0] for power in powers]))
     floor = SHARPER * calibrated
     if powers[start] >= floor:
-        return NoiseModel(float(powers[start]), tried[start][1])
-    anchors = anchor_noise(given, probs, found.best[rows])
+        return float(powers[start])
+    anchors = anchor_noise(given, probs, best)
     chosen = powers[start]
     for power in np.linspace(powers[start], floor, 9)[1:]:
         f = sharpened(probs, power)
@@ -100,7 +104,7 @@ def fit(labels: Ints, p: Floats, found: Scan, *, seed: int = 0) -> NoiseModel:
         if (wrong > 0.5).mean() * (1 - sure) > 1.1 * anchors:
             continue
         chosen = power
-    return NoiseModel(float(chosen), _expectation(given, sharpened(probs, chosen))[1])
+    return float(chosen)
 
 
 def anchor_noise(labels: Ints, p: Floats, best: Ints, share: float = 0.2) -> float:
@@ -114,8 +118,8 @@ def anchor_noise(labels: Ints, p: Floats, best: Ints, share: float = 0.2) -> flo
     return float(np.mean(rates))
 
 
-def _fit_rows(labels: Ints, classes: int, seed: int) -> Ints:
-    most = max(5_000, FIT_CELLS // classes)
+def _fit_rows(labels: Ints, classes: int, cells: int, seed: int) -> Ints:
+    most = max(5_000, cells // classes)
     if len(labels) <= most:
         return np.arange(len(labels))
     rng = np.random.default_rng([seed, len(labels), classes])

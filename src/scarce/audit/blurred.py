@@ -38,6 +38,10 @@ class Blurred(AbstractCheck):
     Needs: scan.sharpness (variance of the Laplacian), scan.std (gray levels).
     Writes: score (N,), at least 0.5 = blurred; NaN for plain surfaces (scan.uniform), on which focus cannot be seen.
     Source: variance of the Laplacian, Pech-Pacheco et al. 2000; the comparison at equal contrast is ours.
+
+    Args:
+        factor: how many times less sharp than pictures of the same contrast.
+        spreads: and this many robust spreads below them.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)

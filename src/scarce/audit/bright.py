@@ -34,6 +34,10 @@ class Bright(AbstractCheck):
     Do not use when glare is a class of its own.
     Needs: scan.p01 (gray levels, 0 to 255).
     Writes: score (N,), at least 0.5 = too bright.
+
+    Args:
+        level: shadows brighter than this may be a fault, 0 to 255.
+        spreads: and this many robust spreads away from the other pictures.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)

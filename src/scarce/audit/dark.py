@@ -36,6 +36,10 @@ class Dark(AbstractCheck):
     Do not use when darkness is a class of its own.
     Needs: scan.p95 (gray levels, 0 to 255).
     Writes: score (N,), at least 0.5 = too dark.
+
+    Args:
+        level: highlights darker than this may be a fault, 0 to 255.
+        spreads: and this many robust spreads away from the other pictures.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)

@@ -23,6 +23,9 @@ class ExactDuplicate(AbstractCheck):
     Do not use when repeated measurements are meant to be equal (counters, empty scenes); then set it aside in the plan.
     Needs: content_hash or scan.pixel_hash; text is compared after Unicode, case and space are normalized.
     Writes: score (N,) = 1 for members of a group, else 0; group and pair findings, conflicting labels named.
+
+    Args:
+        normalize_text: compare words, not bytes.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("content_hash|scan.pixel_hash",)

@@ -135,6 +135,12 @@ class LabelError(AbstractCheck):
     Writes: score (N,) = posterior probability that the label is wrong; sample findings with the suggested class; a
     data finding with the error rate and its interval; class findings for pairs of classes that are confused.
     Source: Northcutt et al. 2021 (thresholds, joint); the noise model and its decision are ours.
+
+    Args:
+        rule: ``adaptive``, or one of cleanlab's filter names.
+        encoder: whose features; empty = the newest.
+        folds: of the cross-validation.
+        seed: of the folds.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("label", "embedding")

@@ -35,6 +35,10 @@ class LowInformation(AbstractCheck):
     Needs: scan.entropy (bits).
     Writes: score (N,), at least 0.5 = next to empty. Judged against the other pictures: plain surfaces and black and
     white drawings raise no alarm where they are the rule.
+
+    Args:
+        bits: how many bits less than the median.
+        spreads: and this many robust spreads below it.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)

@@ -72,6 +72,15 @@ class NearDuplicate(AbstractCheck):
     Writes: score (N,) = similarity to the nearest copy, 0 without one; group findings without chaining (every member is
     near to the center) and pair findings that span every component.
     Source: ratio test after Lowe 2004, section 7.1, on whole pictures.
+
+    Args:
+        threshold: least correlation of detail (thumbnails), in (0, 1].
+        ratio: a copy is at most this share of the distance to ordinary neighbors away.
+        surely: pairs at least this alike are copies whatever the neighbors are.
+        crops: seek mirrored and cropped copies among the embedding's neighbors.
+        embedding_threshold: least cosine of such candidates.
+        embedding_ratio: ratio for such candidates, before they are verified.
+        encoder: whose features; empty = the newest.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("scan.thumbnail|embedding",)

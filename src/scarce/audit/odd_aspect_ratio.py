@@ -36,6 +36,10 @@ class OddAspectRatio(AbstractCheck):
     Do not use when crops of every shape are meant to be there; then nothing is flagged.
     Needs: scan.width, scan.height (pixels).
     Writes: score (N,), at least 0.5 = odd.
+
+    Args:
+        factor: how many times longer or wider than usual.
+        spreads: and this many robust spreads away.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)

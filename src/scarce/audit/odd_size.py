@@ -36,6 +36,10 @@ class OddSize(AbstractCheck):
     Do not use when crops of every size are meant to be there; then nothing is flagged.
     Needs: scan.width, scan.height (pixels).
     Writes: score (N,), at least 0.5 = odd.
+
+    Args:
+        factor: how many times smaller or larger than usual.
+        spreads: and this many robust spreads away.
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("image",)

@@ -80,6 +80,11 @@ class Outlier(AbstractCheck):
     Needs: embedding (N, D).
     Writes: score (N,) = 1 - share of ordinary samples that would be as far from their k-th neighbor.
     Source: k-th nearest neighbor distance, Ramaswamy et al. 2000; the calibration is ours.
+
+    Args:
+        neighbors: k.
+        false_alarm_rate: share of ordinary samples that may be flagged.
+        encoder: whose features; empty = the newest.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("embedding",)

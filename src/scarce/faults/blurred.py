@@ -18,6 +18,7 @@ class Blurred(AbstractFault):
     Use when you want to know how much blur an audit notices.
 
     Args:
+        rate: share of the pictures.
         strength: standard deviation of the Gaussian as a share of the shorter edge.
     """
 

@@ -18,6 +18,7 @@ class Darkened(AbstractFault):
     Use when you want to know how much darkness an audit notices.
 
     Args:
+        rate: share of the pictures.
         light: share of the light that is left, in (0, 1).
     """
 

@@ -53,6 +53,10 @@ class Duplicated(AbstractFault):
     """Add copies of a share of the samples: exact, re-saved, blurred, brightened, mirrored, cropped.
 
     Use when you want to know which copies an audit finds. Copies keep the label and the split.
+
+    Args:
+        rate: share of the samples that get a copy.
+        ways: used in turn; see :func:`copied`.
     """
 
     ways: tuple[str, ...] = WAYS

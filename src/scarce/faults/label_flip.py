@@ -33,8 +33,9 @@ class LabelFlip(AbstractFault):
     Use when you want to know how many label errors an audit finds.
 
     Args:
-        kind: ``symmetric`` any other class; ``asymmetric`` always the next class; ``rare`` as many labels out of the rare
-            class as into it, each ``rate`` of its size.
+        rate: share of the samples (of the rare class, for ``rare``).
+        kind: ``symmetric`` any other class; ``asymmetric`` always the next class; ``rare`` as many labels out of the
+            rare class as into it, each ``rate`` of its size.
         rare: name of the rare class; empty = the smallest.
     """
 

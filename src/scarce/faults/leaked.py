@@ -18,6 +18,10 @@ class Leaked(AbstractFault):
     """Add copies of a share of the test samples to train.
 
     Use when you want to know whether an audit notices that the test score is flattered.
+
+    Args:
+        rate: share of the test samples.
+        ways: used in turn.
     """
 
     ways: tuple[str, ...] = ("exact", "jpeg")

@@ -19,6 +19,9 @@ class MixedIn(AbstractFault):
 
     Use when you want to know whether an audit finds outliers. Give real foreign pictures to :meth:`plant_from`; without
     them, drawn test cards (checker boards, rings, gratings) stand in.
+
+    Args:
+        rate: share of the samples.
     """
 
     def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scarce.audit.blurred import blur_score
+from scarce.audit.bright import bright_score
+from scarce.audit.dark import dark_score
+from scarce.audit.imbalance import imbalance_ratio
+from scarce.audit.low_information import emptiness_score
+from scarce.audit.odd_aspect_ratio import odd_aspect_score
+from scarce.audit.odd_size import odd_size_score
+from scarce.audit.outlier import neighbor_distance, outlier_score
+
+RNG = np.random.default_rng(0)
+
+
+def test_blur_is_judged_at_equal_contrast() -> None:
+    contrast = np.r_[RNG.uniform(30, 60, 300), RNG.uniform(2, 4, 300)]
+    sharpness = 0.5 * contrast**1.5 * RNG.uniform(0.7, 1.4, 600)
+    assert (blur_score(sharpness, contrast) < 0.5).all()
+    sharpness[:20] /= 15
+    score = blur_score(sharpness, contrast)
+    assert (score[:20] >= 0.5).all()
+    assert (score[20:] < 0.5).all()
+
+
+def test_dark_and_bright_need_both_level_and_distance() -> None:
+    usual = RNG.uniform(150, 250, 400)
+    usual[:5] = 20
+    assert (dark_score(usual) >= 0.5).sum() == 5
+    assert not (dark_score(RNG.uniform(10, 50, 400)) >= 0.5).any()
+    shadows = RNG.uniform(0, 60, 400)
+    shadows[:5] = 230
+    assert (bright_score(shadows) >= 0.5).sum() == 5
+    assert not (bright_score(RNG.uniform(235, 255, 400)) >= 0.5).any()
+
+
+def test_blank_pictures_and_drawings() -> None:
+    entropy = RNG.uniform(6, 7.5, 400)
+    entropy[:3] = [0.0, 0.5, 1.0]
+    assert np.flatnonzero(emptiness_score(entropy) >= 0.5).tolist() == [0, 1, 2]
+    assert not (emptiness_score(RNG.uniform(0.4, 0.9, 400)) >= 0.5).any()
+
+
+def test_odd_sizes_and_shapes() -> None:
+    width, height = np.full(300, 640.0), np.full(300, 480.0)
+    width[0], height[0] = 64, 48
+    width[1], height[1] = 6400, 4800
+    width[2], height[2] = 480, 640
+    width[3], height[3] = 4000, 100
+    assert np.flatnonzero(odd_size_score(width, height) >= 0.5).tolist() == [0, 1]
+    assert np.flatnonzero(odd_aspect_score(width, height) >= 0.5).tolist() == [3]
+    crops = RNG.uniform(40, 2000, (2, 300))
+    assert not (odd_size_score(*crops) >= 0.5).any()
+
+
+def test_imbalance_ratio() -> None:
+    assert imbalance_ratio(np.array([100, 10, 0])) == 10
+    assert imbalance_ratio(np.array([5])) == 1
+
+
+def test_neighbor_distance_equals_sklearn_and_is_calibrated() -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    rows = RNG.standard_normal((1500, 24)).astype(np.float32) + 2
+    expected = NearestNeighbors(n_neighbors=6, metric="cosine", algorithm="brute").fit(rows).kneighbors()[0][:, 4]
+    found = neighbor_distance(rows, neighbors=5)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert (outlier_score(found) >= 0.99).mean() == pytest.approx(0.01, abs=0.02)
+    rows[3] = np.nan
+    assert np.isnan(neighbor_distance(rows)[3])
+    assert neighbor_distance(rows[:1]).tolist() == [0.0]
+
+
+def test_a_foreign_sample_stands_out() -> None:
+    rows = RNG.standard_normal((800, 32)).astype(np.float32) * 0.3
+    rows[:, 0] += 4
+    rows[:4] = RNG.standard_normal((4, 32)) * 4
+    score = outlier_score(neighbor_distance(rows))
+    assert (score[:4] > 0.999).all()
+    assert (score[4:] > 0.999).sum() <= 4
+
+
+@pytest.mark.parametrize("folder", ["magnetic_tile/images", "deep_pcb/template"])
+def test_plain_surfaces_are_not_flooded(folder: str, shared_data) -> None:
+    from scarce import audit, io, modality
+
+    ds = io.read(shared_data / folder)
+    ds = modality.scan(ds.take(np.arange(0, len(ds), 6)))
+    checks = ["blurred", "bright", "dark", "low_information", "odd_aspect_ratio", "odd_size"]
+    ds = audit.run(ds, only=checks)
+    for check in checks:
+        assert (np.nan_to_num(ds[f"audit.{check}.score"]) >= 0.5).mean() <= 0.02, check
