@@ -110,7 +110,7 @@ class SetAsideLabelErrors:
             labels = fold.labels[rows]
             probs = cross_val_probs(
                 fold.points[rows], labels, fold.n_classes, groups=fold.groups(rows), folds=self.folds, seed=fold.seed,
-                projection=Projection.identity(fold.points.shape[1]),
+                projection=Projection.identity(fold.points.shape[1]), workers=1,
             )  # fmt: skip
             flagged = np.zeros(len(fold.train), bool)
             flagged[rows] = flag_label_errors(labels, probs)

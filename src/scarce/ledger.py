@@ -180,7 +180,8 @@ def paired_effect(
 
     Args:
         labels: (N,) codes of the real held-out samples.
-        without, with_it: (R, N, K) probabilities per repeat, same folds and seeds on both sides.
+        without: (R, N, K) probabilities per repeat.
+        with_it: the same with the decision, same folds and seeds.
         groups: (N,) names; whole groups are drawn.
         design: metric, draws, alpha, seed.
         confidence: of the interval; 1 - alpha by default.

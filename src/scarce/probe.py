@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from scarce.errors import DataError
+from scarce.execute.local import spread
 from scarce.loss_spec import LossSpec
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -82,7 +83,7 @@ class LinearProbe:
     iterations: int = 60
     components: int = 192
 
-    def fit(
+    def fit(  # noqa: PLR0913  one knob each
         self,
         features: Array,
         labels: Array,
@@ -244,7 +245,7 @@ def fold_of(labels: Array, groups: Array | None, folds: int, *, seed: int) -> Ar
 def _group_numbers(groups: Array | None, n: int) -> Array:
     if groups is None:
         return np.arange(n)
-    lone = np.array([group is None or group != group for group in groups], bool)
+    lone = np.array([group is None for group in groups], bool)
     numbers = np.zeros(n, np.int64)
     known, inverse = np.unique(groups[~lone].astype(str), return_inverse=True)
     numbers[~lone] = inverse
@@ -252,7 +253,7 @@ def _group_numbers(groups: Array | None, n: int) -> Array:
     return numbers
 
 
-def cross_val_probs(
+def cross_val_probs(  # noqa: PLR0913  one knob each
     features: Array,
     labels: Array,
     n_classes: int,
@@ -262,6 +263,7 @@ def cross_val_probs(
     seed: int = 0,
     probe: LinearProbe | None = None,
     projection: Projection | None = None,
+    workers: int | None = None,
 ) -> Array:
     """Return (N, K) out-of-sample probabilities: no row was seen by the model that judges it.
 
@@ -278,11 +280,14 @@ def cross_val_probs(
     place = fold_of(labels, groups, min(folds, n_groups), seed=seed)
     probe = probe or LinearProbe()
     out = np.full((len(labels), n_classes), 1.0 / n_classes)
-    for fold in np.unique(place):
+
+    def judge(fold: int) -> None:
         train, test = (place != fold) & known, place == fold
         if train.any():
             fitted = probe.fit(features[train], labels[train], n_classes, projection=projection)
             out[test] = fitted.predict_proba(features[test])
+
+    spread(judge, [int(fold) for fold in np.unique(place)], workers=workers)
     return out
 
 

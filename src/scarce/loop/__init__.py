@@ -73,7 +73,7 @@ def run(path: str | Path, *, seed: int = 0, **options: Any) -> Run:
         weighed = weigh(project, ready, settings, clock)
         outcome = conclude(project, ready, weighed, settings, clock)
         result, report = summary.write(project, path, settings, (ready, weighed, outcome), clock)
-    return Run(outcome.dataset, weighed.ledger, outcome.model, report, result, Path(project.folder))
+    return Run(outcome.dataset, outcome.ledger, outcome.model, report, result, Path(project.folder))
 
 
 @contextmanager

@@ -10,12 +10,11 @@ import numpy as np
 
 if TYPE_CHECKING:
     from scarce.loop.conclude import Outcome
-    from scarce.loop.prepare import Ready
     from scarce.loop.weigh import Weighed
     from scarce.report import ChecklistItem
 
 
-def checklist(ready: Ready, weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> tuple[ChecklistItem, ...]:
+def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> tuple[ChecklistItem, ...]:
     """Return the lines in the order of a project."""
     from scarce import report
 
@@ -39,14 +38,14 @@ def checklist(ready: Ready, weighed: Weighed, outcome: Outcome, result: Mapping[
         line("Synthetic samples were checked for quality", f"{synthetic} made; a screen is not built yet", done=False),
         line("The gap between synthetic and real data is known", _verdict(rows, "synthesize"),
              done=rows.get("synthesize", {}).get("verdict") in ("helped", "hurt", "no evidence")),
-        line("Class ratios are known before and after", f"ratio {weighed.plan.ratio:.4g} before; see the counts", done=True),
+        line("Class ratios are known", f"ratio {weighed.plan.ratio:.4g} before; see the counts", done=True),
         line("Copies per original are bounded", f"{augmented} copies, at most {_copies(weighed)} of one original",
              done=True),
         line("Loss settings were measured, not guessed", ", ".join(judged) or "none measured", done=bool(judged)),
         line("Validation and test hold real samples only", "val and test: " + (", ".join(sorted(held_out)) or "empty"),
              done=held_out == {"real"}),
         line("Annotators agree (above .8)", agreement[0], done=agreement[1]),
-        line("Label errors were looked for", f"{findings.get('label_error', 0)} findings", done="label_error" in findings),
+        line("Label errors were sought", f"{findings.get('label_error', 0)} findings", done="label_error" in findings),
         line("Duplicates were looked for and never cut by the split",
              f"{findings.get('exact_duplicate', 0) + findings.get('near_duplicate', 0)} groups",
              done="near_duplicate" in findings or "exact_duplicate" in findings),

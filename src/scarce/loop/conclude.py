@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset
+from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
-from scarce.ledger import HYBRID, Design, groups_of, paired_effect
+from scarce.ledger import HYBRID, Design, Ledger, groups_of, paired_effect
 from scarce.lineage import Step
 from scarce.loop.fitting import PROBE, confirm, fit_after, training_view
 from scarce.loop.options import Clock, Options
@@ -27,13 +26,14 @@ SMALL_PIXELS = 64
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The end of a run.
 
     Attributes:
         dataset: the final version, with features and the model's probabilities of the test rows.
         version: its name.
+        ledger: its rows with the versions before and after, and with what was confirmed.
         model: the trained model; ``model_folder`` where it was saved; ``trainer`` its kind.
         test: the ``test`` object of the JSON.
         operating_point: its object, or None without a normal class.
@@ -43,6 +43,7 @@ class Outcome:
 
     dataset: Dataset
     version: str
+    ledger: Ledger
     model: Any
     model_folder: Path
     trainer: str
@@ -73,25 +74,22 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
             with clock.step("confirm"):
                 rows = (*rows, confirm(weighed.dataset, trainer, ready.embedding, weighed.decisions, weighed.design))
         ledger = replace(ledger, rows=rows)
-    object.__setattr__(weighed, "ledger", ledger)
     with clock.step("evaluate"):
-        judged = look(project, ready, weighed, (baseline, final), options)
-    final = judged["model"].stamped(data={**final.card["data"], "version": version})
+        sides = held_out_sides(project, ready, weighed, (baseline, final), options, clock)
+        judged = look(project, ready, sides, final, options)
+    final = final.stamped(
+        operating_point=judged["point"] or final.card["operating_point"],
+        metrics={**final.card["metrics"], "test": judged["test"]["balanced_accuracy"]},
+        data={**final.card["data"], "version": version},
+    )
     folder = Path(project.models) / f"{version}-{trainer}"
     final.save(folder)
     project.state.add_ledger_rows([row.to_json() for row in ledger.rows], run=version)
     return Outcome(
-        ds,
-        version,
-        final,
-        folder,
-        trainer,
-        judged["test"],
-        judged["point"],
-        judged["ids"],
-        judged["probs"],
-        tuple(notes),
-    )
+        dataset=ds, version=version, ledger=ledger, model=final, model_folder=folder, trainer=trainer,
+        test=judged["test"], operating_point=judged["point"], test_ids=sides[0].eval.ids, test_probs=sides[2],
+        notes=tuple(notes),
+    )  # fmt: skip
 
 
 def commit_kept(project: Project, ready: Ready, weighed: Weighed) -> tuple[Dataset, str, tuple[Any, ...]]:
@@ -167,39 +165,50 @@ def plan_for(trainer: str, weighed: Weighed, notes: list[str]) -> tuple[Any, ...
         return plan
     measured = "was not measured" if row is None or np.isnan(row.gain) else f"was {row.verdict!r} on the probe"
     notes.append(
-        f"Augmentation {measured}; the network augments all the same (policy {weighed.policy}), since it draws new copies "
-        "in every epoch, which the probe cannot do. The paired difference on the test set includes it."
+        f"Augmentation {measured}; the network augments all the same (policy {weighed.policy}), since it draws new "
+        "copies in every epoch, which the probe cannot do. The paired difference on the test set includes it."
     )
     return (Augment(policy=weighed.policy), *plan)
 
 
-def look(project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, Any], options: Options) -> dict[str, Any]:
-    """Look at the test set once: baseline and final plan on the same real samples."""
+def look(
+    project: Project, ready: Ready, sides: tuple[FoldView, Array, Array], final: Any, options: Options
+) -> dict[str, Any]:
+    """Look at the test set once: baseline and final plan on the same real samples.
+
+    ``sides`` are the view, and the (n, K) probabilities of the evaluation rows without and with the plan.
+    """
     from scarce import evaluate
 
-    ds = weighed.dataset
-    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
-    test, dev = mask & (ds["split"] == "test"), mask & (ds["split"] != "test") & (ds["split"] != "pool")
-    view = ds.fold(ds.ids[dev], ds.ids[test])
-    baseline, final = models
-    before, after = baseline.predict_proba(view.eval), final.predict_proba(view.eval)
-    report = evaluate.run(
-        view, after, seed=options.seed, false_positive_rate=options.false_positive_rate,
-        oof=final.held_out,
-    )  # fmt: skip
-    labels, groups = view.eval["label"], groups_of(view.eval)
+    view, before, after = sides
+    rate = options.false_positive_rate
+    body = evaluate.run(view, after, seed=options.seed, false_positive_rate=rate, oof=final.held_out).to_json()
+    earlier = evaluate.run(view, before, seed=options.seed, false_positive_rate=rate).to_json()
     design = Design(metric="balanced_accuracy", seed=options.seed)
-    paired = paired_effect(labels, before[None], after[None], groups, design)
+    paired = paired_effect(view.eval["label"], before[None], after[None], groups_of(view.eval), design)
     looks = project.state.count_test_look(version=ready.version, what="run", metric=options.metric)
-    body = report.to_json()
-    earlier = evaluate.run(view, before, seed=options.seed).to_json()
-    test_body = {
+    test = {
         **{name: body[name] for name in ("n", "balanced_accuracy", "macro_f1", "per_class", "calibration")},
         "confusion": body["confusion"]["matrix"], "mistakes": body["mistakes"],
         "rare_average_precision": body["rare_average_precision"],
         "baseline": earlier["balanced_accuracy"], "baseline_macro_f1": earlier["macro_f1"],
         "difference": {"value": paired.gain, "low": paired.low, "high": paired.high, "p": paired.p},
-        "majority": body["baseline"], "looks": looks, "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "majority": body["baseline"], "looks": looks,
     }  # fmt: skip
-    final = final.stamped(operating_point=body["operating_point"], metrics={"test": body["balanced_accuracy"]})
-    return {"test": test_body, "point": body["operating_point"], "ids": view.eval.ids, "probs": after, "model": final}
+    return {"test": test, "point": body["operating_point"]}
+
+
+def held_out_sides(  # noqa: PLR0917  the run's parts
+    project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, Any], options: Options, clock: Clock
+) -> tuple[FoldView, Array, Array]:
+    """Return the test rows with both models' answers; pooled outer folds where asked for or where there is no test."""
+    from scarce.loop.outer import pooled_folds
+
+    ds = weighed.dataset
+    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    test = mask & (ds["split"] == "test")
+    if options.test == "cv" or not test.any():
+        pooled = pooled_folds(project, ready, options, clock)
+        return ready.dataset.fold((), pooled.ids), pooled.before, pooled.after
+    view = ds.fold(ds.ids[mask & np.isin(ds["split"], ("train", "val"))], ds.ids[test])
+    return view, models[0].predict_proba(view.eval), models[1].predict_proba(view.eval)

@@ -14,7 +14,7 @@ PUBLISHED: Final = {
     "GAMO": 83.03,
     "DeepSMOTE": 83.63,
 }
-"""Balanced accuracy in per cent on Fashion-MNIST, imbalance 100:1, balanced test (arXiv 2105.02340, Tables II and III)."""
+"""Balanced accuracy in per cent on Fashion-MNIST, imbalance 100:1, balanced test; see :data:`SOURCE`."""
 SOURCE: Final = "arXiv 2105.02340, Tables II and III: ResNet-18, five folds"
 MINUTES: Final = 4.5
 DATA: Final = Path("examples") / "garments"

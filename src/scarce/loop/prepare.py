@@ -133,8 +133,8 @@ def encode_in_time(
         if encode_seconds <= allowed or (encoder, size) == tries[-1]:
             break
         notes.append(
-            f"Encoding with {encoder} at {size or 'its own'} px would take about {encode_seconds / 60:.1f} min, more than "
-            f"{SHARE_TO_ENCODE:.0%} of the time that is left; a cheaper encoding was taken. Give more --minutes to avoid it."
+            f"Encoding with {encoder} at {size or 'its own'} px would take about {encode_seconds / 60:.1f} min, more "
+            f"than {SHARE_TO_ENCODE:.0%} of the time left; a cheaper encoding was taken. More --minutes avoid it."
         )
     progress.say(f"features: about {max(encode_seconds, 1):.0f} s; then the ledger, training and the report")
     ds = encode.run(ds, encoder, size=size, cache=cache, workers=options.workers, seed=options.seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shlex
 import sys
@@ -50,7 +49,7 @@ def write(
     result["steps"] = {name: round(seconds, 2) for name, seconds in clock.steps.items()}
     temporary = target.with_suffix(".json.tmp")
     temporary.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, target.with_suffix(".json"))
+    temporary.replace(target.with_suffix(".json"))
     return result, target
 
 
@@ -70,7 +69,7 @@ def as_json(path: str | Path, options: Options, parts: tuple[Ready, Weighed, Out
         "label_error_rate": None if np.isnan(weighed.error_rate) else weighed.error_rate,
         "plan": {"steps": list(weighed.plan.steps), "why": list(weighed.plan.why)},
         "metric": options.metric,
-        "ledger": weighed.ledger.to_json(),
+        "ledger": outcome.ledger.to_json(),
         "development": {"baseline": weighed.ledger.baseline, "final": weighed.ledger.planned},
         "test": outcome.test,
         "operating_point": outcome.operating_point,
@@ -150,7 +149,7 @@ def as_report(
         ledger=tuple(report.Decision.from_json(row) for row in result["ledger"]),
         test=test_result(outcome.test), operating_point=point_of(outcome.operating_point),
         comparisons=comparisons(ready), checks=checks(result), set_aside=result["set_aside"],
-        notes=(*weighed.plan.why, *result["notes"], *proofs(ds)), checklist=checklist(ready, weighed, outcome, result),
+        notes=(*weighed.plan.why, *result["notes"], *proofs(ds)), checklist=checklist(weighed, outcome, result),
     )  # fmt: skip
     return replace(
         data, label_errors=gallery.label_errors(ds), duplicates=gallery.duplicates(ds), faults=gallery.faults(ds),
@@ -172,8 +171,9 @@ def test_result(test: Mapping[str, Any]) -> Any:
         for name, row in test["per_class"].items()
     )  # fmt: skip
     matrix = test.get("confusion", ())
+    nothing = report.Interval(value=float("nan"))
     return report.TestResult(
-        n=test["n"], balanced_accuracy=report.Interval.of(test["balanced_accuracy"]) or report.Interval(value=float("nan")),
+        n=test["n"], balanced_accuracy=report.Interval.of(test["balanced_accuracy"]) or nothing,
         macro_f1=report.Interval.of(test["macro_f1"]), baseline=report.Interval.of(test["baseline"]),
         majority=_nan(test["majority"]["balanced_accuracy"]), majority_class=str(test["majority"].get("class", "")),
         difference=report.Interval.of(test["difference"]), per_class=per_class,
