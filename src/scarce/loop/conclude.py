@@ -186,7 +186,7 @@ def look(
     earlier = evaluate.run(view, before, seed=options.seed, false_positive_rate=rate).to_json()
     design = Design(metric="balanced_accuracy", seed=options.seed)
     paired = paired_effect(view.eval["label"], before[None], after[None], groups_of(view.eval), design)
-    looks = project.state.count_test_look(version=ready.version, what="run", metric=options.metric)
+    looks = project.state.count_test_look(version=ready.version, why="run", metric=options.metric)
     test = {
         **{name: body[name] for name in ("n", "balanced_accuracy", "macro_f1", "per_class", "calibration")},
         "confusion": body["confusion"]["matrix"], "mistakes": body["mistakes"],

@@ -86,9 +86,9 @@ def confirm(ds: Dataset, trainer: str, embedding: str, decisions: Sequence[Any],
     sides = [out_of_fold(views, instrument, plan, design) for plan in ((), tuple(decisions))]
     effect = paired_effect(folds.labels, sides[0], sides[1], folds.groups, design)
     verdict = "no evidence" if effect.p > design.alpha else "helped" if effect.gain > 0 else "hurt"
+    named = ", ".join(decision.name for decision in decisions)
     return Row(
-        decision=f"confirm_on_{trainer}", gain=effect.gain, low=effect.low, high=effect.high, p=effect.p, p_holm=effect.p,
-        verdict=verdict, kept=True, instrument=trainer,
-        why=f"the kept plan on the final model itself, {CONFIRM_SEEDS} paired seeds: "
-        + ", ".join(decision.name for decision in decisions),
+        decision=f"confirm_on_{trainer}", gain=effect.gain, low=effect.low, high=effect.high, p=effect.p,
+        p_holm=effect.p, verdict=verdict, kept=True, instrument=trainer,
+        why=f"the kept plan on the final model itself, {CONFIRM_SEEDS} paired seeds: {named}",
     )  # fmt: skip
