@@ -7,7 +7,10 @@ from scarce import columns
 from scarce.dataset import Dataset, Schema
 from scarce.errors import UnknownNameError
 
-NAMES = ["meta.Camera", "meta.camera", "meta.a.b", "meta.a%2Eb", "meta.Größe (mm)", "meta.日本", "meta.x/y", "audit.blur.score"]
+NAMES = [
+    "meta.Camera", "meta.camera", "meta.a.b", "meta.a%2Eb", "meta.Größe (mm)", "meta.日本", "meta.x/y",
+    "audit.blur.score",
+]  # fmt: skip
 
 
 def test_disk_layout_round_trips_any_name() -> None:
@@ -16,7 +19,8 @@ def test_disk_layout_round_trips_any_name() -> None:
     assert all("." not in field.name for field in disk.schema)
     assert columns.from_disk(disk).equals(ds.table)
     inner = [("meta", child.name) for child in disk.schema.field("meta").type]
-    assert sorted(columns.disk_name(path) for path in inner) == sorted(name for name in NAMES if name.startswith("meta"))
+    wanted = sorted(name for name in NAMES if name.startswith("meta"))
+    assert sorted(columns.disk_name(path) for path in inner) == wanted
     assert columns.disk_name(("label_probs", "item")) == "label_probs"
 
 
@@ -36,7 +40,8 @@ def test_defaults() -> None:
 
 
 def test_order_puts_dotted_names_last() -> None:
-    assert columns.order(["audit.b", "label", "id", "audit.a", "meta.z"]) == ["id", "label", "audit.a", "audit.b", "meta.z"]
+    given = ["audit.b", "label", "id", "audit.a", "meta.z"]
+    assert columns.order(given) == ["id", "label", "audit.a", "audit.b", "meta.z"]
 
 
 def test_sort_leaves_sorted_tables_alone() -> None:

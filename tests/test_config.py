@@ -32,7 +32,10 @@ def test_the_default_file_documents_every_key_and_reads_back() -> None:
 
 
 def test_uncommenting_every_key_changes_nothing() -> None:
-    lines = [line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in Config().to_toml().splitlines()]
+    lines = [
+        line[1:] if line.startswith("#") and not line.startswith("# ") else line
+        for line in Config().to_toml().splitlines()
+    ]
     body = tomllib.loads("\n".join(lines))
     assert body["rebalance"]["strategy"]["ratio_augment"] == 10.0
     assert Config.from_toml("\n".join(lines)) == Config()
@@ -113,7 +116,9 @@ PLAIN = st.one_of(
 )  # fmt: skip
 
 
-@given(st.dictionaries(st.text(), st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3), max_leaves=5), max_size=4))
+@given(
+    st.dictionaries(st.text(), st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3), max_leaves=5), max_size=4)
+)
 def test_the_writer_agrees_with_the_standard_reader(body: dict[str, object]) -> None:
     assert tomllib.loads(to_toml(body)) == body
 

@@ -26,7 +26,14 @@ def split_sample() -> Dataset:
 
 
 def grown(ds: Dataset, **values: object) -> Dataset:
-    given = {"id": ["x"], "label": ["torn"], "origin": ["augmented"], "parents": [["s00"]], "split": ["train"], **values}
+    given = {
+        "id": ["x"],
+        "label": ["torn"],
+        "origin": ["augmented"],
+        "parents": [["s00"]],
+        "split": ["train"],
+        **values,
+    }
     return ds.append(given)
 
 
@@ -115,14 +122,16 @@ def test_real_rows_do_not_vanish_but_grown_ones_may() -> None:
 
 
 def test_refuse_names_rules_and_remedies() -> None:
-    with pytest.raises(ContractError, match="2 rules would be broken: a: one; b: two. mend it"):
+    with pytest.raises(ContractError, match=r"2 rules would be broken: a: one; b: two\. mend it"):
         refuse("store", [Violation(rule="a", what="one", do="mend it"), Violation(rule="b", what="two")])
     refuse("store", [])
     assert Violation(rule="a", what="one", examples=("x",)).to_json()["examples"] == ["x"]
 
 
 def test_a_learned_contract_is_kept_by_what_it_was_learned_from() -> None:
-    ds = sample(40, **{"meta.camera": ["A", "B"] * 20, "meta.serial": [str(i) for i in range(40)], "meta.half": [1, None] * 20})
+    ds = sample(
+        40, **{"meta.camera": ["A", "B"] * 20, "meta.serial": [str(i) for i in range(40)], "meta.half": [1, None] * 20}
+    )
     contract = Contract.learn(ds)
     assert contract.check(ds) == []
     assert contract.classes == CLASSES

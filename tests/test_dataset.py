@@ -162,6 +162,6 @@ def test_columns_of_other_lengths_are_refused_and_arrow_passes() -> None:
     ds = small(2)
     with pytest.raises(DataError, match="weight has 3 values"):
         ds.with_columns({"weight": [1.0, 2.0, 3.0]})
-    with pytest.raises(DataError, match="embedding.x has 3 rows"):
+    with pytest.raises(DataError, match=r"embedding\.x has 3 rows"):
         ds.with_columns({"embedding.x": np.zeros((3, 2))})
     assert ds.with_columns({"meta.n": pa.array([1, 2])})["meta.n"].tolist() == [1, 2]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +38,7 @@ def test_content_id_does_not_depend_on_order_or_chunks() -> None:
         ([["ab"], [], []], [["a", "b"], [], []]),
         ([["1"], [], []], [[1], [], []]),
         ([None, [None], []], [None, [], [None]]),
-        ([datetime.date(2020, 1, 1), None, None], ["2020-01-01", None, None]),
+        ([dt.date(2020, 1, 1), None, None], ["2020-01-01", None, None]),
         ([b"x", None, None], ["x", None, None]),
     ],
 )
@@ -52,7 +52,7 @@ def test_content_id_does_not_depend_on_how_a_kind_is_stored() -> None:
         [pa.array(words), pa.array(words, pa.large_string()), pa.array(words).dictionary_encode()],
         [pa.array(numbers, kind) for kind in (pa.int8(), pa.int64(), pa.uint16())],
         [pa.array([0.5, None, float("nan")], kind) for kind in (pa.float32(), pa.float64())],
-        [pa.array([datetime.datetime(2020, 1, 2)] * 3, pa.timestamp(unit)) for unit in ("us", "ns", "s")],  # noqa: DTZ001
+        [pa.array([dt.datetime(2020, 1, 2)] * 3, pa.timestamp(unit)) for unit in ("us", "ns", "s")],  # noqa: DTZ001
     ]
     for group in same:
         assert len({content_id(table(x=array), {}) for array in group}) == 1
@@ -109,8 +109,8 @@ def test_compare_agrees_with_a_slow_oracle() -> None:
         assert list(found.removed) == sorted(set(one) - set(two))
         for name in ("label", "audit.x"):
             assert found.changed.get(name, 0) == sum(one[key][name] != two[key][name] for key in common)
-        wanted = [(key, one[key]["label"], two[key]["label"]) for key in common if one[key]["label"] != two[key]["label"]]
-        assert list(found.relabeled) == wanted
+        labels = [(key, one[key]["label"], two[key]["label"]) for key in common]
+        assert list(found.relabeled) == [item for item in labels if item[1] != item[2]]
 
 
 def test_compare_takes_a_new_column_as_change_where_it_has_values() -> None:

@@ -51,7 +51,7 @@ def test_coerce_takes_integers_for_floats_and_mappings() -> None:
     assert coerce("x", "share", 1, float) == 1.0
     assert coerce("x", "limits", {"a": [1, 2]}, Mapping[str, tuple[float, float]]) == {"a": (1.0, 2.0)}
     assert coerce("x", "limit", None, float | None) is None
-    with pytest.raises(ConfigError, match="limits.a"):
+    with pytest.raises(ConfigError, match=r"limits\.a"):
         coerce("x", "limits", {"a": [1]}, dict[str, tuple[float, float]])
 
 

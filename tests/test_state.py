@@ -32,7 +32,12 @@ def test_annotations_wait_until_they_are_frozen(state: State) -> None:
 
 
 def test_the_queue_is_sorted_by_urgency(state: State) -> None:
-    state.ask([{"sample": name, "reason": "margin", "priority": value} for name, value in (("a", 0.1), ("b", 0.9), ("c", 0.9))])
+    state.ask(
+        [
+            {"sample": name, "reason": "margin", "priority": value}
+            for name, value in (("a", 0.1), ("b", 0.9), ("c", 0.9))
+        ]
+    )
     assert [row["sample"] for row in state.queue()] == ["b", "c", "a"]
     state.settle([state.queue()[0]["number"]])
     assert [row["sample"] for row in state.queue()] == ["c", "a"]
@@ -127,8 +132,8 @@ def test_an_older_format_made_by_hand_is_migrated(tmp_path: Path, monkeypatch: p
     with sqlite3.connect(path) as old:  # format 1, as if feedback had been called complaints
         old.execute("CREATE TABLE meta (number INTEGER PRIMARY KEY, at VARCHAR, name VARCHAR UNIQUE, value VARCHAR)")
         old.execute("INSERT INTO meta (at, name, value) VALUES ('t', 'format', '1')")
-        old.execute("CREATE TABLE complaints (number INTEGER PRIMARY KEY, at VARCHAR NOT NULL, sample VARCHAR, model VARCHAR, "
-                    "predicted VARCHAR, label VARCHAR, note VARCHAR)")  # fmt: skip
+        old.execute("CREATE TABLE complaints (number INTEGER PRIMARY KEY, at VARCHAR NOT NULL, sample VARCHAR, "
+                    "model VARCHAR, predicted VARCHAR, label VARCHAR, note VARCHAR)")  # fmt: skip
         old.execute("INSERT INTO complaints (at, sample, label) VALUES ('t', 's1', 'torn')")
 
     def renamed(connection: object) -> None:
