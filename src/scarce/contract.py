@@ -70,7 +70,7 @@ class Contract:
         kept = real.take(column_of(real, "keep").astype(bool))
         names = [name for name in ds.table.column_names if name in ds and not name.startswith("audit.")]
         share = {
-            name: int(100 * (1 - real.table[name].null_count / max(len(real), 1))) / 100
+            name: int(100 * (1 - kept.table[name].null_count / max(len(kept), 1))) / 100
             for name in names
             if name != "id"
         }
