@@ -79,13 +79,13 @@ def test_run_options_equal_the_fields_of_options() -> None:
     ours = set(params) - {"path", "as_json", "quiet", "debug", "help", "install_completion", "show_completion"}
     assert ours == {field.name for field in dataclasses.fields(Options)}
     for field in dataclasses.fields(Options):
-        shown = params[field.name].show_default
-        if isinstance(shown, str) and field.default is not None and shown != "auto":
-            default = field.default
-            text = ",".join(map(str, default)) if isinstance(default, tuple) else f"{default:g}" * (
-                isinstance(default, int | float)
-            ) or str(default)  # fmt: skip
-            assert shown == text, field.name
+        shown, default = params[field.name].show_default, field.default
+        if isinstance(default, tuple):
+            assert shown == ",".join(map(str, default))
+        elif isinstance(default, int | float) and not isinstance(default, bool) and field.name != "seed":
+            assert shown == f"{default:g}", field.name
+        elif isinstance(default, str):
+            assert shown == default, field.name
 
 
 def test_every_option_says_what_it_does() -> None:

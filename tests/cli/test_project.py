@@ -1,0 +1,229 @@
+"""The commands on a project of real pictures, in the order in which a person would use them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from scarce.cli import app, main
+
+Call = Callable[..., Any]
+
+
+def test_init_refuses_a_second_project(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", str(project)]) == 2
+    assert "project already" in capsys.readouterr().err
+
+
+def test_init_without_data_says_what_comes_next(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["init", str(tmp_path / "empty")])
+    assert done.exit_code == 0, done.output
+    assert "scarce add" in done.output
+    done = CliRunner().invoke(app, ["log", str(tmp_path / "empty"), "--json"])
+    assert json.loads(done.stdout) == {"versions": []}
+    done = CliRunner().invoke(app, ["audit", str(tmp_path / "empty")])
+    assert done.exit_code == 2
+    assert "no version yet" in done.output
+
+
+def test_stage_by_stage(
+    project: Path, call: Call, tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = ["--only", "exact-duplicate", "--only", "near-duplicate", "--only", "imbalance"]
+    audited = call("audit", project, *checks)
+    assert audited["version"] == "v2"
+    assert set(audited["findings"]) == {"exact_duplicate", "near_duplicate", "imbalance"}
+    assert call("clean", project, "--dry-run")["version"] is None
+    halved = call("split", project, "--ratios", "0.5,0.2,0.3")
+    counts = halved["counts"]
+    assert sum(counts["Bag"].values()) == 16
+    assert 4 <= counts["Bag"]["test"] <= 6
+    assert "one-sided 95 %" in " ".join(row["why"] for row in halved["findings"])
+    assert call("split", project)["counts"] == counts  # what is split stays
+    assert call("split", project, "--anew")["counts"] != counts
+    encoded = call("encode", project)
+    assert encoded["column"] == "embedding.pixel"
+    assert encoded["samples"] == 72
+    trained = call("train", project, "--trainer", "linear-probe", "--seed", 3)
+    assert (Path(trained["model"]) / "weights.safetensors").is_file()
+    assert trained["card"]["seed"] == 3
+    judged = [call("evaluate", project) for _ in range(2)]
+    assert [body["looks"] for body in judged] == [1, 2]
+    assert judged[0]["balanced_accuracy"] == judged[1]["balanced_accuracy"]
+    assert judged[0]["balanced_accuracy"]["value"] > 0.7 > judged[0]["balanced_accuracy"]["baseline"]
+    assert judged[0]["n"] == sum(row["n"] for row in judged[0]["per_class"].values())
+    said = call("predict", project, photos / "Bag")
+    assert said["n"] == 17
+    assert said["unreadable"] == 1
+    right = [row for row in said["predictions"] if row["label"] == "Bag"]
+    assert len(right) >= 12
+    assert main(["predict", str(project), str(photos / "Bag"), "-o", str(tmp_path / "out.csv")]) == 0
+    capsys.readouterr()
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 17
+    assert {row["class"] for row in rows} <= {"Bag", "Coat", "Trouser", ""}
+    assert call("status", project)["test_looks"] == 2
+
+
+def test_versions(project: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("tag", "first", "--project", project)["tags"] == {"first": "v1"}
+    assert call("classes", "rename", "Bag=Sack", "--project", project)["classes"] == ["Sack", "Coat", "Trouser"]
+    changed = call("diff", "first", "--project", project)
+    assert len(changed["relabeled"]) == 17
+    assert changed["relabeled"][0]["new"] == "Sack"
+    assert changed["classes"]["old"] == ["Bag", "Coat", "Trouser"]
+    restored = call("restore", "first", "--project", project)
+    assert restored["version"] == "v3"
+    assert restored["sources"]["missing"] == {}
+    assert call("diff", "v1", "v3", "--project", project)["same"] is True
+    assert call("branch", "side", "v2", "--project", project)["branches"] == {"main": "v3", "side": "v2"}
+    log = call("log", project)["versions"]
+    assert [item["name"] for item in log] == ["v3", "v2", "v1"]
+    assert log[2]["tags"] == ["first"]
+    assert call("tag", "first", "--delete", "--project", project)["tags"] == {}
+    assert call("prune", "--keep", 1, project)["deleted"] == ["v1"]
+    assert main(["diff", "v1", "--project", str(project)]) == 2
+    assert "there is no version 'v1'" in capsys.readouterr().err
+    status = call("status", project)
+    assert status["head"] == "v3"
+    assert status["classes"] == {"Bag": 16, "Coat": 24, "Trouser": 32}
+
+
+def test_classes(project: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("classes", "add", "Dress", "--project", project)["classes"][-1] == "Dress"
+    assert call("classes", "merge", "Coat", "Dress", "--into", "Coat", "--project", project)["version"] == "v3"
+    assert main(["classes", "rename", "Bagg=Sack", "--project", str(project)]) == 2
+    assert "'Bag'" in capsys.readouterr().err
+    assert main(["classes", "rename", "Bag", "--project", str(project)]) == 2
+
+
+def test_contract(project: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["contract", "check", str(project)]) == 2  # there is none yet
+    assert "scarce contract init" in capsys.readouterr().err
+    call("contract", "init", project)
+    assert main(["contract", "init", str(project)]) == 2  # never replaced without --force
+    capsys.readouterr()
+    assert call("contract", "check", project)["fine"] is True
+    path = project / "contract.toml"
+    text = path.read_text(encoding="utf-8")
+    strict = text.replace("min_rows = 36", "min_rows = 1000")
+    assert strict != text
+    path.write_text(strict, encoding="utf-8")
+    broken = call("contract", "check", project, code=1)
+    assert broken["errors"] == 1
+    assert broken["violations"][0]["rule"] == "min_rows"
+    assert call("contract", "check", project, "--fail-on", "never")["errors"] == 1
+    refused = call("classes", "add", "Dress", "--project", project, code=1)  # a commit that breaks it
+    assert refused["error"]["kind"] == "ContractError"
+    path.write_text(strict.replace('"refuse"', '"warn"'), encoding="utf-8")
+    assert call("contract", "check", project)["errors"] == 0
+    call("contract", "check", project, "--fail-on", "warning", code=1)
+
+
+def test_verify(photos: Path, tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    source = shutil.copytree(photos, tmp_path / "mine")
+    assert main(["init", str(tmp_path / "p"), "--from", str(source)]) == 0
+    capsys.readouterr()
+    assert call("verify", tmp_path / "p")["fine"] is True
+    files = sorted((source / "Coat").iterdir())
+    files[0].unlink()
+    files[1].write_bytes(files[2].read_bytes())
+    found = call("verify", tmp_path / "p", code=1)
+    assert {row["uri"]: row["state"] for row in found["files"]} == {
+        f"Coat/{files[0].name}": "missing", f"Coat/{files[1].name}": "changed",
+    }  # fmt: skip
+    assert len(call("verify", tmp_path / "p", "--fail-on", "never")["files"]) == 2
+
+
+def test_add_keeps_test_and_holds_copies_back(project: Path, photos: Path, tmp_path: Path, call: Call) -> None:
+    from scarce.project import open_dataset
+
+    call("split", project, "--ratios", "0.5,0.2,0.3")
+    before = open_dataset(project)
+    rows = before.table.to_pylist()
+    test = next(row for row in rows if row["split"] == "test")
+    more = tmp_path / "april" / test["label"].lower()
+    more.mkdir(parents=True)
+    shutil.copy(photos / test["uri"], more / "copy.png")
+    body = call("add", more.parent, "--project", project, "--class-map", f"{more.name}={test['label']}")
+    assert body["added"] == 1
+    after = open_dataset(project)
+    assert after.schema.classes == before.schema.classes
+    kept = {row["id"]: row["split"] for row in after.table.to_pylist()}
+    assert all(kept[row["id"]] == row["split"] for row in rows)
+    (new,) = (row for row in after.table.to_pylist() if row["uri"].endswith("copy.png"))
+    assert new["split"] == "pool"
+    again = call("add", more.parent, "--project", project, "--class-map", f"{more.name}={test['label']}")
+    assert again["added"] == 0
+
+
+def test_backup_comes_back(project: Path, tmp_path: Path, call: Call) -> None:
+    written = call("backup", tmp_path / "said.jsonl", "--project", project)
+    assert written["rows"] == len((tmp_path / "said.jsonl").read_text(encoding="utf-8").splitlines())
+    assert main(["backup", str(tmp_path / "said.jsonl"), "--bring-back", "--project", str(project)]) == 2
+
+
+def test_text_output_of_every_reading_command(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["status"], ["log"], ["verify"], ["contract", "init"], ["contract", "check"]):
+        assert main([*words, str(project)]) == 0
+        assert len(capsys.readouterr().out) >= 20
+    assert main(["diff", "v1", "--project", str(project)]) == 0
+    assert "nothing differs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "{gone}"], ["run", "{empty}"], ["run", "{broken}"], ["run", "{photos}", "--metric", "beauty"],
+        ["run", "{photos}", "--folds", "1"], ["run", "{photos}", "--minutes", "-3"],
+        ["run", "{photos}", "--encoder", "magic"], ["run", "{photos}", "--trainer", "magic"],
+        ["run", "{photos}", "--policy", "magic"], ["run", "{photos}", "--normal", "Bagg"],
+        ["run", "{photos}", "--hold-out", "camera=B"], ["run", "{photos}", "--label", "colour"],
+        ["run", "{photos}", "--ratios", "1,2,3"], ["run", "{photos}", "--ratios", "half"],
+        ["run", "{photos}", "--test", "{gone}"],
+        ["audit", "{gone}"], ["audit", "{photos}"], ["status", "{photos}"], ["log", "{damaged}"], ["status", "{wrong}"],
+        ["predict", "{gone}", "{photos}"], ["predict", "{photos}", "{photos}"], ["init", "{file}"],
+        ["tag", "v7", "--project", "{photos}"], ["evaluate", "{gone}"], ["report", "{gone}"],
+        ["doctor", "{gone}", "--nonsense"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_misuse(words: list[str], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = {name: tmp_path / name for name in ("gone", "empty", "broken", "damaged", "wrong", "file")}
+    places["empty"].mkdir()
+    places["file"].write_text("x", encoding="utf-8")
+    for name in ("a", "b"):
+        (places["broken"] / name).mkdir(parents=True)
+        (places["broken"] / name / "x.png").write_bytes(b"no picture")
+    (places["damaged"] / ".scarce").mkdir(parents=True)
+    (places["damaged"] / ".scarce" / "project.json").write_text("{", encoding="utf-8")
+    assert main(["init", str(places["wrong"])]) == 0
+    (places["wrong"] / "scarce.toml").write_text("[audti]\n", encoding="utf-8")
+    capsys.readouterr()
+    given = [word.format(photos=photos, **places) for word in words]
+    extra = ["--project", str(tmp_path / "p"), "--encoder", "pixel"] if words[0] == "run" else []
+    extra = extra[:2] if "--encoder" in words else extra
+    assert main([*given, *extra]) == 2, capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err + shown.out
+    assert "a fault in scarce itself" not in shown.err
+    assert shown.out == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the administrator may write everywhere")
+def test_no_permission(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        assert main(["init", str(tmp_path / "p"), "--from", str(photos)]) == 2
+    finally:
+        tmp_path.chmod(0o700)
+    assert "Traceback" not in capsys.readouterr().err
