@@ -223,7 +223,7 @@ def test_forbidden_files_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_file_name_that_is_no_text(tmp_path: Path) -> None:
     put(tmp_path / "a" / "1.png")
     put(tmp_path / "b" / "1.png")
-    os.rename(os.fsencode(tmp_path / "a" / "1.png"), os.fsencode(tmp_path) + b"/a/\xff\xfe.png")
+    os.rename(os.fsencode(tmp_path / "a" / "1.png"), os.fsencode(tmp_path) + b"/a/\xff\xfe.png")  # noqa: PTH104 - bytes
     ds = io.read(tmp_path)
     assert sorted(map(str, ds["drop_reason"])) == ["None", "unreadable: the file name is not valid UTF-8"]
     ds.table["uri"].to_pylist()

@@ -51,7 +51,7 @@ def test_another_place_of_the_same_name_gets_its_own_ids(tmp_path: Path) -> None
     both = io.merge_sources(io.read(tmp_path / "one" / "photos"), io.read(tmp_path / "two" / "photos"))
     assert len(both) == 5
     assert set(both.sources) == {"photos", "photos-2"}
-    assert len({raw for raw in io.fetch(both, np.flatnonzero(both["keep"]))}) == 2
+    assert len(set(io.fetch(both, np.flatnonzero(both["keep"])))) == 2
     (note,) = [row for row in both.findings.to_pylist() if "empty: 0 bytes" in row["why"]]
     assert [both["uri"][row] for row in both.rows_of(note["members"])] == ["x/empty.png"]
     put(tmp_path / "two" / "photos" / "x" / "2.png", 3)

@@ -47,7 +47,7 @@ def read_header(data: bytes) -> Header | None:
             if data.startswith(sign):
                 found = parse(data)
                 return found if found is None or (found.width > 0 and found.height > 0) else None
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, LookupError, ValueError):
         return None
     return None
 

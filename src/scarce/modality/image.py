@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, ClassVar, final
 
 import cv2
@@ -24,6 +26,7 @@ UNIFORM_SPAN, UNIFORM_EDGES = 24, 0.002
 """A surface is plain where 96 % of its gray levels span less, and a smaller share of its pixels lies on edges."""
 EMPTY, TRUNCATED = "empty: 0 bytes", "truncated: the file ends too early"
 BROKEN, NO_IMAGE = "broken: the image cannot be decoded", "broken: not an image"
+_quiet = Lock()
 _PERCENTILES = {"p01": 0.01, "p05": 0.05, "p50": 0.50, "p95": 0.95, "p99": 0.99}
 _REDUCED = {
     1: cv2.IMREAD_COLOR_RGB, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4,
@@ -214,7 +217,7 @@ def _pixels(raw: Raw, header: Header, by: int) -> Array:
     """Decode a file's bytes to uint8 RGB or gray, rotated as its EXIF says."""
     data = np.frombuffer(raw, np.uint8)  # type: ignore[arg-type]
     suspicious = header.format in ("other", "gif") or not complete(raw, header)  # type: ignore[arg-type]
-    if suspicious or (header.format == "jpeg" and header.channels == 4):
+    if suspicious or (header.format == "jpeg" and header.channels == 4) or (header.format == "tiff" and header.alpha):
         return _strict(raw, header)
     try:
         if header.format == "jpeg":
@@ -233,7 +236,8 @@ def _pixels(raw: Raw, header: Header, by: int) -> Array:
     picture = to_uint8(picture)
     if picture.ndim == 3 and header.channels <= 2:
         picture = np.ascontiguousarray(picture[..., 0])
-    return rotate(picture, header.orientation)
+    # OpenCV turns a TIFF by itself whatever it is told, other formats only where they are not read unchanged.
+    return picture if header.format == "tiff" else rotate(picture, header.orientation)
 
 
 def rotate(picture: Array, orientation: int) -> Array:
@@ -249,8 +253,10 @@ def _strict(raw: Raw, header: Header) -> Array:
     import PIL.ImageOps
 
     try:
-        with PIL.Image.open(io.BytesIO(raw)) as opened:  # type: ignore[arg-type]
-            opened.seek(0)
+        with _quiet, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            opened = PIL.Image.open(io.BytesIO(raw))  # type: ignore[arg-type]
+        with opened:
             deep = opened.mode.startswith(("I", "F"))
             clear = "A" in opened.mode or "transparency" in opened.info
             gray = opened.mode in ("1", "L", "LA", "La")
@@ -261,9 +267,9 @@ def _strict(raw: Raw, header: Header) -> Array:
             return to_uint8(np.asarray(picture))
     except PIL.UnidentifiedImageError:
         raise BrokenSampleError(NO_IMAGE if header.format == "other" else BROKEN) from None
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
+    except PIL.Image.DecompressionBombError:
         raise BrokenSampleError("huge: over 178 megapixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Warning) as error:
         cut = "truncated" in str(error) or "Truncated" in str(error) or not complete(raw, header)  # type: ignore[arg-type]
         raise BrokenSampleError(TRUNCATED if cut else BROKEN) from None
 
