@@ -66,6 +66,7 @@ class Task:
         held_pixels, held_labels: validation pictures and codes; may be empty.
         mean, std: of the pixels.
         loss: module of (logits, target, weight).
+        draw: (n,) probabilities that an epoch's rows are drawn with, with repeats; None = each row once.
     """
 
     pixels: Array
@@ -79,6 +80,7 @@ class Task:
     mean: list[float]
     std: list[float]
     loss: nn.Module
+    draw: Floats | None = None
 
 
 @dataclass
@@ -135,7 +137,8 @@ def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, c
 
 
 def _epoch(course: Course, task: Task, plan: Schedule, rng: np.random.Generator, device: str) -> None:
-    order = rng.permutation(len(task.place))
+    n = len(task.place)
+    order = rng.permutation(n) if task.draw is None else rng.choice(n, n, p=task.draw)
     steps = _steps(task, plan)
     started = time.perf_counter()
     losses: list[Tensor] = []

@@ -6,7 +6,7 @@ import importlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, cast, final
 
 import numpy as np
@@ -54,6 +54,8 @@ class Finetune(AbstractTrainer):
         optimizer: adamw or sgd.
         loss: a name or a specification.
         tau: strength of balanced softmax.
+        sampling: with a loss that knows the prior (balanced softmax), samples of a class are drawn in proportion to
+            1 / count ** sampling: 0 = as they come, 1 = classes alike; the prior is corrected for it.
         label_smoothing: in [0, 1).
         mixup, cutmix: Beta parameters; 0 = off.
         augment: ``light`` (shift, mirror, erase), ``upright`` (no mirror) or ``none``.
@@ -78,6 +80,7 @@ class Finetune(AbstractTrainer):
     optimizer: Literal["adamw", "sgd"] = "adamw"
     loss: LossSpec | LossName = "balanced_softmax"
     tau: float = 1.0
+    sampling: float = 0.5
     label_smoothing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
@@ -95,6 +98,7 @@ class Finetune(AbstractTrainer):
             "batch": (1, 65536), "epochs": (1, 100_000), "minutes": (1e-9, 1e6), "learning_rate": (1e-9, 100.0),
             "weight_decay": (0.0, 10.0), "label_smoothing": (0.0, 0.999), "mixup": (0.0, 10.0), "cutmix": (0.0, 10.0),
             "ema": (0.0, 0.99999), "validation": (0.0, 0.5), "patience": (1, 100_000), "tau": (0.0, 10.0),
+            "sampling": (0.0, 1.0),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -155,7 +159,8 @@ class Finetune(AbstractTrainer):
         rows = view.dataset.rows_of(train.ids[np.unique(used.rows)])
         shape = shape_for(view.dataset, rows, size=self.size, largest=192)
         spec = setup.loss or loss_of(self.loss, used.counts, tau=self.tau)
-        return _Work(used, held, shape, spec, self._online(setup), setup, seed)
+        draw, spec = _sampled(used, spec, self.sampling)
+        return _Work(used, held, shape, spec, draw, self._online(setup), setup, seed)
 
     def _online(self, setup: Setup) -> Online | Light | None:
         if setup.online is not None:
@@ -202,6 +207,7 @@ class _Work:
     held: Mask
     shape: Shape
     spec: LossSpec
+    draw: Floats | None
     online: Online | Light | None
     setup: Setup
     seed: int
@@ -254,7 +260,7 @@ def _task(view: FoldView, work: _Work, built: networks.Network, *, smoothing: fl
         change=_change(work.online, seed),
         held_pixels=load_pixels(whole, whole.rows_of(train.ids[held_rows]), work.shape),
         held_labels=train["label"][held_rows], mean=list(mean), std=list(std),
-        loss=ImbalanceLoss.from_spec(work.spec, label_smoothing=smoothing),
+        loss=ImbalanceLoss.from_spec(work.spec, label_smoothing=smoothing), draw=work.draw,
     )  # fmt: skip
 
 
@@ -275,6 +281,21 @@ def _usable(train: Dataset, used: TrainRows, held: Mask) -> TrainRows:
         raise TrainError(WHO, "fewer than two classes have training samples beside the validation samples",
                          f"{len(left.rows)} rows are left", "label more, or set validation = 0")  # fmt: skip
     return TrainRows(left.rows, left.soft, left.weights / left.weights.mean())
+
+
+def _sampled(used: TrainRows, spec: LossSpec, power: float) -> tuple[Floats | None, LossSpec]:
+    """Return the probabilities that rows are drawn with, and the loss with its prior corrected for them."""
+    if not power or spec.prior is None:
+        return None, spec
+    before = used.counts
+    factor = np.maximum(before, 0.5) ** -power
+    draw = used.soft @ factor
+    draw /= draw.sum()
+    after = (used.soft * (used.weights * draw)[:, None]).sum(0)
+    shares = np.maximum(after, 1e-12) / after.sum(), np.maximum(before, 1e-12) / before.sum()
+    shift = np.where(before > 0, np.log(shares[0]) - np.log(shares[1]), 0.0)
+    prior = tuple(float(value + change) for value, change in zip(spec.prior, shift, strict=True))
+    return np.asarray(draw, np.float64), replace(spec, prior=prior)
 
 
 def _change(online: Online | Light | None, seed: int) -> Callable[[Array, Array, int, np.random.Generator], Array]:

@@ -112,6 +112,8 @@ class LinearProbe(AbstractTrainer):
         """Rebuild the model."""
         projection = probes.Projection(tensors["mean"], tensors["scale"], tensors["basis"])
         fitted = probes.FittedProbe(projection, tensors["coef"], tensors["bias"])
+        if fitted.coef.shape[1] != len(card["classes"]):
+            raise KeyError(f"{fitted.coef.shape[1]} classes in the weights, {len(card['classes'])} in the card")
         return ProbeModel(card=dict(card), fitted=fitted)
 
 

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn import metrics as oracle
+from sklearn.linear_model import LogisticRegression
+
+from scarce.errors import DataError
+from scarce.evaluate.calibration import brier_score, expected_calibration_error, fit_temperature, reliability
+
+
+def drawn(n: int = 4000, k: int = 4, *, sharpness: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels drawn from softmax(logits / sharpness): the right temperature is the sharpness."""
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=(n, k)) * 2
+    labels = (rng.random((n, 1)) > softmax(logits / sharpness, axis=1).cumsum(1)).sum(1)
+    return logits, labels
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
+def test_temperature_is_found_and_is_the_minimum(sharpness: float) -> None:
+    logits, labels = drawn(sharpness=sharpness)
+    found = fit_temperature(logits, labels)
+    assert found == pytest.approx(sharpness, rel=0.08)
+    at = [oracle.log_loss(labels, softmax(logits / value, axis=1)) for value in (found, found * 0.97, found * 1.03)]
+    assert at[0] == min(at)
+
+
+def test_temperature_with_weights_is_that_of_repeated_rows() -> None:
+    logits, labels = drawn(300)
+    times = np.random.default_rng(0).integers(0, 4, 300)
+    repeated = fit_temperature(np.repeat(logits, times, 0), np.repeat(labels, times))
+    assert fit_temperature(logits, labels, weights=times) == pytest.approx(repeated, rel=1e-4)
+    assert fit_temperature(logits[:0], labels[:0]) == 1.0
+
+
+def test_calibration_error_falls_when_the_model_is_calibrated() -> None:
+    logits, labels = drawn(sharpness=3.0)
+    before = expected_calibration_error(labels, softmax(logits, axis=1))
+    after = expected_calibration_error(labels, softmax(logits / fit_temperature(logits, labels), axis=1))
+    assert before > 0.2
+    assert after < 0.03
+
+
+def test_calibration_error_by_hand() -> None:
+    probs = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
+    labels = np.array([0, 1, 0, 0])
+    assert expected_calibration_error(labels, probs, bins=2) == pytest.approx((0.4 + 0.4) / 2)
+    bins = reliability(labels, probs, bins=2)
+    np.testing.assert_allclose(bins.confidence, [0.6, 0.9])
+    np.testing.assert_allclose(bins.accuracy, [1.0, 0.5])
+    twice = expected_calibration_error(labels, probs, bins=2, weights=np.full(4, 2.0))
+    assert twice == pytest.approx(expected_calibration_error(labels, probs, bins=2))
+
+
+def test_brier_matches_scikit_learn() -> None:
+    logits, labels = drawn(500, 2)
+    probs = softmax(logits, axis=1)
+    assert brier_score(labels, probs) == pytest.approx(2 * oracle.brier_score_loss(labels, probs[:, 1]))
+
+
+def test_a_fitted_model_is_calibrated_on_its_own_data() -> None:
+    logits, labels = drawn(2000, 3)
+    model = LogisticRegression(C=1e6, max_iter=500).fit(logits, labels)
+    assert fit_temperature(model.decision_function(logits), labels) == pytest.approx(1.0, abs=0.02)
+
+
+def test_refuses_what_does_not_fit() -> None:
+    with pytest.raises(DataError, match="for 3 labels"):
+        expected_calibration_error(np.zeros(3), np.full((2, 2), 0.5))
+    with pytest.raises(DataError, match="outside the classes"):
+        brier_score(np.array([2]), np.full((1, 2), 0.5))

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scarce import modality, train
+from scarce.dataset import Dataset, Floats, FoldView
+from scarce.errors import DataError
+from scarce.train.model import Model
+from scarce.train.predict import predict, safe_cell, write_csv, write_json
+
+
+class Bright(Model):
+    """Says ``normal`` for bright pictures: a model whose answers one can see."""
+
+    def logits(self, ds: Dataset) -> Floats:
+        out = np.full((len(ds), 2), np.nan)
+        for row in np.flatnonzero(ds["keep"].astype(bool)):
+            image = np.asarray(modality.open_samples(ds, [row])[0])
+            out[row] = [(float(image.mean()) - 128) / 16, 0.0]
+        return out
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+CARD = {"classes": ["ok", "=stain"], "normal_classes": ["ok"], "modality": "image",
+        "operating_point": {"threshold": 0.9}}  # fmt: skip
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    import cv2
+
+    folder = tmp_path / "füße 照片"
+    (folder / "deep").mkdir(parents=True)
+    for name, value in (("a.png", 250), ("deep/b.png", 5), ("=c.png", 120)):
+        data = cv2.imencode(".png", np.full((20, 30), value, np.uint8))[1].tobytes()
+        (folder / name).write_bytes(data)
+    (folder / "broken.jpg").write_bytes(b"not a picture")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "notes.txt").write_text("hello")
+    return folder
+
+
+def test_files_and_folders_with_broken_ones(pictures: Path) -> None:
+    found = {Path(row.path).name: row for row in predict(Bright(card=dict(CARD)), [pictures, pictures / "nothing.png"])}
+    assert set(found) == {"a.png", "b.png", "=c.png", "broken.jpg", "empty.png", "nothing.png"}
+    assert (found["a.png"].label, found["a.png"].verdict) == ("ok", "accept")
+    assert (found["b.png"].label, found["b.png"].verdict) == ("=stain", "reject")
+    assert found["=c.png"].verdict == "accept", "below the threshold although its likeliest class is a defect"
+    assert found["=c.png"].label == "=stain"
+    assert found["b.png"].probability == pytest.approx(found["b.png"].defect_score)
+    for name in ("broken.jpg", "empty.png", "nothing.png"):
+        assert found[name].label is None
+        assert found[name].error
+    strict = predict(Bright(card=dict(CARD)), pictures / "=c.png", threshold=0.5)
+    assert [row.verdict for row in strict] == ["reject"]
+    without = Bright(card={**CARD, "operating_point": None, "normal_classes": []})
+    assert {row.verdict for row in predict(without, pictures)} == {None}
+
+
+def test_csv_is_safe_for_spreadsheets(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pictures)
+    rows = predict(Bright(card=dict(CARD)), ["=c.png", "broken.jpg"])
+    write_csv(rows, tmp_path / "out.csv")
+    cells = list(csv.reader((tmp_path / "out.csv").open(encoding="utf-8", newline="")))
+    assert cells[0] == ["path", "class", "probability", "verdict", "defect_score", "error", "p(ok)", "p('=stain)"]
+    assert cells[1][:2] == ["'=c.png", "'=stain"]
+    assert cells[2][1:5] == ["", "", "", ""]
+    assert "image" in cells[2][5]
+    for evil in ("=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"):
+        assert safe_cell(evil).startswith("'")
+    assert safe_cell("bolt-3.png") == "bolt-3.png"
+
+
+def test_json_holds_the_same(pictures: Path) -> None:
+    rows = predict(Bright(card=dict(CARD)), pictures)
+    text = io.StringIO()
+    write_json(rows, text)
+    body = json.loads(text.getvalue())
+    assert [item["path"] for item in body] == [row.path for row in rows]
+    assert [item["class"] for item in body] == [row.label for row in rows]
+
+
+def test_nothing_to_predict_and_other_kinds_of_data(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing to predict"):
+        predict(Bright(card=dict(CARD)), tmp_path)
+    with pytest.raises(DataError, match="reads text"):
+        predict(Bright(card={**CARD, "modality": "text"}), tmp_path)
+
+
+def test_a_trained_model_answers_for_new_files(fold: FoldView, tmp_path: Path) -> None:
+    """Features are made anew for the files, as they were made for training."""
+    from scarce import encode
+
+    ds = encode.run(fold.dataset, "efficientnet_lite0", size=32)
+    model = train.fit(ds.fold(fold.train_ids, fold.eval_ids))
+    folder = model.save(tmp_path / "m")
+    raw = modality.raw.fetch(fold.eval, range(5))
+    for number, cell in enumerate(raw):
+        assert isinstance(cell, bytes)
+        (tmp_path / f"{number}.png").write_bytes(cell)
+    found = predict(train.load(folder), [tmp_path / f"{number}.png" for number in range(5)])
+    expected = model.predict_proba(ds.take(ds.rows_of(fold.eval.ids[:5])))
+    np.testing.assert_allclose([list((row.probabilities or {}).values()) for row in found], expected, atol=1e-4)
