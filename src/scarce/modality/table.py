@@ -27,7 +27,7 @@ LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 ARRAYS = (".npz",)
 SUFFIXES = (*DELIMITED, *LINES, *PARQUET, *ARRAYS)
-_MISSING = pa.array(["", "NA", "N/A", "na", "n/a", "NaN", "nan", "NULL", "null", "None", "?", "-"])
+_MISSING = ("", "NA", "N/A", "na", "n/a", "NaN", "nan", "NULL", "null", "None", "?", "-")
 _LEADING_ZERO = r"^[+-]?0\d"
 _DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+\s*$"
 _NUMBER = re.compile(r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$")
@@ -269,7 +269,7 @@ def infer(column: pa.Array, *, comma: bool = False) -> pa.Array:
     their like do in numbers.
     """
     plain = pc.utf8_trim_whitespace(column)
-    plain = pc.if_else(pc.is_in(plain, value_set=_MISSING), None, plain)
+    plain = pc.if_else(pc.is_in(plain, value_set=pa.array(_MISSING)), None, plain)
     if plain.null_count == len(plain):
         return column
     if comma and pc.any(pc.match_substring_regex(plain, _DECIMAL_COMMA)).as_py():
