@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -183,6 +184,22 @@ def test_trouble_is_said_plainly_and_without_passwords(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         State("postgresql+psycopg://me:secret@localhost:1/db").begin("x")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("free", [0, 10**9])
+def test_what_cannot_be_written_can_still_be_read(state: State, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    state.annotate([{"sample": "a", "voter": "x"}])
+    state.close()
+
+    def refused(*_: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(module, "_prepare_sqlite", refused)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    frozen = State(state.url)
+    assert [row["sample"] for row in frozen.annotations()] == ["a"]
+    with pytest.raises(StoreError, match="cannot be written" if free else "the disk is full"):
+        frozen.annotate([{"sample": "b", "voter": "x"}])
 
 
 def test_rows_are_plain_json(state: State, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ deleted by scarce; rows are only added, except that annotations, the queue and i
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from scarce.errors import DataError, ScarceError, StoreError, unknown_name
 from scarce.lineage import canonical_json
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 FORMAT = 1
 BUSY_SECONDS = 30
+SPARE_BYTES = 1 << 17
 LAYOUT: Mapping[str, str] = {
     "annotations": "sample:str voter:str kind:str label:str? prob:float? seconds:float? note:str? version:str? "
     "frozen:str?",
@@ -76,7 +79,10 @@ class State:
             with engine.begin() as connection:
                 self._prepare(connection)
         except sql.exc.SQLAlchemyError as error:
-            raise _trouble(self.url, error) from error
+            path = Path(self.url)
+            if "://" in self.url or not path.is_file() or not _only_readable(path, error):
+                raise _trouble(self.url, error) from error
+            return sql.create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?immutable=1&uri=true")
         except ModuleNotFoundError as error:
             raise StoreError("state", f"the driver for {self.url.partition(':')[0]} is missing",
                              do=f"pip install {error.name}") from error  # fmt: skip
@@ -300,6 +306,17 @@ def _url(url: str) -> str:
     return url if "://" in url else f"sqlite:///{url}"
 
 
+def _only_readable(path: Path, error: Exception) -> bool:
+    """Return whether a database fails because its disk is full or read-only, so that it can still be read."""
+    text = str(error)
+    return "readonly" in text or "unable to open" in text or _full(path.parent, text)
+
+
+def _full(folder: Path, text: str) -> bool:
+    vague = "I/O" in text or "readonly" in text
+    return "full" in text or (vague and folder.is_dir() and shutil.disk_usage(folder).free < SPARE_BYTES)
+
+
 def _shown(url: str) -> str:
     """Return a URL without its password."""
     import sqlalchemy as sql
@@ -322,7 +339,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _trouble(url: str, error: Exception) -> ScarceError:
     text = str(getattr(error, "orig", None) or error).strip()
-    if "full" in text:
+    if _full(Path(url).parent, text):
         return StoreError("state", f"the disk is full: {_shown(url)}", do="free some space and do it again")
     if "readonly" in text or "unable to open" in text:
         return StoreError(

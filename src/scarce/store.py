@@ -101,7 +101,8 @@ class Store:
             ContractError: a rule of the data type would be broken.
             StoreError: the disk is full or the folder is read-only.
         """
-        draft = Version(message=message, owner=_names(owner), **more)
+        owners = (owner,) if isinstance(owner, str) else None if owner is None else tuple(owner)
+        draft = Version(message=message, owner=owners, **more)
         with self.locked():
             head = self.head(draft.branch)
             if head != parent:
@@ -388,15 +389,10 @@ class Store:
             if f"v{number}" not in tags:
                 self._table.tag(f"v{number}", number)
         self._table.sweep()
-        used = self.objects.used(self._record(number).parts() for number in numbers)
-        self.objects.sweep(used)
+        self.objects.sweep(self.objects.used(self._record(number).parts() for number in numbers))
         self._dirty.unlink()
         return True
 
 
 def _nothing() -> Dataset:
     return Dataset.from_columns(Schema(), {"id": []})
-
-
-def _names(owner: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    return (owner,) if isinstance(owner, str) else None if owner is None else tuple(owner)
