@@ -20,10 +20,10 @@ def cores() -> int:
 
 @contextmanager
 def single_threaded_algebra() -> Iterator[None]:
-    """Hold BLAS and OpenMP pools at one thread inside this block."""
+    """Hold the BLAS pools at one thread inside this block; torch keeps its own threads."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1, user_api="blas"):
         yield
 
 

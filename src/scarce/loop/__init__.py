@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scarce.errors import DataError, closest
+from scarce.execute.local import single_threaded_algebra
 from scarce.loop.options import Clock, Options
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def run(path: str | Path, *, seed: int = 0, **options: Any) -> Run:
 
     settings = Options.of({**options, "seed": seed})
     clock = Clock(settings.minutes)
-    with project_of(path, settings) as project:
+    with single_threaded_algebra(), project_of(path, settings) as project:
         ready = prepare(project, path, settings, clock)
         weighed = weigh(project, ready, settings, clock)
         outcome = conclude(project, ready, weighed, settings, clock)
