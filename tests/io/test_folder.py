@@ -313,3 +313,12 @@ def test_sounds_in_class_folders(shared_data: Path) -> None:
     assert ds.schema.modality == "audio"
     assert ds.schema.classes == tuple("0123456789")
     assert len(ds) == 1500
+
+
+def test_a_table_of_numbers_beside_pictures_is_not_meant(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "1.png")
+    put(tmp_path / "b" / "1.png")
+    (tmp_path / "data.csv").write_text("temperature,humidity,label\n1,2,x\n3,4,y\n")
+    ds = io.read(tmp_path)
+    assert ds.schema.modality == "image"
+    assert ds.schema.classes == ("a", "b")

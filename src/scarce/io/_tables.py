@@ -17,12 +17,14 @@ from scarce.io._listing import INFO, WARN, Listing, Note, joined, label_text
 from scarce.io._roles import IDS, Kind, Roles, chosen, plain, roles
 from scarce.io._times import moments
 from scarce.io._tree import split_name
-from scarce.io._walk import is_hidden
+from scarce.io._walk import IMAGES, SOUNDS, is_hidden, walk
 from scarce.lineage import digest
 from scarce.modality import table
 from scarce.modality.table import Loaded
 
 MANIFESTS = ((("index", "metadata", "manifest"), 0.99), (("labels", "annotations", "data"), 0.9))
+BESIDE_FILES = 0.4
+"""How sure we may be that a table of numbers or texts is meant where pictures or sounds lie beside it."""
 _SHARD = re.compile(r"^(?P<split>[A-Za-z]+?)([-_.]?\d+([-_]of[-_]\d+)?([-_][0-9a-f]+)?)?$")
 _ARCHIVE = re.compile(r"_(?P<split>train|test|val|valid|validation|dev)$", re.IGNORECASE)
 _SKIPPED = (".txt", ".json")
@@ -94,7 +96,10 @@ def sniff(path: Path, kinds: tuple[Kind, ...], suffixes: tuple[str, ...]) -> flo
         loaded = table.load(parts[0].file)
     except ReadError:
         return 0.0
-    return sure if roles(loaded, parts[0].file, Options()).kind in kinds else 0.0
+    if roles(loaded, parts[0].file, Options()).kind not in kinds:
+        return 0.0
+    beside = path.is_dir() and kinds[0] not in ("manifest", "embedded") and bool(walk(path).of(IMAGES | SOUNDS))
+    return min(sure, BESIDE_FILES) if beside else sure
 
 
 def open_parts(path: Path, options: Options) -> list[Opened]:

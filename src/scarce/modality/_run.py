@@ -62,18 +62,19 @@ def open_samples(ds: Dataset, rows: Sequence[int] | Array, *, at_least: int = 0)
     places = raw_content.addresses(ds, rows)
     recipes = ds.table["recipe"].take(pa.array(rows)).to_pylist()
     parent = _parents(ds) if any(recipes) else None
-    found: list[Array | str] = []
-    for place, recipe in zip(places, recipes, strict=True):
+    found: dict[int, Array | str] = {}
+    for index in raw_content.as_on_disk(places):
+        place, recipe = places[index], recipes[index]
         try:
             if recipe and parent is not None:
-                found.append(_render(recipe, parent))
+                found[index] = _render(recipe, parent)
             else:
                 raw = raw_content.content(place, ds.schema.modality)
-                found.append(kind.decode_small(raw, at_least) if at_least else kind.decode(raw))
+                found[index] = kind.decode_small(raw, at_least) if at_least else kind.decode(raw)
         except BrokenSampleError as error:
             what = f"{place.path} cannot be opened ({error})"
             raise ReadError("modality", what, do="scan the dataset first: it sets such samples aside") from error
-    return found
+    return [found[index] for index in range(len(places))]
 
 
 def thumbnails(ds: Dataset, rows: Sequence[int] | Array, *, size: int = 96) -> list[Array]:
@@ -130,10 +131,7 @@ class _Scan:
 
     def order(self, rows: Array) -> Array:
         """Return the rows as they lie on disk."""
-        return np.array(sorted(rows.tolist(), key=self._place), np.int64)
-
-    def _place(self, row: int) -> tuple[Path, int]:
-        return self.places[row].path, self.places[row].row or 0
+        return np.asarray(rows[raw_content.as_on_disk([self.places[row] for row in rows.tolist()])], np.int64)
 
     def run(self, rows: Array) -> int:
         """Measure a block."""

@@ -68,14 +68,20 @@ def fetch(ds: Dataset, rows: Sequence[int] | Array) -> list[Raw]:
     Raises:
         ReadError: a file is missing or cannot be read.
     """
-    found: list[Raw] = []
-    for place in addresses(ds, rows):
+    places = addresses(ds, rows)
+    found: dict[int, Raw] = {}
+    for index in as_on_disk(places):
         try:
-            found.append(content(place, ds.schema.modality))
+            found[index] = content(places[index], ds.schema.modality)
         except BrokenSampleError as error:
-            what = f"{place.path} is {error}"
+            what = f"{places[index].path} is {error}"
             raise ReadError("io.fetch", what, do="scan the dataset first: it sets such samples aside") from error
-    return found
+    return [found[index] for index in range(len(places))]
+
+
+def as_on_disk(places: Sequence[Address]) -> list[int]:
+    """Return the numbers of some places in the order in which their bytes lie on disk."""
+    return sorted(range(len(places)), key=lambda index: (str(places[index].path), places[index].row or 0))
 
 
 def content(place: Address, modality: str) -> Raw:

@@ -26,6 +26,7 @@ DELIMITED = (".csv", ".tsv", ".tab", ".txt")
 LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
 ARRAYS = (".npz",)
+HELD_BYTES = 128 * 2**20
 SUFFIXES = (*DELIMITED, *LINES, *PARQUET, *ARRAYS)
 _MISSING = ("", "NA", "N/A", "na", "n/a", "NaN", "nan", "NULL", "null", "None", "?", "-")
 _LEADING_ZERO = r"^[+-]?0\d"
@@ -287,17 +288,19 @@ def infer(column: pa.Array, *, comma: bool = False) -> pa.Array:
 
 
 def bytes_cell(path: str, column: str) -> Callable[[int], bytes | None]:
-    """Return a reader of one Parquet column's cells by row; it keeps one row group in memory."""
+    """Return a reader of one Parquet column's cells by row; it keeps row groups up to :data:`HELD_BYTES` in memory."""
     opened = pq.ParquetFile(path)
     starts = np.cumsum([0] + [opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups)])
-    held: tuple[int, Any] = (-1, None)
+    held: dict[int, Any] = {}
 
     def cell(row: int) -> bytes | None:
-        nonlocal held
         group = int(np.searchsorted(starts, row, side="right")) - 1
-        if held[0] != group:
-            held = (group, opened.read_row_group(group, columns=[column])[column])
-        value = held[1][row - int(starts[group])].as_py()
+        if group not in held:
+            fresh = opened.read_row_group(group, columns=[column])[column]
+            while held and fresh.nbytes + sum(part.nbytes for part in held.values()) > HELD_BYTES:
+                held.pop(next(iter(held)))
+            held[group] = fresh
+        value = held[group][row - int(starts[group])].as_py()
         return value.get("bytes") if isinstance(value, dict) else value
 
     return cell
