@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from scarce.audit._base import AbstractCheck, Measurement
-from scarce.audit._quality import below, graded, reported
+from scarce.audit._quality import below, graded, log_of, reported
 from scarce.dataset import Dataset, Floats
 
 
@@ -18,10 +18,11 @@ def bright_score(shadows: Floats, *, level: float = 192.0, spreads: float = 3.0)
     Args:
         shadows: (N,) 1st percentile of the gray levels, 0 to 255.
         level: shadows brighter than this may be a fault.
-        spreads: and they must lie this many robust spreads above the other pictures.
+        spreads: and they must have less than half the others' distance to white and lie this many robust spreads away
+            (logarithms).
     """
     absolute = graded(shadows / level)
-    relative = below(-shadows, least=16.0, spreads=spreads, floor=4.0)
+    relative = below(log_of(255.0 - shadows, 16), least=float(np.log(2)), spreads=spreads, floor=0.05)
     return np.asarray(np.where(shadows > level, np.minimum(absolute, relative), 0.5 * np.minimum(absolute, relative)))
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from scarce.audit._base import AbstractCheck, Measurement
-from scarce.audit._quality import below, graded, reported
+from scarce.audit._quality import below, graded, log_of, reported
 from scarce.dataset import Dataset, Floats
 
 
@@ -18,10 +18,11 @@ def dark_score(highlights: Floats, *, level: float = 64.0, spreads: float = 3.0)
     Args:
         highlights: (N,) 95th percentile of the gray levels, 0 to 255.
         level: highlights darker than this may be a fault.
-        spreads: and they must lie this many robust spreads below the other pictures.
+        spreads: and they must have less than half the light of the others and lie this many robust spreads below them
+            (logarithms).
     """
     absolute = graded((255.0 - highlights) / (255.0 - level))
-    relative = below(highlights, least=16.0, spreads=spreads, floor=4.0)
+    relative = below(log_of(highlights, 1), least=float(np.log(2)), spreads=spreads, floor=0.05)
     return np.asarray(
         np.where(highlights < level, np.minimum(absolute, relative), 0.5 * np.minimum(absolute, relative))
     )

@@ -88,7 +88,7 @@ class Outlier(AbstractCheck):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("embedding",)
-    neighbors: int = 5
+    neighbors: int = 10
     false_alarm_rate: float = 0.001
     encoder: str = ""
 
