@@ -25,6 +25,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Pooling = Literal["final", "layers"]
 MIN_COSINE = 0.999
 """Features in bfloat16 are used only if those of a probe batch have at least this cosine to the float32 ones."""
+PIXELS_AT_ONCE = 8 * 224 * 224
+"""Larger batches do not fit the processor's cache: they are slower and need more memory."""
 SMALL_PIXELS = 64
 """Pictures up to this size are embedded at a lower resolution."""
 
@@ -149,6 +151,12 @@ class Network:
 
     def __call__(self, pictures: Array) -> Floats:
         """Return (B, D) float32 features of (B, H, W, 3) uint8 pictures."""
+        side = pictures.shape[1]
+        step = max(1, PIXELS_AT_ONCE // (side * side)) if self.device == "cpu" else len(pictures)
+        parts = [self._forward(pictures[start : start + step]) for start in range(0, len(pictures), step)]
+        return np.concatenate(parts)
+
+    def _forward(self, pictures: Array) -> Floats:
         import torch
 
         casting = torch.autocast(self.device, torch.bfloat16) if self._half else nullcontext()

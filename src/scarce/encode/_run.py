@@ -245,8 +245,8 @@ def _compute(
         if known.any():
             fresh.add(job.todo[todo[known]], found)
         todo = todo[~known]
-    done = len(job.todo) - len(todo)
-    progress.report(what, done, len(job.todo))
+    done = len(unique) - len(todo)
+    progress.report(what, done, len(unique))
     failed: list[dict[str, Any]] = []
     writer = _Writer(job.cache, fingerprint)
     try:
@@ -258,7 +258,7 @@ def _compute(
                 writer.add([keys[place] for place in good], fresh.add(job.todo[good], features))
             failed += [failure(ds, int(job.todo[place]), reason) for place, reason in reasons.items()]
             done += len(places)
-            progress.report(what, done, len(job.todo))
+            progress.report(what, done, len(unique))
     finally:
         writer.flush()
     if twins:

@@ -133,21 +133,34 @@ def load_model(model: str, weights: str = "", *, size: int = 0) -> Any:
     timm = need("timm", extra="train")
     _, flexible = trained_size(model)
     options: dict[str, Any] = {"num_classes": 0} if flexible or not size else {"num_classes": 0, "img_size": size}
-    if weights not in ("", "random"):
-        options["checkpoint_path"] = str(_file(weights))
     try:
         network = timm.create_model(model, pretrained=not weights, **options)
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        if weights:
-            what = f"{weights} does not fit {model} ({reason})"
-            raise ReadError("encode.timm", what, do="give the weights of this model") from error
         offline = os.environ.get("HF_HUB_OFFLINE", "").strip().lower() in ("1", "true", "yes", "on")
-        there = "HF_HUB_OFFLINE is set and the weights are not in the cache" if offline else reason
+        there = "HF_HUB_OFFLINE is set and the weights are not in the cache" if offline else _reason(error)
         raise ReadError("encode.timm", f"the weights of {model} cannot be downloaded", there, OFFLINE) from error
+    if weights not in ("", "random"):
+        _fill(network, _file(weights))
     network.eval().requires_grad_(requires_grad=False)
     fold_batch_norm(network)
     return network
+
+
+def _fill(network: Any, path: Path) -> None:
+    """Load weights from a file, without those of a classifier."""
+    models = need("timm.models", extra="train")
+    try:
+        held = models.load_state_dict(str(path), weights_only=True)
+        names = network.pretrained_cfg.get("classifier") or ()
+        heads = tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
+        network.load_state_dict({name: value for name, value in held.items() if not name.startswith(heads)})
+    except Exception as error:
+        what = f"{path} does not fit {network.pretrained_cfg.get('architecture', 'the model')} ({_reason(error)})"
+        raise ReadError("encode.timm", what, do="give the weights of this model") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(":") or type(error).__name__
 
 
 def _file(weights: str) -> Path:

@@ -42,7 +42,7 @@ class HoldOut(AbstractSplitter):
 
     def left_out(self, units: Units, assigned: Ints) -> Mask:
         """Return the rows of held-out groups that do not have the condition themselves."""
-        return (assigned[units.code] == TEST) & ~held_rows(units.ds, self.where)
+        return np.asarray((assigned[units.code] == TEST) & ~held_rows(units.ds, self.where), np.bool_)
 
 
 def held_rows(ds: Dataset, where: str) -> Mask:
