@@ -99,7 +99,8 @@ def test_names_from_files_cannot_become_markup(data: ReportData) -> None:
     exhibit = Exhibit(name=evil, label=evil, text=evil)
     bad = replace(
         data, title=evil, command=evil, classes=(evil, "b"), before={evil: 3, "b": 2}, after={evil: 3, "b": 2},
-        counts={evil: {evil: {evil: 1}}}, conditions={evil: {evil: {evil: 1}}}, notes=(evil,), set_aside={evil: 1},
+        counts={evil: {evil: {evil: 1}}}, conditions={evil: {evil: {evil: 1}}}, notes=(evil,) * 9, plan=(evil,),
+        proofs=(evil,), set_aside={evil: 1},
         versions={evil: evil},
         ledger=(Decision(decision=evil, why=evil, verdict=evil, version_before=evil, kept=True),),
         label_errors=(LabelError(exhibit=exhibit, given=evil, suggested=evil, probability=0.5, action=evil),),
@@ -110,6 +111,12 @@ def test_names_from_files_cannot_become_markup(data: ReportData) -> None:
     assert "<script" not in text
     assert not any(key.startswith("on") for _, values in outline.seen for key in values)
     assert sum(tag == "img" for tag, _ in outline.seen) < sum(tag == "img" for tag, _ in Outline(to_html(data)).seen)
+
+
+def test_grown_samples_that_were_left_out_are_called_so(data: ReportData) -> None:
+    assert "The final model is trained on them." in to_html(data)
+    none = tuple(replace(row, kept=False) for row in data.ledger)
+    assert "The ledger left them out of the final model." in to_html(replace(data, ledger=none))
 
 
 def test_an_empty_run_still_gives_a_page() -> None:

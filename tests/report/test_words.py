@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from scarce.report import Interval, OperatingPoint, ReportData, TestResult, words
+from scarce.report import Decision, Interval, OperatingPoint, ReportData, TestResult, words
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,12 @@ def test_a_gain_that_may_be_chance_is_called_so(low: float, high: float, expecte
     change = Interval(value=0.062, low=low, high=high)
     test = TestResult(n=9, balanced_accuracy=Interval(value=0.5), difference=change)
     assert expected in words.gain_sentence(ReportData(title="x", test=test))
+
+
+def test_where_nothing_was_kept_nothing_is_claimed() -> None:
+    test = TestResult(n=9, balanced_accuracy=Interval(value=0.5), difference=Interval(value=0.0, low=0.0, high=0.0))
+    ledger = (Decision(decision="augment", gain=0.01, verdict="no evidence"),)
+    assert words.gain_sentence(ReportData(title="x", test=test, ledger=ledger)).startswith("No decision was kept")
 
 
 def test_decision_titles() -> None:

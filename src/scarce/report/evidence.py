@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from scarce.report.markup import Child, Safe, join, tag
@@ -45,8 +46,14 @@ def exhibit(item: Exhibit, album: Album) -> Safe:
 
 
 def _card(item: Exhibit, album: Album, *lines: Child, class_: str = "") -> Safe:
-    name = tag("p", item.name if len(item.name) <= 16 else "…" + item.name[-15:], class_="file", title=item.name)
+    name = tag("p", _short(item.name), class_="file", title=item.name)
     return tag("figure", exhibit(item, album), tag("figcaption", lines, name), class_=f"card {class_}".strip())
+
+
+def _short(name: str, most: int = 16) -> str:
+    """Return the end of a long name; a row of a table is known by its number."""
+    name = re.sub(r"^.*(#\d+)(:\w+)?$", r"\1", name)
+    return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def _rest(total: int, most: int, one: str) -> Safe | None:
@@ -57,6 +64,8 @@ def checks(rows: Sequence[Check]) -> Safe:
     """Return what each check found."""
     body = []
     for row in rows:
+        if row.name == "split":
+            continue
         number = tag("td", count(row.found), class_="number" + (" zero" if row.found == 0 else ""))
         text = [row.summary, tag("span", row.action, class_="sub") if row.action else None]
         body.append(tag("tr", tag("th", check_title(row.name), scope="row"), number, tag("td", text)))
@@ -161,7 +170,7 @@ def grown(items: Sequence[Grown], album: Album) -> Safe:
                 class_="card family",
             )
         )
-    return join(tag("div", cards, class_="gallery wide"), _rest(len(items), MOST["grown"], "kind"))
+    return join(tag("div", cards, class_="gallery wide"), _rest(len(items), MOST["grown"], "sample"))
 
 
 def mistakes(items: Sequence[Mistake], album: Album) -> Safe:

@@ -255,7 +255,9 @@ class ReportData:
         counts: split, then class, then origin, to number of kept samples.
         before: class to number of training samples as they came; ``after``: as trained on.
         conditions: title of a condition (``camera``) to its values to numbers of samples per split.
-        notes: what the counts can prove, warnings, sentences for people.
+        plan: why this plan was proposed, one sentence each.
+        proofs: what each class's counts can prove, one sentence each.
+        notes: warnings and whatever else a person should know.
         budget: one line on the time that was given and used.
         set_aside: reason to number of samples.
     """
@@ -287,5 +289,7 @@ class ReportData:
     faults: tuple[Fault, ...] = ()
     grown: tuple[Grown, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    plan: tuple[str, ...] = ()
+    proofs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     checklist: tuple[ChecklistItem, ...] = ()

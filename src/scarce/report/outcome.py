@@ -42,7 +42,8 @@ def figures(report: ReportData) -> Safe:
         high = Interval(value=point.false_alarms.value, low=math.nan, high=point.false_alarms.high)
         tiles.append(_tile("False alarms", high, f"{count(point.sound)} sound, one-sided 95 %", bound="at most"))
     if test is not None:
-        note = f"always ‘{test.majority_class}’: {percent(test.majority)} %" if known(test.majority) else ""
+        who = f"‘{test.majority_class}’" if test.majority_class else "the commonest class"
+        note = f"always answering {who}: {percent(test.majority)} %" if known(test.majority) else ""
         tiles.append(_tile("Balanced accuracy", test.balanced_accuracy, note, reference=test.majority))
         if test.macro_f1 is not None:
             tiles.append(_tile("Macro F1", test.macro_f1, "mean over classes of precision and recall together"))

@@ -24,7 +24,9 @@ NAMES = {
     "operating": "Sound or damaged",
     "compare": "Comparison",
     "confusion": "Mix-ups",
-    "notes": "Proof",
+    "proof": "Proof",
+    "plan": "Plan",
+    "notes": "Notes",
     "counts": "Counts",
     "checks": "Audit",
     "labels": "Labels",
@@ -36,6 +38,8 @@ NAMES = {
     "origin": "Origin",
 }
 """Short names of the sections, for the contents line."""
+NOTES = 6
+"""Notes that are shown at once; the rest is folded."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -110,7 +114,6 @@ Block = tuple[str, str, Safe]
 
 def _sections(report: ReportData, album: Album) -> list[Block | None]:
     test = report.test
-    reading = [("notes", "What the counts can prove", _notes(report.notes))] if report.notes else []
     return [
         ("ledger", "What each decision gained", decisions.ledger(report)) if report.ledger else None,
         ("classes", "Class by class", outcome.per_class(test, report.normal_classes))
@@ -121,7 +124,9 @@ def _sections(report: ReportData, album: Album) -> list[Block | None]:
         else None,
         ("compare", "Beside other figures", outcome.comparisons(report.comparisons)) if report.comparisons else None,
         _confusions(report),
-        *reading,
+        ("proof", "What the counts can prove", _notes(report.proofs)) if report.proofs else None,
+        ("plan", "Why this plan", _notes(report.plan)) if report.plan else None,
+        ("notes", "Notes", _notes(report.notes)) if report.notes else None,
         _counts(report),
         _checks(report),
         _label_errors(report, album),
@@ -199,7 +204,10 @@ def _duplicates(report: ReportData, album: Album) -> Block | None:
 def _grown(report: ReportData, album: Album) -> Block | None:
     if not report.grown:
         return None
-    intro = "Left what was photographed, right what was made of it. Made samples are trained on, never tested on."
+    intro = "Left what was photographed, right what was made of it. Made samples are never tested on. "
+    growing = ("augment", "synthesize", "rebalance.oversample")
+    used = any(row.kept and row.decision.startswith(growing) for row in report.ledger)
+    intro += "The final model is trained on them." if used else "The ledger left them out of the final model."
     return ("grown", "What was grown", join(_intro(intro), evidence.grown(report.grown, album)))
 
 
@@ -214,7 +222,12 @@ def _mistakes(report: ReportData, album: Album) -> Block | None:
 
 
 def _notes(notes: tuple[str, ...]) -> Safe:
-    return tag("ul", [tag("li", note) for note in notes], class_="notes")
+    lines = [tag("li", note) for note in notes]
+    first = tag("ul", lines[:NOTES], class_="notes")
+    if len(lines) <= NOTES + 1:
+        return tag("ul", lines, class_="notes")
+    rest = tag("ul", lines[NOTES:], class_="notes")
+    return join(first, tag("details", tag("summary", f"{len(lines) - NOTES} more"), rest))
 
 
 def _checklist(items: tuple[ChecklistItem, ...]) -> Safe:

@@ -161,6 +161,8 @@ def gain_sentence(report: ReportData) -> str:
     if test is None or test.difference is None or not known(test.difference.value):
         return ""
     change = test.difference
+    if report.ledger and not any(row.kept for row in report.ledger):
+        return "No decision was kept: none has shown that it helps, so the model is trained on the data as it came."
     verb = "added" if change.value >= 0 else "cost"
     text = f"The decisions below {verb} {percent(abs(change.value))} points"
     if known(change.low) and known(change.high):
