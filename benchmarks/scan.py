@@ -1,13 +1,13 @@
 """How fast is the one pass over the bytes, beside Pillow (and imagehash where it is installed) on the same photos?
 
-    python benchmarks/scan.py [--photos 10000] [--peer 1000] [--workers 2] [--out FILE]
+    python benchmarks/scan.py [--photos 10000] [--peer 1000] [--workers 2] [--keep FOLDER] [--out FILE]
 
 Draws photo-like JPEGs of 640 x 480 (gradients, cloth-like textures, shapes, sensor noise; quality 90) in a temporary
-folder. Ours reads every file, hashes content and pixels, measures sharpness, percentiles, entropy and edges, makes two
-perceptual hashes and a thumbnail, and checks for cut files: one decode. The peers read and decode with Pillow and do
-their gradient hash, MD5 and brightness; imagehash decodes for each hash as its users do. Each side runs in a process of
-its own, so that peak memory is its own; the files are in the page cache for both. The machine may be shared:
-seconds of processor time are printed beside the wall clock.
+folder, or in FOLDER, where they are found again. Ours reads every file, hashes content and pixels, measures sharpness,
+percentiles, entropy and edges, makes two perceptual hashes and a thumbnail, and checks for cut files: one decode. The
+peers read and decode with Pillow and do their gradient hash, MD5 and brightness; imagehash decodes for each hash as its
+users do. Each side runs in a process of its own, so that peak memory is its own; the files are in the page cache for
+both. The machine may be shared: seconds of processor time are printed beside the wall clock.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ import PIL.Image
 from scarce.extras import available
 
 
+@cache
+def sensor() -> np.ndarray:
+    """Return a bank of sensor noise, from which each photo takes its own part."""
+    return np.random.default_rng(0).standard_normal((680, 840, 3), np.float32)
+
+
 def photo(seed: int) -> np.ndarray:
     """Return one drawn photo, (480, 640, 3) uint8."""
     rng = np.random.default_rng([seed, 640])
@@ -45,27 +52,31 @@ def photo(seed: int) -> np.ndarray:
         waves = rng.normal(0, strength, (size * 3 // 4, size, 1)).astype(np.float32)
         picture += cv2.resize(waves, (640, 480), interpolation=cv2.INTER_CUBIC)[..., None]
     period, angle = rng.uniform(5, 16), rng.uniform(0, np.pi)
-    rows, columns = np.mgrid[:480, :640].astype(np.float32)
-    picture += 8 * np.sin((columns * np.cos(angle) + rows * np.sin(angle)) * np.float32(2 * np.pi / period))[..., None]
+    across = np.exp(2j * np.pi / period * np.cos(angle) * np.arange(640)).astype(np.complex64)
+    down = np.exp(2j * np.pi / period * np.sin(angle) * np.arange(480)).astype(np.complex64)
+    picture += 8 * (down[:, None] * across).imag[..., None]
     for _ in range(int(rng.integers(3, 9))):
         color = tuple(float(value) for value in rng.integers(0, 256, 3))
         center = (int(rng.integers(0, 640)), int(rng.integers(0, 480)))
         axes = (int(rng.integers(10, 140)), int(rng.integers(10, 100)))
         cv2.ellipse(picture, center, axes, float(rng.uniform(0, 180)), 0, 360, color, -1, cv2.LINE_AA)
     picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.6, 1.2)))
-    picture += rng.normal(0, rng.uniform(1.5, 4), picture.shape).astype(np.float32)
+    top, left = rng.integers(0, 200, 2)
+    noise = sensor()[top : top + 480, left : left + 640]
+    picture = cv2.scaleAdd(np.ascontiguousarray(noise), float(rng.uniform(1.5, 4)), picture)
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 def draw(folder: Path, count: int) -> float:
     """Write the photos into two class folders and return their mean size in bytes."""
     for name in ("good", "stain"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
 
     def write(seed: int) -> int:
-        data = cv2.imencode(".jpg", photo(seed), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
-        (folder / ("stain" if seed % 100 == 0 else "good") / f"{seed:06d}.jpg").write_bytes(data)
-        return len(data)
+        file = folder / ("stain" if seed % 100 == 0 else "good") / f"{seed:06d}.jpg"
+        if not file.exists():
+            file.write_bytes(cv2.imencode(".jpg", photo(seed), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+        return file.stat().st_size
 
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(2) as pool:
@@ -134,6 +145,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=10_000)
     parser.add_argument("--peer", type=int, default=1_000, help="photos that each peer gets")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="draw the photos here and keep them")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -143,11 +155,12 @@ def main() -> None:
         return
     sides = ["ours", "pillow", *(["imagehash"] if available("imagehash") else [])]
     with tempfile.TemporaryDirectory() as name:
-        size = draw(Path(name) / "photos", options.photos)
+        folder = (options.keep or Path(name)) / f"photos-{options.photos}"
+        size = draw(folder, options.photos)
         found: dict[str, Any] = {}
         for side in sides:
             command = [
-                sys.executable, __file__, "--part", side, "--folder", f"{name}/photos",
+                sys.executable, __file__, "--part", side, "--folder", str(folder),
                 "--peer", str(options.peer), "--workers", str(options.workers),
             ]  # fmt: skip
             done = subprocess.run(command, check=True, capture_output=True, text=True)

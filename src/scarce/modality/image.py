@@ -20,6 +20,8 @@ from scarce.modality.header import Header, complete, read_header
 THUMBNAIL_PIXELS = 32
 SCALE_PIXELS = 512
 """Sharpness is measured with the longer side at this many pixels (never enlarged)."""
+MANY_PIXELS = 200_000
+"""Gray levels of larger pictures are counted in every second row."""
 ENOUGH_PIXELS = 800
 """A JPEG is decoded at 1/2, 1/4 or 1/8 while its longer side keeps this many pixels."""
 UNIFORM_SPAN, UNIFORM_EDGES = 24, 0.002
@@ -133,7 +135,7 @@ def measure_pixels(pixels: Array) -> dict[str, Any]:
     thumbnail = cv2.resize(source, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), interpolation=cv2.INTER_AREA)
     small = thumbnail.astype(np.float32)
     return {
-        "histogram": cv2.calcHist([gray], [0], None, [256], [0, 256])[:, 0],
+        "histogram": cv2.calcHist([gray[:: 1 + (gray.size > MANY_PIXELS)]], [0], None, [256], [0, 256])[:, 0],
         "calm": cv2.calcHist([calm], [0], None, [256], [0, 256])[:, 0],
         "sharpness": laplacian_variance(scaled),
         "sharpness_robust": laplacian_variance(calm),
