@@ -11,6 +11,29 @@ import pytest
 
 from scarce.cli import main
 
+ROW = {
+    "decision": "rebalance.balanced_softmax", "gain": 0.0412, "low": 0.021, "high": 0.0613, "verdict": "helped",
+    "kept": True, "seconds": 3.21, "proxy": True, "why": "",
+}  # fmt: skip
+RESULT: dict[str, Any] = {
+    "version": "v7", "source": "photos/\x1b[31m[bold]", "seconds": 205.0, "metric": "macro_f1",
+    "test": {
+        "n": 2000, "balanced_accuracy": {"value": 0.8812, "low": 0.87, "high": 0.8931, "baseline": 0.1}, "looks": 3,
+        "macro_f1": {"value": 0.877, "low": 0.86, "high": 0.89}, "baseline": {"value": 0.8, "low": 0.78, "high": 0.82},
+        "majority": {"balanced_accuracy": 0.1}, "difference": {"value": 0.0812, "low": 0.06, "high": 0.1},
+    },
+    "ledger": [
+        ROW,
+        {**ROW, "decision": "synthesize", "gain": None, "low": None, "high": None, "verdict": "not applicable",
+         "kept": False, "proxy": False, "why": "no class is known to be sound"},
+    ],
+    "operating_point": {
+        "recall": 0.94, "recall_low": 0.89, "defects": 150, "false_alarm_rate": 0.008, "normals": 900,
+        "threshold": None,
+    },
+    "notes": ["a note"], "model": "m", "report": "r.html",
+}  # fmt: skip
+
 WANTED = {"Bag": 16, "Coat": 24, "Trouser": 32}
 
 
@@ -61,3 +84,9 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
         return json.loads(shown.out)
 
     return run
+
+
+@pytest.fixture
+def outcome() -> dict[str, Any]:
+    """What a run may say, every part filled, with a name that must not reach the terminal as it is."""
+    return RESULT

@@ -183,10 +183,10 @@ def test_text_output_of_every_reading_command(project: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     "words",
     [
-        ["run", "{gone}"], ["run", "{empty}"], ["run", "{broken}"], ["run", "{photos}", "--metric", "beauty"],
+        ["run", "{gone}"], ["run", "{empty}"], ["run", "{broken}"], 
         ["run", "{photos}", "--folds", "1"], ["run", "{photos}", "--minutes", "-3"],
-        ["run", "{photos}", "--encoder", "magic"], ["run", "{photos}", "--trainer", "magic"],
-        ["run", "{photos}", "--policy", "magic"], ["run", "{photos}", "--normal", "Bagg"],
+        ["run", "{photos}", "--encoder", "magic"], 
+        ["run", "{photos}", "--normal", "Bagg"],
         ["run", "{photos}", "--hold-out", "camera=B"], ["run", "{photos}", "--label", "colour"],
         ["run", "{photos}", "--ratios", "1,2,3"], ["run", "{photos}", "--ratios", "half"],
         ["run", "{photos}", "--test", "{gone}"],
@@ -194,6 +194,9 @@ def test_text_output_of_every_reading_command(project: Path, capsys: pytest.Capt
         ["predict", "{gone}", "{photos}"], ["predict", "{photos}", "{photos}"], ["init", "{file}"],
         ["tag", "v7", "--project", "{photos}"], ["evaluate", "{gone}"], ["report", "{gone}"],
         ["doctor", "{gone}", "--nonsense"],
+        pytest.param(["run", "{photos}", "--metric", "beauty"], marks=pytest.mark.slow),
+        pytest.param(["run", "{photos}", "--trainer", "magic"], marks=pytest.mark.slow),
+        pytest.param(["run", "{photos}", "--policy", "magic"], marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )  # fmt: skip

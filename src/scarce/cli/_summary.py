@@ -29,7 +29,13 @@ def draw_run(console: Console, result: Mapping[str, Any]) -> None:
     """Print what a run found."""
     console.print(headline(result))
     if result.get("ledger"):
+        metric = METRICS.get(result.get("metric", ""), result.get("metric", ""))
+        console.print("Ledger: what each decision gained on held-out development data,")
+        console.print(f"in points of {metric} (cross-validated, same folds with and without it)")
         console.print(ledger(result))
+        for line in ledger_notes(result):
+            console.print(line)
+        console.print()
     for line in notes(result):
         console.print(line)
 
@@ -85,19 +91,20 @@ def ledger(result: Mapping[str, Any]) -> Table:
     for row in result["ledger"]:
         verdict = Text(row["verdict"] + ("*" if row.get("proxy") else ""), style=COLORS.get(row["verdict"], ""))
         kept = Text("kept", style="green") if row["kept"] else Text("")
-        name = row["decision"].replace("_", " ")
-        rows.append((name, points(row["gain"]), span(row), verdict, kept, f"{row['seconds']:.1f}"))
-    metric = METRICS.get(result.get("metric", ""), result.get("metric", ""))
-    title = f"Ledger: what each decision gained, in points of {metric}, cross-validated on the development data"
-    out = table(
-        ("decision", "gain", "interval", "verdict", "", "seconds"),
-        rows,
-        title=title,
-        right=("gain", "interval", "seconds"),
-    )
-    if any(row.get("proxy") for row in result["ledger"]):
-        out.caption, out.caption_justify = "* measured with the linear probe, not with the final network", "left"
-    return out
+        rows.append((row["decision"], points(row["gain"]), span(row), verdict, kept, f"{row['seconds']:.1f}"))
+    names = ("decision", "gain", "95 %", "verdict", "", "seconds")
+    return table(names, rows, right=("gain", "95 %", "seconds"))
+
+
+def ledger_notes(result: Mapping[str, Any]) -> list[str]:
+    """Return what must be said below the ledger: what a star means, and why something does not apply."""
+    rows = result["ledger"]
+    out = ["* measured with the linear probe, not with the final network"] * any(row.get("proxy") for row in rows)
+    return out + [
+        safe(f"{row['decision']}: {row['why']}")
+        for row in rows
+        if row["verdict"] == "not applicable" and row.get("why")
+    ]
 
 
 def notes(result: Mapping[str, Any]) -> list[str]:
@@ -108,7 +115,7 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         out.append(
             f"Operating point: {percent(point['recall'])} of {point['defects']:,} defects found (at least "
             f"{percent(point['recall_low'])}, one-sided 95 %) at {percent(point['false_alarm_rate'])} false alarms "
-            f"among {point['normals']:,} sound parts; threshold {point['threshold']:.4f}."
+            f"among {point['normals']:,} sound parts; threshold {number(point['threshold'])}."
         )
     elif point is None:
         out.append("Operating point: none, since no class is known to be sound (name it: --normal CLASS).")
@@ -123,6 +130,11 @@ def notes(result: Mapping[str, Any]) -> list[str]:
 def percent(value: float | None) -> str:
     """Return a share as ``87.4 %``; a dash where there is none."""
     return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def number(value: float | None) -> str:
+    """Return a threshold; a word where nothing reaches it."""
+    return "beyond every score" if value is None else f"{value:.4f}"
 
 
 def value_of(body: Any) -> float | None:
