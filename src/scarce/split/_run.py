@@ -61,6 +61,7 @@ def run(
         raise ConfigError("split", f"hold_out = {hold_out!r}", f"{int((given == TEST).sum())} samples are test already",
                           "give one or the other")  # fmt: skip
     real = np.flatnonzero(ds["origin"] == "real")
+    real = real[np.argsort(ds.ids[real].astype(str), kind="stable")]
     job = _Job(ds.take(real), given[real], shares, chosen, seed)
     job.keep_together()
     job.repair()
