@@ -183,9 +183,9 @@ def test_text_output_of_every_reading_command(project: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     "words",
     [
-        ["run", "{gone}"], ["run", "{empty}"], ["run", "{broken}"], 
+        ["run", "{gone}"], ["run", "{empty}"], ["run", "{broken}"],
         ["run", "{photos}", "--folds", "1"], ["run", "{photos}", "--minutes", "-3"],
-        ["run", "{photos}", "--encoder", "magic"], 
+        ["run", "{photos}", "--encoder", "magic"],
         ["run", "{photos}", "--normal", "Bagg"],
         ["run", "{photos}", "--hold-out", "camera=B"], ["run", "{photos}", "--label", "colour"],
         ["run", "{photos}", "--ratios", "1,2,3"], ["run", "{photos}", "--ratios", "half"],
