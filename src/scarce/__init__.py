@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset, FoldView, Schema
-    from scarce.project import open_dataset as open  # noqa: A004  the promised name
     from scarce.loop import Options, Run, run
+    from scarce.project import open_dataset as open  # noqa: A004  the promised name
 
 __version__ = "0.1.0"
 

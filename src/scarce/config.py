@@ -49,7 +49,7 @@ class Project:
     name: str = setting("", "Shown on reports; empty = the folder's name.")
     metric: str = setting(
         "balanced_accuracy",
-        "What every decision is judged by: balanced_accuracy, macro_f1, average_precision (of the rare classes) or "
+        "What every decision is judged by: balanced_accuracy, macro_f1, rare_average_precision or "
         "recall_at_fpr (recall at the false-alarm rate of [evaluate]).",
     )
     normal_classes: tuple[str, ...] = setting(
@@ -176,7 +176,9 @@ class Ledger:
     """How decisions are judged."""
 
     folds: int = setting(5, "Folds of each cross-validation.", low=2, high=100)
-    repeats: int = setting(5, "Repeats of the cross-validation, each with its own folds and seeds.", low=1, high=1000)
+    repeats: int = setting(
+        0, "Repeats of the cross-validation, each with its own folds and seeds; 0 = as time allows.", low=0, high=1000
+    )
     alpha: float = setting(0.05, "Chance of any false claim over the whole plan.", low=0.0001, high=0.5)
 
 

@@ -5,14 +5,14 @@ Library code calls :func:`track`; nothing is drawn unless somebody installed a l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Listener = Callable[[str, int, int | None], None]
-"""Called as ``listener(what, done, total)``; ``total`` is None where it is not known, 0 for a sentence (see :func:`say`)."""
+"""Called as ``listener(what, done, total)``; ``total`` is None if not known, 0 for a sentence (:func:`say`)."""
 
 _listener: ContextVar[Listener | None] = ContextVar("scarce_progress", default=None)
 
@@ -36,7 +36,7 @@ def report(what: str, done: int, total: int | None = None) -> None:
 
 def track(items: Iterable[Item], what: str, *, total: int | None = None) -> Iterator[Item]:
     """Yield the items and report each one that is done."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     report(what, 0, total)
     for done, item in enumerate(items, start=1):

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from scarce.errors import DataError, closest
 from scarce.execute.local import single_threaded_algebra
-from scarce.loop.options import Clock, Options
+from scarce.loop.options import Clock, Options, from_config
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.ledger import Ledger
     from scarce.project import Project
 
-__all__ = ["Clock", "Options", "Run", "default_folder", "project_of", "run"]
+__all__ = ["Clock", "Options", "Run", "default_folder", "project_of", "run", "run_beside"]
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,25 @@ def run(path: str | Path, *, seed: int = 0, **options: Any) -> Run:
         >>> result = scarce.run("photos/")  # doctest: +SKIP
         >>> print(result.report)  # doctest: +SKIP
     """
+    return run_beside({}, path, {**options, "seed": seed})
+
+
+def run_beside(published: Mapping[str, float], path: str | Path, options: Mapping[str, Any]) -> Run:
+    """Run the whole loop; the report shows published figures (name to per cent) beside ours."""
     from scarce.loop import summary
     from scarce.loop.conclude import conclude
     from scarce.loop.prepare import prepare
     from scarce.loop.weigh import weigh
 
-    settings = Options.of({**options, "seed": seed})
-    clock = Clock(settings.minutes)
+    settings = Options.of(options)
     with single_threaded_algebra(), project_of(path, settings) as project:
+        settings = Options.of({**from_config(project.config), **options})
+        clock = Clock(settings.minutes)
         ready = prepare(project, path, settings, clock)
         weighed = weigh(project, ready, settings, clock)
         outcome = conclude(project, ready, weighed, settings, clock)
-        result, report = summary.write(project, path, settings, (ready, weighed, outcome), clock)
+        made = summary.Made(path, settings, ready, weighed, outcome, published)
+        result, report = summary.write(project, made, clock)
     return Run(outcome.dataset, outcome.ledger, outcome.model, report, result, Path(project.folder))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scarce.errors import DataError
-from scarce.loop import Run, run
+from scarce.loop import Run, run_beside
 
 PUBLISHED: Final = {
     "SMOTE on pixels": 70.58,
@@ -50,4 +50,4 @@ def demo(*, seed: int = 0, **options: Any) -> Run:
         "minutes": MINUTES,
         "trainer": "finetune",
     }
-    return run(garments(), seed=seed, **{**ours, **options})
+    return run_beside(PUBLISHED, garments(), {**ours, **options, "seed": seed})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,21 +79,17 @@ def label_errors(ds: Dataset) -> tuple[LabelError, ...]:
     out = []
     for row in rows:
         exhibit = shown[row["members"][0]]
-        suggested, probability = suggestion(row["why"], ds.schema.classes)
+        suggested, probability = suggestion(row["why"])
         out.append(
             report.LabelError(exhibit=exhibit, given=exhibit.label, suggested=suggested, probability=probability)
         )
     return tuple(out)
 
 
-def suggestion(why: str, classes: Sequence[str]) -> tuple[str, float]:
-    """Return the suggested class and its probability from a finding's reason (JSON or a sentence)."""
-    try:
-        body: Mapping[str, Any] = json.loads(why)
-        return str(body["suggested"]), float(body["probability"])
-    except (ValueError, KeyError, TypeError):
-        quoted = [name for name in classes if f"'{name}'" in why or f" {name} " in why]
-        return (quoted[-1] if quoted else "?"), float("nan")
+def suggestion(why: str) -> tuple[str, float]:
+    """Return the suggested class and its probability from the reason of a label-error finding."""
+    found = re.search(r'more likely "(.+?)" \(probability ([\d.]+)\)', why)
+    return (found[1], float(found[2])) if found else ("?", float("nan"))
 
 
 def duplicates(ds: Dataset) -> tuple[DuplicateGroup, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from scarce import progress
-from scarce.errors import ConfigError, closest
+from scarce import progress, registry
+from scarce.errors import ConfigError, closest, unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,14 @@ class Options:
             if name not in known:
                 raise ConfigError("run", f"unknown option {name!r}", closest(name, known))
         out = cls(**values)
+        for name, known_names in _choices().items():
+            wanted = getattr(out, name)
+            if wanted is not None:
+                chosen = registry.canonical(wanted)
+                if chosen not in known_names:
+                    raise unknown_name("run", name, wanted, known_names)
+                changes: dict[str, Any] = {name: chosen}
+                out = replace(out, **changes)
         if not out.minutes > 0:
             raise ConfigError("run", f"minutes = {out.minutes}", do="give a positive number of minutes")
         if not 2 <= out.folds <= 20:
@@ -109,3 +117,36 @@ class Clock:
     def left(self) -> float:
         """Seconds left of the budget, at least 0."""
         return max(0.0, 60 * self.minutes - self.seconds)
+
+
+def _choices() -> dict[str, tuple[str, ...]]:
+    from scarce.augment._preset import PRESETS
+    from scarce.metric.choice import METRICS
+
+    return {
+        "metric": METRICS,
+        "trainer": ("auto", *registry.names("train")),
+        "encoder": ("auto", *registry.names("encode")),
+        "policy": tuple(PRESETS),
+    }
+
+
+def from_config(config: Any) -> dict[str, Any]:
+    """Return the options that a project's ``scarce.toml`` sets; what is empty or 0 there is left to the run."""
+    found = {
+        **{name: getattr(config.io, name) for name in ("label", "group", "split", "time", "text")},
+        "ratios": tuple(config.split.ratios),
+        "hold_out": config.split.hold_out,
+        "metric": config.project.metric,
+        "normal": tuple(config.project.normal_classes),
+        "false_positive_rate": config.evaluate.false_positive_rate,
+        "encoder": config.encode.encoder,
+        "size": config.encode.size,
+        "trainer": config.train.trainer,
+        "policy": "" if config.augment.policy == "auto" else config.augment.policy,
+        "minutes": config.run.minutes,
+        "folds": config.ledger.folds,
+        "repeats": config.ledger.repeats,
+        "workers": config.run.workers,
+    }
+    return {name: value for name, value in found.items() if value}

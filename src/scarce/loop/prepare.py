@@ -62,7 +62,10 @@ def prepare(project: Project, path: str | Path, options: Options, clock: Clock) 
     with clock.step("encode"):
         ds, embedding = encode_in_time(project, ds, options, clock, notes)
     with clock.step("audit"):
-        ds = audit.run(ds, seed=options.seed, workers=options.workers)
+        ds = audit.run(
+            ds, project.config.audit.only or None, seed=options.seed, workers=options.workers,
+            settings=project.config.audit.plugins,
+        )  # fmt: skip
     with clock.step("split"):
         ds = split.run(
             ds, ratios=options.ratios, seed=options.seed, hold_out=options.hold_out,

@@ -7,7 +7,8 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,18 +31,28 @@ if TYPE_CHECKING:
 PACKAGES = ("scarce", "numpy", "scikit-learn", "pyarrow", "pylance", "opencv-python-headless", "torch", "timm")
 
 
-def write(
-    project: Project, path: str | Path, options: Options, parts: tuple[Ready, Weighed, Outcome], clock: Clock
-) -> tuple[dict[str, Any], Path]:
+@dataclass(frozen=True)
+class Made:
+    """Everything a run made, and figures to show beside it (name to per cent)."""
+
+    path: str | Path
+    options: Options
+    ready: Ready
+    weighed: Weighed
+    outcome: Outcome
+    published: Mapping[str, float]
+
+
+def write(project: Project, made: Made, clock: Clock) -> tuple[dict[str, Any], Path]:
     """Write ``reports/<version>.json`` and ``.html``; return the JSON object and the report's path."""
     with clock.step("report"):
-        _, _, outcome = parts
+        outcome = made.outcome
         folder = Path(project.reports)
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{outcome.version}.html"
-        result = as_json(path, options, parts, clock)
+        result = as_json(made, clock)
         result["report"] = str(target)
-        data = as_report(path, options, parts, result)
+        data = as_report(made, result)
         from scarce.report import render
 
         render(data, target)
@@ -53,13 +64,13 @@ def write(
     return result, target
 
 
-def as_json(path: str | Path, options: Options, parts: tuple[Ready, Weighed, Outcome], clock: Clock) -> dict[str, Any]:
+def as_json(made: Made, clock: Clock) -> dict[str, Any]:
     """Return the object of ``scarce run --json``."""
-    ready, weighed, outcome = parts
+    ready, weighed, outcome, options = made.ready, made.weighed, made.outcome, made.options
     ds = outcome.dataset
     return {
         "version": outcome.version,
-        "source": str(path),
+        "source": str(made.path),
         "classes": list(ds.schema.classes),
         "normal_classes": list(ds.schema.normal_classes),
         "modality": ds.schema.modality,
@@ -130,17 +141,15 @@ def command() -> str:
     return shlex.join(["scarce" if head in ("scarce", "__main__.py") else head, *sys.argv[1:]])
 
 
-def as_report(
-    path: str | Path, options: Options, parts: tuple[Ready, Weighed, Outcome], result: Mapping[str, Any]
-) -> Any:
+def as_report(made: Made, result: Mapping[str, Any]) -> Any:
     """Return what the page is drawn from."""
     from scarce import report
 
-    ready, weighed, outcome = parts
+    ready, weighed, outcome, options = made.ready, made.weighed, made.outcome, made.options
     ds = outcome.dataset
     after = {name: sum(by.values()) for name, by in result["counts"].get("train", {}).items()}
     data = report.ReportData(
-        title=Path(path).absolute().name, command=command(), version=outcome.version, versions=versions(),
+        title=Path(made.path).absolute().name, command=command(), version=outcome.version, versions=versions(),
         seed=options.seed, seconds=result["seconds"], model=outcome.trainer,
         budget=f"{options.minutes:g} minutes were given; {result['seconds'] / 60:.1f} were used.",
         metric=metrics.describe(options.metric), classes=ds.schema.classes, normal_classes=ds.schema.normal_classes,
@@ -148,8 +157,10 @@ def as_report(
         after={name: after.get(name, 0) for name in ds.schema.classes},
         ledger=tuple(report.Decision.from_json(row) for row in result["ledger"]),
         test=test_result(outcome.test), operating_point=point_of(outcome.operating_point),
-        comparisons=comparisons(ready), checks=checks(result), set_aside=result["set_aside"],
-        notes=(*weighed.plan.why, *result["notes"], *proofs(ds)), checklist=checklist(weighed, outcome, result),
+        comparisons=comparisons(made), checks=checks(result), set_aside=result["set_aside"],
+        notes=tuple(result["notes"]),
+        plan=weighed.plan.why, proofs=tuple(proofs(ds)), when=now(),
+        checklist=checklist(weighed, outcome, result),
     )  # fmt: skip
     return replace(
         data, label_errors=gallery.label_errors(ds), duplicates=gallery.duplicates(ds), faults=gallery.faults(ds),
@@ -165,8 +176,8 @@ def test_result(test: Mapping[str, Any]) -> Any:
         report.ClassResult(
             name=name, n=row["n"],
             recall=report.Interval(value=_nan(row["recall"]), low=_nan(row["low"]), high=_nan(row["high"])),
-            precision=report.Interval.of(row.get("precision")),
-            average_precision=report.Interval.of(row.get("average_precision")),
+            precision=interval(row, "precision"),
+            average_precision=interval(row, "average_precision"),
         )
         for name, row in test["per_class"].items()
     )  # fmt: skip
@@ -175,11 +186,22 @@ def test_result(test: Mapping[str, Any]) -> Any:
     return report.TestResult(
         n=test["n"], balanced_accuracy=report.Interval.of(test["balanced_accuracy"]) or nothing,
         macro_f1=report.Interval.of(test["macro_f1"]), baseline=report.Interval.of(test["baseline"]),
-        majority=_nan(test["majority"]["balanced_accuracy"]), majority_class=str(test["majority"].get("class", "")),
+        majority=_nan(test["majority"]["balanced_accuracy"]), majority_class=str(test["majority"]["answers"]),
         difference=report.Interval.of(test["difference"]), per_class=per_class,
         confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
-        reliability=tuple(tuple(item) for item in test.get("reliability", ())), looks=test["looks"],
+        reliability=tuple(
+            (_nan(item["confidence"]), _nan(item["accuracy"]), int(item["n"])) for item in test["calibration"]["bins"]
+        ),
+        looks=test["looks"],
     )  # fmt: skip
+
+
+def interval(row: Mapping[str, Any], name: str) -> Any:
+    """Return a value with its ``_low`` and ``_high``."""
+    from scarce import report
+
+    low, high = _nan(row.get(f"{name}_low")), _nan(row.get(f"{name}_high"))
+    return report.Interval(value=_nan(row.get(name)), low=low, high=high)
 
 
 def point_of(point: Mapping[str, Any] | None) -> Any:
@@ -196,11 +218,27 @@ def point_of(point: Mapping[str, Any] | None) -> Any:
     )  # fmt: skip
 
 
-def comparisons(ready: Ready) -> tuple[Any, ...]:
-    """Return the honest score beside the flattering one."""
+def now() -> str:
+    """Return the present time in the local zone."""
+    return datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
+
+
+def comparisons(made: Made) -> tuple[Any, ...]:
+    """Return published figures beside ours, and the honest score beside the flattering one."""
     from scarce import report
 
+    ready, test = made.ready, made.outcome.test
     out: list[Any] = []
+    if made.published:
+        own = test["balanced_accuracy"]
+        out = [
+            report.Comparison(name=name, value=value / 100, note="published, full balanced test of 10,000")
+            for name, value in made.published.items()
+        ]
+        note = f"this run: seed {made.options.seed}, {made.outcome.trainer}, {test['n']:,} real balanced test pictures"
+        out.append(
+            report.Comparison(name="scarce", value=own["value"], low=own["low"], high=own["high"], note=note, ours=True)
+        )
     names = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy"}
     for name, (by_group, at_random) in ready.flattering.items():
         out += [

@@ -76,7 +76,7 @@ def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Wei
     counts = train_counts(ds)
     plan = strategy.choose(
         counts, label_error_rate=None if np.isnan(error_rate) else error_rate, modality=ds.schema.modality,
-        normal_classes=ds.schema.normal_classes,
+        normal_classes=ds.schema.normal_classes, thresholds=thresholds_of(project.config),
     )  # fmt: skip
     policy = options.policy or (guess_domain(ds)[0] if ds.schema.modality == "image" else "")
     with clock.step("grow"):
@@ -85,10 +85,23 @@ def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Wei
         decisions = decisions_for(grown, policy)
         instrument = ProbeInstrument(ready.embedding, workers=options.workers)
         design = design_for(grown, decisions, instrument, options, clock)
+        design = replace(design, alpha=project.config.ledger.alpha)
         ledger, probs, folds = judge(grown, decisions, instrument, design, prepared_seconds=seconds, combine=combine)
     ledger = replace(ledger, rows=(*ledger.rows, *missing))
     kept = tuple(decision for decision in decisions if decision.name in ledger.kept)
     return Weighed(ledger, grown, kept, probs, folds, plan, policy, error_rate, instrument, design)
+
+
+def thresholds_of(config: Any) -> Any:
+    """Return the chooser's thresholds from the section [rebalance.strategy]."""
+    from scarce.rebalance.strategy import StrategyThresholds
+
+    given = config.rebalance.strategy
+    return StrategyThresholds(
+        mild=given.ratio_augment, moderate=given.ratio_weight, severe=given.ratio_focal,
+        oversample_total=given.oversample_total, hybrid_total=given.small_total,
+        label_error_rate=given.clean_first_error_rate, clean_total=given.clean_first_total,
+    )  # fmt: skip
 
 
 def train_counts(ds: Dataset) -> dict[str, int]:
