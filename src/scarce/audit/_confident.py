@@ -168,10 +168,15 @@ def scan(labels: Ints, p: Floats) -> Scan:
     return Scan(best, runner, guess, agrees, counts, round_rows(scaled))
 
 
+def by_class(labels: Ints, classes: int) -> Ints:
+    """Return (N,) row numbers sorted by class, in order inside a class; 16-bit codes are sorted in linear time."""
+    return np.asarray(np.argsort(labels.astype(np.uint16) if classes < 2**16 else labels, kind="stable"))
+
+
 def thresholds(labels: Ints, p: Floats) -> Floats:
     """Return (K,) mean probability of a class over the rows given to it; 2 for a class without rows."""
     own = p[np.arange(len(labels)), labels]
-    order = np.argsort(labels, kind="stable")
+    order = by_class(labels, p.shape[1])
     edges = np.r_[0, np.cumsum(np.bincount(labels, minlength=p.shape[1]))]
     own = own[order]
     means = [np.mean(own[a:b]) if b > a else 2.0 for a, b in pairwise(edges)]
@@ -210,7 +215,7 @@ def prune_by_noise_rate(labels: Ints, p: Floats, found: Scan) -> Mask:
     """Flag, per pair of classes, as many of the largest margins as the joint counts errors."""
     take = prune_counts(found.joint)
     mask = np.zeros(len(labels), np.bool_)
-    order = np.argsort(labels, kind="stable")
+    order = by_class(labels, p.shape[1])
     edges = np.r_[0, np.cumsum(found.counts)]
 
     def one(given: int) -> None:
@@ -231,7 +236,7 @@ def prune_by_class(labels: Ints, p: Floats, found: Scan) -> Mask:
     """Flag, per given class, as many of the least self-confident rows as the joint counts errors."""
     sound = prune_counts(found.joint).diagonal()
     mask = np.zeros(len(labels), np.bool_)
-    order = np.argsort(labels, kind="stable")
+    order = by_class(labels, p.shape[1])
     edges = np.r_[0, np.cumsum(found.counts)]
     for given in range(p.shape[1]):
         rows = order[edges[given] : edges[given + 1]]

@@ -198,17 +198,17 @@ def _bits(x: Any) -> Any:
 
 
 @nb.njit(nogil=True, cache=True)
-def _count_near(hashes: Array, start: int, step: int, most: int, counts: Array) -> None:
+def _count_near(hashes: Array, start: int, step: int, most: Any, counts: Array) -> None:
     n = hashes.size
     for i in range(start, n, step):
-        own, hits = hashes[i], 0
+        own, hits = hashes[i], np.uint64(0)
         for j in range(i + 1, n):
-            hits += _bits(own ^ hashes[j]) <= most
+            hits += np.uint64(_bits(own ^ hashes[j]) <= most)
         counts[i] = hits
 
 
 @nb.njit(nogil=True, cache=True)
-def _fill_near(hashes: Array, most: int, starts: Array, out: Array) -> None:
+def _fill_near(hashes: Array, most: Any, starts: Array, out: Array) -> None:
     n = hashes.size
     for i in range(n):
         place, stop = starts[i], starts[i + 1]
@@ -223,16 +223,16 @@ def _fill_near(hashes: Array, most: int, starts: Array, out: Array) -> None:
 def near_hashes(hashes: Array, most: int, *, limit: int = MOST_PAIRS) -> Ints:
     """Return (P, 2) pairs i < j of 64-bit hashes that differ in at most ``most`` bits."""
     n, threads = len(hashes), os.cpu_count() or 1
-    counts = np.zeros(n, np.int64)
+    counts, limit_bits = np.zeros(n, np.int64), np.uint64(most)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda start: _count_near(hashes, start, threads, most, counts), range(threads)))
+        list(pool.map(lambda start: _count_near(hashes, start, threads, limit_bits, counts), range(threads)))
     starts = np.r_[0, np.cumsum(counts)]
     if starts[-1] > limit:
         raise DataError("audit.near_duplicate", f"{int(starts[-1]):,} pairs of hashes differ in at most {most} bits",
                         f"at most {limit:,} are given", "lower max_distance, or drop equal hashes first")  # fmt: skip
     out = np.empty((int(starts[-1]), 2), np.int64)
     if len(out):
-        _fill_near(hashes, most, starts, out)
+        _fill_near(hashes, limit_bits, starts, out)
     return out
 
 
