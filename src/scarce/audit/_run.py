@@ -115,7 +115,7 @@ def _valid(check: AbstractCheck, result: Measurement, n: int) -> Measurement:
 def _threads(workers: int | None) -> AbstractContextManager[Any]:
     if workers is None:
         return nullcontext()
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[Any] = threadpool_limits(limits=max(1, workers))
     return limits
