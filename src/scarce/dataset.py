@@ -288,6 +288,11 @@ class FoldView:
     @cached_property
     def train(self) -> Dataset:
         """The rows that may be fitted on."""
+        return self.dataset.take(self.train_rows)
+
+    @cached_property
+    def train_rows(self) -> Ints:
+        """Row numbers of :attr:`train` in the dataset."""
         origin, keep = self.dataset["origin"], self.dataset["keep"].astype(bool)
         wanted, shut = (np.zeros(len(self.dataset), bool) for _ in range(2))
         wanted[self.dataset.rows_of(self.train_ids)] = True
@@ -298,7 +303,7 @@ class FoldView:
             allowed = set(self.dataset.ids[wanted & (origin == "real")])
             families = self.dataset.table["parents"].take(pa.array(grown)).to_pylist()
             mask[grown] = [bool(family) and allowed.issuperset(family) for family in families]
-        return self.dataset.take(mask)
+        return np.flatnonzero(mask)
 
     @cached_property
     def eval(self) -> Dataset:

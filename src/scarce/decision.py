@@ -267,14 +267,13 @@ class ProbeInstrument:
 
 def fold_of_view(view: FoldView, embedding: str, seed: int, components: int) -> tuple[Fold, Array]:
     """Return the training side with features projected by what its real rows taught, and the evaluation points."""
-    train = view.train
-    features = train[embedding]
-    train = train.take(np.flatnonzero(np.isfinite(features).all(1)))
-    features = train[embedding]
+    features = view.dataset[embedding]
+    rows = view.train_rows[np.isfinite(features[view.train_rows]).all(1)]
+    train = replace(view.dataset, wide={}).take(rows)
     real = (train["origin"] == "real") & (train["label"] >= 0)
-    projection = Projection.fit(features[real], components=components)
-    evaluation = np.nan_to_num(view.eval[embedding])
-    return Fold(train, projection(features), projection, seed), projection(evaluation)
+    projection = Projection.fit(features[rows[real]], components=components)
+    evaluation = np.nan_to_num(features[view.dataset.rows_of(view.eval_ids)])
+    return Fold(train, projection(features[rows]), projection, seed), projection(evaluation)
 
 
 def _spare_the_last(flagged: Array, fold: Fold) -> Array:
