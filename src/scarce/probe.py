@@ -265,8 +265,10 @@ def cross_val_probs(  # noqa: PLR0913  one knob each
     projection: Projection | None = None,
     workers: int | None = None,
 ) -> Array:
-    """Return (N, K) out-of-sample probabilities: no row was seen by the model that judges it.
+    """Return (N, K) out-of-sample probabilities: no row's label was seen by the model that judges it.
 
+    Without a ``projection`` one is fitted on the features of all rows; it knows no labels. (The ledger, which judges
+    data and not labels, fits its projections on each fold's training side.)
     Rows with label -1 are predicted too, but never fitted on. With fewer rows than folds the folds shrink.
 
     Raises:
@@ -279,6 +281,9 @@ def cross_val_probs(  # noqa: PLR0913  one knob each
         raise DataError("probe", f"cross-validation needs 2 labelled groups, there are {n_groups}")
     place = fold_of(labels, groups, min(folds, n_groups), seed=seed)
     probe = probe or LinearProbe()
+    if projection is None:
+        whole = Projection.fit(features, components=probe.components)
+        features, projection = whole(features), Projection.identity(whole.basis.shape[1])
     out = np.full((len(labels), n_classes), 1.0 / n_classes)
 
     def judge(fold: int) -> None:

@@ -40,24 +40,30 @@ def crop_similarity(thumbnails: Array, pairs: Ints) -> Floats:
     """Return (P,) the best correlation of detail with one picture shrunk and laid into the other, mirrored or not."""
     import cv2
 
-    images = {int(row): thumbnails[row].astype(np.float32) for row in np.unique(pairs)}
+    shown = {int(row): _views(thumbnails[row]) for row in np.unique(pairs) if thumbnails[row].std() >= FLAT}
     out = np.full(len(pairs), -1.0, np.float32)
-    side = thumbnails.shape[1]
-    sizes = [max(8, round(side * scale)) for scale in SCALES]
     for row, pair in enumerate(pairs.tolist()):
+        if pair[0] not in shown or pair[1] not in shown:
+            continue
         for whole, part in (pair, pair[::-1]):
-            if min(images[whole].std(), images[part].std()) < FLAT:
-                continue
-            field = _high(images[whole])
-            for turned in (images[part], images[part][:, ::-1]):
-                for size in sizes:
-                    small = cv2.resize(turned, (size, size), interpolation=cv2.INTER_AREA)
-                    match = cv2.matchTemplate(field, _high(small), cv2.TM_CCOEFF_NORMED)
-                    out[row] = max(out[row], float(np.nan_to_num(match, nan=-1, posinf=-1, neginf=-1).max()))
+            for small in shown[part][1:]:
+                match = cv2.matchTemplate(shown[whole][0], small, cv2.TM_CCOEFF_NORMED)
+                out[row] = max(out[row], float(np.nan_to_num(match, nan=-1, posinf=-1, neginf=-1).max()))
     return np.minimum(out, 1.0)
+
+
+def _views(thumbnail: Array) -> list[Array]:
+    """Return the detail of a thumbnail at full size, then shrunk to every scale, upright and mirrored."""
+    import cv2
+
+    image = thumbnail.astype(np.float32)
+    sizes = [max(8, round(len(image) * scale)) for scale in SCALES]
+    small = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for size in sizes]
+    upright = [_high(view) for view in (image, *small)]
+    return [*upright, *(np.ascontiguousarray(view[:, ::-1]) for view in upright[1:])]
 
 
 def _high(image: Array) -> Array:
     import cv2
 
-    return np.asarray(np.ascontiguousarray(image) - cv2.GaussianBlur(image, (0, 0), BLUR), np.float32)
+    return np.asarray(image - cv2.GaussianBlur(image, (0, 0), BLUR), np.float32)

@@ -109,7 +109,8 @@ class NearDuplicate(AbstractCheck):
         if "scan.thumbnail" in ds:
             parts.append(self._alike(ds["scan.thumbnail"]))
         if any(name.startswith("embedding.") for name in ds.wide) and (self.crops or not parts):
-            parts.append(self._embedded(ds))
+            known = parts[0].rows if parts else np.zeros((0, 2), np.int64)
+            parts.append(self._embedded(ds, known))
         if not parts:
             return Pairs(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
         return _best(
@@ -123,7 +124,7 @@ class NearDuplicate(AbstractCheck):
         from scarce.audit import _align, _join
 
         rows = _align.unit_detail(thumbnails)
-        scale = _join.local_scale(rows)
+        scale, _ = _join.local_scale(rows)
         upright = self._judged(*_join.candidate_pairs(rows, self.threshold), scale)
         if len(rows) > MIRROR_LIMIT:
             return upright
@@ -138,22 +139,22 @@ class NearDuplicate(AbstractCheck):
         keep = (value >= self.surely) | (1 - value <= self.ratio * ordinary)
         return Pairs(pairs[keep], value[keep])
 
-    def _embedded(self, ds: Dataset) -> Pairs:
+    def _embedded(self, ds: Dataset, known: Ints) -> Pairs:
+        """Return pairs by features: as candidates for crops that thumbnails verify, or alone where there are none."""
         from scarce.audit import _align, _join
 
         rows = unit_rows(ds_embedding(ds, self.encoder)[1])
-        scale = _join.local_scale(rows)
+        scale, dimension = _join.local_scale(rows)
         seen = "scan.thumbnail" in ds
         pairs, value = _join.candidate_pairs(rows, self.embedding_threshold if seen else self.threshold, most_per_row=8)
-        ordinary = np.minimum(scale[pairs[:, 0]], scale[pairs[:, 1]])
         far = 1 - value
+        relative = far / np.minimum(scale[pairs[:, 0]], scale[pairs[:, 1]])
         if not seen:
-            keep = (far <= 1e-6) | (far <= self.ratio * ordinary)
+            keep = (far <= 1e-6) | (relative <= min(self.ratio, _join.chance_ratio(len(ds), dimension)))
             return Pairs(pairs[keep], value[keep])
-        keep = far <= self.embedding_ratio * ordinary
-        pairs, far = pairs[keep], (far / np.maximum(ordinary, 1e-9))[keep]
-        order = np.argsort(far, kind="stable")[: 2 * len(ds)]
-        pairs = pairs[np.sort(order)]
+        new = ~np.isin(pairs @ [len(ds), 1], known @ [len(ds), 1])
+        keep = np.flatnonzero((relative <= self.embedding_ratio) & new)
+        pairs = pairs[np.sort(keep[np.argsort(relative[keep], kind="stable")[: len(ds)]])]
         value = _align.crop_similarity(ds["scan.thumbnail"], pairs)
         good = value >= self.threshold
         return Pairs(pairs[good], value[good])

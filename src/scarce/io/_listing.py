@@ -81,9 +81,15 @@ def label_text(value: Any) -> str | None:
 
 
 def sample_id(source: str, uri: str, turn: int = 0) -> str:
-    """Return the id of a sample: a hash of source, path and row (for a file that is listed again: its turn)."""
-    path, row, _ = split_uri(uri)
-    return digest(source, path, str(turn or "") if row is None else str(row))[:16]
+    """Return the id of a sample: a hash of source, path and row (for a file that is listed again: its turn).
+
+    An NPZ file has several arrays, so the array's name belongs to the row; elsewhere a row is the same sample whichever
+    of its columns is read.
+    """
+    path, row, column = split_uri(uri)
+    if row is not None:
+        return digest(source, path, f"{column}:{row}" if path.lower().endswith(".npz") else str(row))[:16]
+    return digest(source, path, str(turn or ""))[:16]
 
 
 def to_dataset(listing: Listing) -> Dataset:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SMALL_PIXELS = 64
 """Pictures up to this side are trained from scratch by default; larger ones get a head on pretrained features."""
+LEAST_MINUTES = 1.0
+"""A network gets this much even where the budget is used up."""
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
 
 
@@ -64,7 +66,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
     with clock.step("train"):
         view = training_view(weighed.dataset)
         plan = plan_for(trainer, weighed, notes)
-        minutes = clock.left / 60
+        minutes = max(clock.left / 60, LEAST_MINUTES)
         baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed, minutes=0.3 * minutes)
         final = fit_after(view, trainer, ready.embedding, plan, seed=options.seed, minutes=0.55 * minutes)
     if trainer != "linear_probe":

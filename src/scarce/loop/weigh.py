@@ -24,6 +24,7 @@ from scarce.decision import (
     combine,
 )
 from scarce.errors import ScarceError
+from scarce.execute.local import cores
 from scarce.ledger import Design, Folds, Ledger, Row, judge
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
@@ -38,6 +39,8 @@ SHARE_TO_JUDGE = 0.35
 COPIES = 4
 """Augmented copies of one original, at most, among the candidates that the ledger judges."""
 MOST_CANDIDATES = 1500
+LEAST_FOLDS = 3
+"""Folds of the ledger where the time is short."""
 
 
 @dataclass(frozen=True)
@@ -249,13 +252,26 @@ def design_for(
     design = Design(metric=options.metric, folds=options.folds, repeats=2, seed=options.seed, setting=setting)
     if options.repeats is not None:
         return replace(design, repeats=options.repeats)
-    started = time.perf_counter()
-    folds = Folds.of(ds, design)
-    view = ds.fold(folds.ids[folds.place[0] != 0], folds.ids[folds.place[0] == 0])
-    ProbeInstrument(instrument.embedding).probabilities(view, (), seed=0)
-    one = (time.perf_counter() - started) * options.folds * (len(decisions) + 2) / 2
-    repeats = int(np.clip(SHARE_TO_JUDGE * clock.left / max(one, 1e-3), 2, 5))
-    progress.say(
-        f"ledger: {len(decisions)} decisions, {options.folds} folds, {repeats} repeats, about {one * repeats:.0f} s"
-    )
+    seconds = _seconds_of(ds, design, instrument, len(decisions) + 2)
+    allowed = SHARE_TO_JUDGE * clock.left
+    if 2 * seconds > allowed and design.folds > LEAST_FOLDS:
+        seconds *= LEAST_FOLDS / design.folds
+        design = replace(design, folds=LEAST_FOLDS)
+    repeats = int(np.clip(allowed / max(seconds, 1e-3), 2, 5))
+    expected = f"about {seconds * repeats:.0f} s"
+    progress.say(f"ledger: {len(decisions)} decisions, {design.folds} folds, {repeats} repeats, {expected}")
     return replace(design, repeats=repeats)
+
+
+def _seconds_of(ds: Dataset, design: Design, instrument: ProbeInstrument, plans: int) -> float:
+    """Return about how long one repeat takes: each fold is prepared once and fitted for each plan."""
+    folds = Folds.of(ds, replace(design, repeats=1))
+    inside = folds.place[0] == 0
+    trial = ProbeInstrument(instrument.embedding)
+    started = time.perf_counter()
+    view = ds.fold(folds.ids[~inside], folds.ids[inside])
+    trial.fold(view, 0)
+    prepared = time.perf_counter()
+    trial.probabilities(view, (), seed=0)
+    fitted = time.perf_counter()
+    return design.folds * ((prepared - started) + plans * (fitted - prepared)) / min(cores(), design.folds)

@@ -283,7 +283,7 @@ def _members(code: Ints, rows: Ints) -> list[Ints]:
 
 
 def _written(ds: Dataset, real: Ints, job: _Job) -> Dataset:
-    """Return the dataset with both columns; grown rows follow their parents into train, or wait in the pool."""
+    """Return the dataset with both columns; grown rows follow their parents into train, others have no split."""
     splits: list[str | None] = [None] * len(ds)
     groups: list[str | None] = [None] * len(ds)
     first = np.full(int(job.code.max(initial=-1)) + 1, len(job.ds))
@@ -303,6 +303,6 @@ def _written(ds: Dataset, real: Ints, job: _Job) -> Dataset:
                 place_of[name] for name in (families[row] if families[row] is not None else ()) if name in place_of
             ]
             trains = bool(family) and all(splits[parent] == "train" for parent in family)
-            splits[row] = "train" if trains else "pool"
+            splits[row] = "train" if trains else None
             groups[row] = groups[family[0]] if trains else None
     return ds.with_columns({"split": splits, "split_group": groups})
