@@ -184,7 +184,7 @@ def test_set_aside_and_grown_rows():
     })  # fmt: skip
     again = split.run(grown)
     rows = again.rows_of(["y0", "y1", "y2"])
-    assert again["split"][rows].tolist() == ["train", "pool", "pool"]
+    assert again["split"][rows].tolist() == ["train", None, None]
     assert again["split_group"][rows[0]] == again["split_group"][again.rows_of([mother["train"]])[0]]
 
 

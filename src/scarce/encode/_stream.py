@@ -19,7 +19,9 @@ from scarce.errors import DataError, ScarceError
 
 _log = logging.getLogger("scarce.encode")
 OPEN_AT_ONCE = 8
-"""Samples that a worker holds decoded at full size."""
+"""Samples that a worker holds decoded at full size, where their size is not known."""
+PIXELS_AT_ONCE = 16_000_000
+"""Pixels that a worker holds decoded at full size, where it is."""
 Batch = tuple[list[int], Floats, dict[int, str]]
 """The places of a batch, the features of those that could be encoded, in order, and why the others could not."""
 
@@ -59,10 +61,11 @@ def batches(
 def _batch(ds: Dataset, encoder: AbstractEncoder, rows: Array, places: Array, stop: Event) -> Batch:
     samples: list[Array | str] = []
     reasons: dict[int, str] = {}
-    for start in range(0, len(places), OPEN_AT_ONCE):
+    together = at_once(ds)
+    for start in range(0, len(places), together):
         if stop.is_set():
             return [], np.zeros((0, 0), np.float32), {}
-        part = places[start : start + OPEN_AT_ONCE]
+        part = places[start : start + together]
         for place, sample in zip(part.tolist(), _opened_samples(ds, rows[part], encoder), strict=True):
             if isinstance(sample, ScarceError):
                 reasons[place] = sample.what
@@ -95,6 +98,14 @@ def _opened_samples(ds: Dataset, rows: Array, encoder: AbstractEncoder) -> list[
 def failure(ds: Dataset, row: int, reason: str) -> dict[str, Any]:
     _log.warning("encode: %s has no features: %s", ds.table["uri"][row].as_py(), reason)
     return {"level": "sample", "members": [str(ds.ids[row])], "score": 1.0, "why": f"it could not be encoded: {reason}"}
+
+
+def at_once(ds: Dataset) -> int:
+    """Return how many samples a worker opens together: as many as stay small, since each opening costs a look-up."""
+    if "scan.width" not in ds.wide or "scan.height" not in ds.wide or not len(ds):
+        return OPEN_AT_ONCE
+    area = float(np.max(ds["scan.width"].astype(np.float64) * ds["scan.height"].astype(np.float64)))
+    return int(np.clip(PIXELS_AT_ONCE / max(area, 1.0), 1, 64))
 
 
 def processors() -> int:
