@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scarce.errors import DataError, closest
-from scarce.execute.local import single_threaded_algebra
+from scarce.execute.local import calm_threads, single_threaded_algebra
 from scarce.loop.options import Clock, Options, from_config
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def run_beside(published: Mapping[str, float], path: str | Path, options: Mappin
     from scarce.loop.prepare import prepare
     from scarce.loop.weigh import weigh
 
+    calm_threads()
     settings = Options.of(options)
     with single_threaded_algebra(), project_of(path, settings) as project:
         settings = Options.of({**from_config(project.config), **options})

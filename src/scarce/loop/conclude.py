@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SMALL_PIXELS = 64
 """Pictures up to this side are trained from scratch by default; larger ones get a head on pretrained features."""
+SHARE_TO_TRAIN = 0.44
+"""Share of the time left for each of the two networks: baseline and final plan get the same."""
 LEAST_MINUTES = 1.0
 """A network gets this much even where the budget is used up."""
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
@@ -67,8 +69,8 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         view = training_view(weighed.dataset)
         plan = plan_for(trainer, weighed, notes)
         minutes = max(clock.left / 60, LEAST_MINUTES)
-        baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed, minutes=0.3 * minutes)
-        final = fit_after(view, trainer, ready.embedding, plan, seed=options.seed, minutes=0.55 * minutes)
+        baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed, minutes=SHARE_TO_TRAIN * minutes)
+        final = fit_after(view, trainer, ready.embedding, plan, seed=options.seed, minutes=SHARE_TO_TRAIN * minutes)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)
         notes.append("The ledger measured with the linear probe; for the network its rows are marked proxy.")
