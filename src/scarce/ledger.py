@@ -318,8 +318,8 @@ def judge(
 ) -> tuple[Ledger, Array, Folds]:
     """Judge a plan that was fixed beforehand.
 
-    Each decision alone is compared with the baseline; then all that helped together (``combine`` may drop those that
-    exclude each other) are compared with the best single one, as one joint row.
+    Each decision alone is compared with the baseline; then all that helped together (``combine`` drops those that
+    exclude each other) are compared with the best single one of them, as one joint row.
 
     Returns:
         The ledger, the (R, N, K) out-of-fold probabilities of the final plan, and the folds.
@@ -346,7 +346,7 @@ def judge(
     chosen = tuple(combine(helped, gains)) if combine else tuple(helped)
     final = base
     if chosen:
-        best = max(helped, key=lambda decision: gains[decision.name])
+        best = max(chosen, key=lambda decision: gains[decision.name])
         final, chosen, joint = _joint(views, folds, instrument, design, (best, chosen, probs))
         rows += [joint[0]] if joint else []
         effects |= {HYBRID: joint[1]} if joint else {}
