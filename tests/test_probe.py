@@ -92,3 +92,17 @@ def test_cross_validation_is_out_of_sample_and_predicts_unlabelled_rows() -> Non
     rng = np.random.default_rng(0)
     noise = rng.permutation(Y)
     assert (cross_val_probs(X, noise, 10).argmax(1) == noise).mean() < 0.2
+
+
+def test_subspace_iteration_finds_what_a_full_decomposition_finds() -> None:
+    from scarce.probe import leading
+
+    rng = np.random.default_rng(0)
+    low = rng.normal(size=(900, 60)) * np.linspace(3, 0.5, 60) @ rng.normal(size=(60, 700))
+    rows = (low + 0.3 * rng.normal(size=(900, 700))).astype(np.float32)
+    covariance = rows.T @ rows / 900
+    values, vectors = leading(covariance, 50)
+    oracle, basis = np.linalg.eigh(covariance.astype(np.float64))
+    assert np.allclose(values, oracle[::-1][:50], rtol=1e-3)
+    inside = np.linalg.norm(basis[:, ::-1][:, :40].T @ vectors, axis=1)
+    assert inside.min() > 0.999

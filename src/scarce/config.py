@@ -176,9 +176,7 @@ class Ledger:
     """How decisions are judged."""
 
     folds: int = setting(5, "Folds of each cross-validation.", low=2, high=100)
-    repeats: int = setting(
-        0, "Repeats of the cross-validation, each with its own folds and seeds; 0 = as time allows.", low=0, high=1000
-    )
+    repeats: int = setting(0, "Repeats of the cross-validation with new folds; 0 = as time allows.", low=0, high=1000)
     alpha: float = setting(0.05, "Chance of any false claim over the whole plan.", low=0.0001, high=0.5)
 
 
