@@ -142,7 +142,8 @@ def test_a_crowd_of_copies_is_one_group() -> None:
 def test_embeddings_alone_are_enough() -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((200, 16)).astype(np.float32)
-    rows[100] = rows[7] * 2
+    rows[100] = rows[7] * 1.0001
+    rows[101] = rows[8] * 3
     ds = Dataset.from_columns(Schema(modality="tabular", classes=("a",)), {"id": [f"{row:05d}" for row in range(200)]})
     result = NearDuplicate().measure(ds.with_columns({"embedding.x": rows}))
     assert [row["members"] for row in result.findings if row["level"] == "group"] == [["00007", "00100"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from scarce.audit._base import unit_rows
@@ -38,29 +40,45 @@ def mirrored(rows: Floats, side: int) -> Floats:
 
 def crop_similarity(thumbnails: Array, pairs: Ints) -> Floats:
     """Return (P,) the best correlation of detail with one picture shrunk and laid into the other, mirrored or not."""
-    import cv2
-
-    shown = {int(row): _views(thumbnails[row]) for row in np.unique(pairs) if thumbnails[row].std() >= FLAT}
+    shown = {int(row): _Views.of(thumbnails[row]) for row in np.unique(pairs) if thumbnails[row].std() >= FLAT}
     out = np.full(len(pairs), -1.0, np.float32)
-    for row, pair in enumerate(pairs.tolist()):
-        if pair[0] not in shown or pair[1] not in shown:
-            continue
-        for whole, part in (pair, pair[::-1]):
-            for small in shown[part][1:]:
-                match = cv2.matchTemplate(shown[whole][0], small, cv2.TM_CCOEFF_NORMED)
-                out[row] = max(out[row], float(np.nan_to_num(match, nan=-1, posinf=-1, neginf=-1).max()))
+    for row, (i, j) in enumerate(pairs.tolist()):
+        if i in shown and j in shown:
+            out[row] = max(shown[i].holds(shown[j]), shown[j].holds(shown[i]))
     return np.minimum(out, 1.0)
 
 
-def _views(thumbnail: Array) -> list[Array]:
-    """Return the detail of a thumbnail at full size, then shrunk to every scale, upright and mirrored."""
-    import cv2
+@dataclass(frozen=True)
+class _Views:
+    """One thumbnail: its detail, and (2, size * size) unit rows per scale of it shrunk, upright and mirrored."""
 
-    image = thumbnail.astype(np.float32)
-    sizes = [max(8, round(len(image) * scale)) for scale in SCALES]
-    small = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for size in sizes]
-    upright = [_high(view) for view in (image, *small)]
-    return [*upright, *(np.ascontiguousarray(view[:, ::-1]) for view in upright[1:])]
+    field: Array
+    small: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, thumbnail: Array) -> _Views:
+        import cv2
+
+        image = thumbnail.astype(np.float32)
+        small = []
+        for size in (max(8, round(len(image) * scale)) for scale in SCALES):
+            view = _high(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA))
+            small.append(_centered(np.stack([view.ravel(), view[:, ::-1].ravel()])))
+        return cls(_high(image), tuple(small))
+
+    def holds(self, other: _Views) -> float:
+        """Return the best correlation of any of the other's small views at any place of this field."""
+        best = -1.0
+        for views in other.small:
+            size = round(views.shape[1] ** 0.5)
+            windows = np.lib.stride_tricks.sliding_window_view(self.field, (size, size)).reshape(-1, size * size)
+            best = max(best, float((_centered(windows) @ views.T).max()))
+        return best
+
+
+def _centered(rows: Array) -> Array:
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(np.sqrt(np.einsum("nd,nd->n", rows, rows)), 1e-6)[:, None])
 
 
 def _high(image: Array) -> Array:

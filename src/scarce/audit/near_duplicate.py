@@ -80,6 +80,8 @@ class NearDuplicate(AbstractCheck):
         crops: seek mirrored and cropped copies among the embedding's neighbors.
         embedding_threshold: least cosine of such candidates.
         embedding_ratio: ratio for such candidates, before they are verified.
+        crop_threshold: least correlation of detail when one is laid into the other.
+        crop_ratio: a crop is at most this share of the distance to the next best candidate away.
         encoder: whose features; empty = the newest.
     """
 
@@ -89,7 +91,9 @@ class NearDuplicate(AbstractCheck):
     surely: float = 0.995
     crops: bool = True
     embedding_threshold: float = 0.9
-    embedding_ratio: float = 0.5
+    embedding_ratio: float = 1.0
+    crop_threshold: float = 0.85
+    crop_ratio: float = 0.6
     encoder: str = ""
 
     def measure(self, ds: Dataset) -> Measurement:
@@ -151,17 +155,37 @@ class NearDuplicate(AbstractCheck):
         relative = far / np.minimum(scale[pairs[:, 0]], scale[pairs[:, 1]])
         if not seen:
             keep = (far <= 1e-6) | (relative <= min(self.ratio, _join.chance_ratio(len(ds), dimension)))
+            keep &= _equal_length(ds_embedding(ds, self.encoder)[1], pairs, far)
             return Pairs(pairs[keep], value[keep])
         new = ~np.isin(pairs @ [len(ds), 1], known @ [len(ds), 1])
-        keep = np.flatnonzero((relative <= self.embedding_ratio) & new)
-        pairs = pairs[np.sort(keep[np.argsort(relative[keep], kind="stable")[: len(ds)]])]
+        likely = np.flatnonzero((relative <= self.embedding_ratio) & new)
+        pairs = pairs[np.sort(likely[np.argsort(relative[likely], kind="stable")[: 2 * len(ds)]])]
         value = _align.crop_similarity(ds["scan.thumbnail"], pairs)
-        good = value >= self.threshold
+        good = (value >= self.crop_threshold) & (1 - value <= self.crop_ratio * _rivals(len(ds), pairs, value))
         return Pairs(pairs[good], value[good])
 
 
 MIRROR_LIMIT = 30_000
 """Above this many samples mirrored copies are sought among the embedding's neighbors only."""
+
+
+def _rivals(n: int, pairs: Ints, value: Floats) -> Floats:
+    """Return (P,) the distance 1 - similarity of the best other candidate of either member."""
+    best = np.full((n, 2), -1.0)
+    for (i, j), similarity in zip(pairs.tolist(), value.tolist(), strict=True):
+        for row in (i, j):
+            best[row] = sorted((*best[row], similarity))[:0:-1]
+    other = [
+        np.where(value >= best[pairs[:, side], 0], best[pairs[:, side], 1], best[pairs[:, side], 0]) for side in (0, 1)
+    ]
+    return np.asarray(1 - np.maximum(other[0], other[1]))
+
+
+def _equal_length(features: Floats, pairs: Ints, far: Floats) -> Array:
+    """Return whether the rows of a pair are about as long as their angle is small: a multiple is no copy."""
+    length = np.linalg.norm(features, axis=1)
+    left, right = length[pairs[:, 0]], length[pairs[:, 1]]
+    return np.asarray(np.abs(left - right) <= (2 * np.sqrt(np.maximum(far, 0)) + 1e-3) * np.maximum(left, right))
 
 
 def _best(pairs: Pairs) -> Pairs:
