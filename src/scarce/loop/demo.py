@@ -49,5 +49,6 @@ def demo(*, seed: int = 0, **options: Any) -> Run:
         "policy": "garment",
         "minutes": MINUTES,
         "trainer": "finetune",
+        "repeats": 2,
     }
     return run_beside(PUBLISHED, garments(), {**ours, **options, "seed": seed})
