@@ -108,9 +108,10 @@ def counts(ds: Dataset) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def finding_counts(ds: Dataset) -> dict[str, int]:
-    """Return check to number of findings; pairs that only link a group are not counted."""
-    levels = ds.findings.filter(pc.not_equal(ds.findings["level"], "pair"))
-    found = levels["check"].value_counts().to_pylist()
+    """Return check to number of findings; links inside a group, and checks that could not run, are not counted."""
+    skipped = pc.and_(pc.equal(ds.findings["level"], "data"), pc.starts_with(ds.findings["why"], "skipped"))
+    counted = pc.and_(pc.not_equal(ds.findings["level"], "pair"), pc.invert(skipped))
+    found = ds.findings.filter(counted)["check"].value_counts().to_pylist()
     ran = {name.split(".")[1]: 0 for name in ds.table.column_names if name.startswith("audit.")}
     return ran | {row["values"]: int(row["counts"]) for row in found}
 
