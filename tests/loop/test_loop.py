@@ -1,0 +1,122 @@
+"""The whole loop on a few real garments: what it promises in JSON, Python and on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import scarce
+from scarce.errors import ConfigError, DataError, UnknownNameError
+from scarce.loop import Run, default_folder
+from scarce.loop.gallery import suggestion
+from scarce.loop.options import Options
+
+QUICK: dict[str, Any] = {"encoder": "pixel", "trainer": "linear_probe", "folds": 3, "repeats": 2}
+
+
+def part_of(garments: Path, counts: dict[str, int], place: Path) -> Path:
+    table = pq.read_table(next(iter(garments.glob("*.parquet"))) if garments.is_dir() else garments)
+    labels = np.array(table["label"].to_pylist())
+    train = np.array(table["split"].to_pylist()) == "train"
+    rows = np.concatenate([np.flatnonzero(train & (labels == name))[:n] for name, n in counts.items()])
+    pq.write_table(table.take(pa.array(rows)).drop_columns(["split"]), place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def done(garments: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("loop")
+    data = part_of(garments, {"Trouser": 120, "Bag": 40, "Sandal": 24}, folder / "some.parquet")
+    return scarce.run(data, project=folder / "project", normal=("Trouser",), **QUICK)
+
+
+def test_the_json_holds_what_was_promised(done: Run) -> None:
+    body = json.loads(json.dumps(done.result))
+    for name in (
+        "version",
+        "classes",
+        "counts",
+        "findings",
+        "ledger",
+        "test",
+        "operating_point",
+        "model",
+        "report",
+        "seconds",
+    ):
+        assert name in body
+    for row in body["ledger"]:
+        assert {"decision", "gain", "low", "high", "seconds", "verdict", "kept"} <= set(row)
+    assert {"value", "low", "high"} <= set(body["test"]["balanced_accuracy"])
+    for row in body["test"]["per_class"].values():
+        assert {"n", "recall", "precision", "low", "high"} <= set(row)
+    named = {row["decision"] for row in body["ledger"]}
+    assert {"rebalance.class_weight", "rebalance.focal", "rebalance.balanced_softmax"} <= named
+    assert body["operating_point"]["defects"] + body["operating_point"]["normals"] == body["test"]["n"]
+
+
+def test_it_learns_and_counts_its_look(done: Run) -> None:
+    assert done.result["test"]["balanced_accuracy"]["value"] > 0.8
+    assert done.result["test"]["majority"]["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert done.result["test"]["looks"] == 1
+
+
+def test_only_real_samples_are_judged_and_no_group_is_cut(done: Run) -> None:
+    held = [origin for split in ("val", "test") for by in done.result["counts"][split].values() for origin in by]
+    assert set(held) == {"real"}
+    groups: dict[str, set[str]] = {}
+    for split, group in zip(done.dataset["split"], done.dataset["split_group"], strict=True):
+        groups.setdefault(group, set()).add(split)
+    assert all(len(splits) == 1 for splits in groups.values())
+
+
+def test_the_model_comes_back_and_the_project_opens(done: Run) -> None:
+    from scarce import train
+
+    again = train.load(done.result["model"])
+    assert again.card["operating_point"]["threshold"] == done.result["operating_point"]["threshold"]
+    opened = scarce.open(done.project)
+    assert len(opened) == len(done.dataset)
+    assert done.report.stat().st_size < 5_000_000
+
+
+def test_a_second_run_on_the_project_counts_another_look(done: Run) -> None:
+    second = scarce.run(done.project, **QUICK)
+    assert second.result["test"]["looks"] == 2
+    assert second.result["test"]["n"] == done.result["test"]["n"]
+
+
+def test_outer_folds_judge_every_sample(garments: Path, tmp_path: Path) -> None:
+    data = part_of(garments, {"Trouser": 40, "Bag": 24}, tmp_path / "few.parquet")
+    result = scarce.run(data, project=tmp_path / "p", test="cv", normal=("Trouser",), **QUICK).result
+    assert result["test"]["n"] == 64
+    assert result["test"]["balanced_accuracy"]["value"] > 0.9
+
+
+def test_one_class_and_empty_folders_say_what_to_do(garments: Path, tmp_path: Path) -> None:
+    one = part_of(garments, {"Bag": 12}, tmp_path / "one.parquet")
+    with pytest.raises(DataError, match="two classes"):
+        scarce.run(one, project=tmp_path / "p", **QUICK)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError):
+        scarce.run(tmp_path / "empty", project=tmp_path / "q", **QUICK)
+    with pytest.raises(DataError, match="did you mean 'one.parquet'"):
+        default_folder(tmp_path / "one.parket")
+
+
+def test_options_refuse_before_anything_is_read() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'minutes'"):
+        Options.of({"minuts": 3})
+    with pytest.raises(UnknownNameError, match="macro_f1"):
+        Options.of({"metric": "macro_f"})
+    assert Options.of({"trainer": "linear-probe"}).trainer == "linear_probe"
+
+
+def test_suggestions_are_read_from_the_findings_own_words() -> None:
+    assert suggestion('given "A b", more likely "T-shirt" (probability 0.93)') == ("T-shirt", 0.93)
