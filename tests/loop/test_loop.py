@@ -106,7 +106,7 @@ def test_one_class_and_empty_folders_say_what_to_do(garments: Path, tmp_path: Pa
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError):
         scarce.run(tmp_path / "empty", project=tmp_path / "q", **QUICK)
-    with pytest.raises(DataError, match="did you mean 'one.parquet'"):
+    with pytest.raises(DataError, match=r"did you mean 'one\.parquet'"):
         default_folder(tmp_path / "one.parket")
 
 
