@@ -269,6 +269,31 @@ def test_names_are_never_used_again(store: Store) -> None:
     assert store.commit(relabel(store.open(), "s0001", "torn"), parent=head) == "v5"
 
 
+@pytest.mark.parametrize("half_gone", ["_transactions", "_versions", "data", None])
+def test_a_pruning_that_was_killed_is_finished(store: Store, half_gone: str | None) -> None:
+    head = store.commit(sample(), parent=None)
+    for turn in range(3):
+        head = store.commit(relabel(store.open(), "s0000", CLASSES[turn]), parent=head)
+    (store.folder / "writing").write_text("[1, 2]")
+    if half_gone:
+        place = store.folder / "data.lance" / half_gone
+        by_age = sorted(place.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        by_age[1].unlink()  # of v2: later versions share data with v1
+    again = Store(store.folder)
+    assert again.recover()
+    assert [version.name for version in again.log()] == ["v4", "v3"]
+    for version in again.log():
+        again.verify(version.name)
+
+
+def test_a_pruning_killed_before_it_began_deletes_nothing(store: Store) -> None:
+    head = store.commit(sample(), parent=None)
+    store.commit(relabel(store.open(), "s0000", "torn"), parent=head)
+    (store.folder / "writing").write_text("[1,")
+    assert store.recover()
+    assert [version.name for version in store.log()] == ["v2", "v1"]
+
+
 def test_unknown_versions_and_an_empty_store(store: Store) -> None:
     assert store.head() is None
     assert store.log() == []

@@ -304,11 +304,7 @@ class Store:
                 *(int(name[1:]) for name in (*self.tags().values(), *self.branches().values()) if name),
             }
             gone = [number for number in numbers if number not in safe]
-            self._dirty.touch()
-            for number in gone:
-                if f"v{number}" in self._table.tags():
-                    self._table.untag(f"v{number}")
-            self._table.forget(gone)
+            self._dirty.write_text(json.dumps(gone), encoding="utf-8")
             self._mend()
         return [f"v{number}" for number in gone]
 
@@ -384,6 +380,7 @@ class Store:
         """Remove what a killed writer left. Needs the lock."""
         if not self._dirty.exists():
             return False
+        self._forget(self._condemned())
         numbers, tags = self._table.numbers(), self._table.tags()
         for number in numbers:
             if f"v{number}" not in tags:
@@ -392,6 +389,21 @@ class Store:
         self.objects.sweep(self.objects.used(self._record(number).parts() for number in numbers))
         self._dirty.unlink()
         return True
+
+    def _condemned(self) -> list[int]:
+        """Return the versions that pruning has begun to delete; a killed one is finished, for its files are half gone."""
+        try:
+            numbers = json.loads(self._dirty.read_text(encoding="utf-8") or "[]")
+        except ValueError:  # killed while it wrote the list: nothing was deleted yet
+            return []
+        return [number for number in self._table.numbers() if number in numbers]
+
+    def _forget(self, numbers: Sequence[int]) -> None:
+        tags = self._table.tags() if numbers else {}
+        for number in numbers:
+            if f"v{number}" in tags:
+                self._table.untag(f"v{number}")
+        self._table.forget(numbers)
 
 
 def _nothing() -> Dataset:

@@ -109,11 +109,9 @@ def orphans(project: Project) -> set[str]:
         used |= {f"objects/{name}" for name in names}
     used.add("data.lance/_versions/latest_version_hint.json")
     there = {item.relative_to(hidden).as_posix() for item in hidden.rglob("*") if item.is_file()}
-    assert (
-        not {name for name in used if name.startswith(("data", "objects"))}
-        - there
-        - {"data.lance/_versions/latest_version_hint.json"}
-    )
+    needed = {name for name in used if name.startswith(("data", "objects"))}
+    lost = needed - there - {"data.lance/_versions/latest_version_hint.json"}
+    assert not lost, sorted(lost)
     return there - used
 
 
