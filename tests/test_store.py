@@ -272,8 +272,8 @@ def test_names_are_never_used_again(store: Store) -> None:
 @pytest.mark.parametrize("half_gone", ["_transactions", "_versions", "data", None])
 def test_a_pruning_that_was_killed_is_finished(store: Store, half_gone: str | None) -> None:
     head = store.commit(sample(), parent=None)
-    for turn in range(3):
-        head = store.commit(relabel(store.open(), "s0000", CLASSES[turn]), parent=head)
+    for label in ("torn", "stained", "torn"):
+        head = store.commit(relabel(store.open(), "s0000", label), parent=head)
     (store.folder / "writing").write_text("[1, 2]")
     if half_gone:
         place = store.folder / "data.lance" / half_gone

@@ -391,7 +391,7 @@ class Store:
         return True
 
     def _condemned(self) -> list[int]:
-        """Return the versions that pruning has begun to delete; a killed one is finished, for its files are half gone."""
+        """Return the versions whose deletion has begun; it must be finished, for their files are half gone."""
         try:
             numbers = json.loads(self._dirty.read_text(encoding="utf-8") or "[]")
         except ValueError:  # killed while it wrote the list: nothing was deleted yet
