@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,14 @@ def test_less_similar_shots_of_one_part_stay() -> None:
     ds = flag(made(), "near_duplicate", "group", "s00", "s01", why="2 copies: nearly the same (similarity 0.951)")
     assert clean.plan(ds, "merge_duplicates") == []
     assert len(clean.plan(ds, "merge_duplicates", merge_duplicates={"least_similarity": 0.9})) == 1
+
+
+def test_near_rows_of_measurements_are_no_copies() -> None:
+    ds = replace(made(), schema=replace(made().schema, modality="tabular"))
+    near = flag(ds, "near_duplicate", "group", "s00", "s01", why="2 copies: similarity 0.999")
+    assert clean.plan(near, "merge_duplicates") == []
+    same = flag(ds, "exact_duplicate", "group", "s00", "s01", why="2 copies: the same values")
+    assert len(clean.plan(same, "merge_duplicates")) == 1
 
 
 def test_relabel_is_a_proposal_unless_applied_and_never_touches_evaluation() -> None:

@@ -366,4 +366,4 @@ def test_pure_functions() -> None:
     assert laplacian_variance(np.full((9, 9), 7, np.uint8)) == 0
     picture = scene()
     np.testing.assert_array_equal(rotate(rotate(picture, 6), 8), picture)
-    assert of("image").encoder == "auto"
+    assert of("image").encoders[-1] == "pixel", "needs no package"

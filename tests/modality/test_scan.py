@@ -221,7 +221,7 @@ def test_text_hashes_see_through_case_and_blanks(tmp_path: Path) -> None:
     lengths = dict(zip(texts, ds["scan.length"].tolist(), strict=True))
     assert lengths["a fine day"] == 10
     assert len(set(ds["content_hash"])) == 4
-    assert modality.encoder_of(ds) == "tfidf"
+    assert modality.of(ds).encoders == ("tfidf",)
 
 
 def test_tables(tmp_path: Path) -> None:

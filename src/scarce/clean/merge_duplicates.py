@@ -40,7 +40,7 @@ class MergeDuplicates(AbstractAction):
         place = {sample: row for row, sample in enumerate(ds.ids.tolist())}
         gone: set[int] = set()
         actions = []
-        for check in self.checks:
+        for check in self._checks_for(ds):
             for found in findings_of(ds, check, "group"):
                 match = SIMILARITY.search(found["why"])
                 if match and float(match.group(1)) < self.least_similarity:
@@ -53,6 +53,11 @@ class MergeDuplicates(AbstractAction):
                 gone.update(place[sample] for action in new if action.kind == "set_aside" for sample in action.samples)
                 actions += new
         return actions
+
+    def _checks_for(self, ds: Dataset) -> tuple[str, ...]:
+        """Leave near rows of tables and series alone: they are other objects, not copies."""
+        measured = ds.schema.modality in {"tabular", "time_series"}
+        return tuple(check for check in self.checks if not (measured and check == "near_duplicate"))
 
 
 def _merged(ds: Dataset, rows: list[int], check: str, found: dict[str, object]) -> list[Action]:

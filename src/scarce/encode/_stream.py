@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
@@ -16,6 +15,7 @@ from scarce import modality
 from scarce.dataset import Array, Dataset, Floats
 from scarce.encode._base import AbstractEncoder
 from scarce.errors import DataError, ScarceError
+from scarce.execute.local import cores
 
 _log = logging.getLogger("scarce.encode")
 OPEN_AT_ONCE = 8
@@ -38,7 +38,7 @@ def batches(
         places: which of the rows, in the order in which they are opened.
         shape: workers (None = one a processor) and samples a batch.
     """
-    workers = 1 if encoder.single else max(1, shape[0] or processors())
+    workers = 1 if encoder.single else max(1, shape[0] or cores())
     size = max(1, min(shape[1], -(-len(places) // workers)))
     parts = [places[start : start + size] for start in range(0, len(places), size)]
     stop = Event()
@@ -106,8 +106,3 @@ def at_once(ds: Dataset) -> int:
         return OPEN_AT_ONCE
     area = float(np.max(ds["scan.width"].astype(np.float64) * ds["scan.height"].astype(np.float64)))
     return int(np.clip(PIXELS_AT_ONCE / max(area, 1.0), 1, 64))
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

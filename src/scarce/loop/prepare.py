@@ -116,13 +116,22 @@ def without_grown(ds: Dataset) -> Dataset:
     return ds.take(np.flatnonzero(ds["origin"] == "real"))
 
 
+def feature_cache(project: Project) -> Any:
+    """Return the project's cache of features, which keeps to the quota of ``scarce.toml``."""
+    from scarce.encode import FeatureCache
+
+    return FeatureCache(Path(project.features), quota_bytes=int(project.config.encode.quota_gib * 2**30))
+
+
 def encode_in_time(
     project: Project, ds: Dataset, options: Options, clock: Clock, notes: list[str]
 ) -> tuple[Dataset, str]:
     """Encode all samples with the wanted encoder, or with a cheaper one where the time would not do."""
     from scarce import encode
 
-    cache = encode.FeatureCache(Path(project.features))
+    cache = feature_cache(project)
+    chosen = project.config.encode
+    more: dict[str, Any] = {"seed": options.seed, "batch": chosen.batch}
     rows = np.flatnonzero(ds["keep"].astype(bool))
     sample = rows[:: max(1, len(rows) // SAMPLE_TO_TIME)][:SAMPLE_TO_TIME]
     allowed = SHARE_TO_ENCODE * clock.left
@@ -132,9 +141,10 @@ def encode_in_time(
         tries.append(("pixel", None))
     encoder, size, encode_seconds = *tries[0], 0.0
     for encoder, size in tries:
-        encode.run(ds.take(sample[:WARM_UP]), encoder, size=size, cache=None, seed=options.seed)
+        more |= {"size": size, "settings": dict(chosen.plugins.get(encode.choose(ds, encoder), {}))}
+        encode.run(ds.take(sample[:WARM_UP]), encoder, cache=None, **more)
         started = time.perf_counter()
-        encode.run(ds.take(sample), encoder, size=size, cache=cache, workers=options.workers, seed=options.seed)
+        encode.run(ds.take(sample), encoder, cache=cache, workers=options.workers, **more)
         encode_seconds = (time.perf_counter() - started) * len(rows) / max(1, len(sample))
         if encode_seconds <= allowed or (encoder, size) == tries[-1]:
             break
@@ -143,7 +153,7 @@ def encode_in_time(
             f"than {SHARE_TO_ENCODE:.0%} of the time left; a cheaper encoding was taken. More --minutes avoid it."
         )
     progress.say(f"features: about {max(encode_seconds, 1):.0f} s; then the ledger, training and the report")
-    ds = encode.run(ds, encoder, size=size, cache=cache, workers=options.workers, seed=options.seed)
+    ds = encode.run(ds, encoder, cache=cache, workers=options.workers, **more)
     embedding = next(name for name in reversed(list(ds.wide)) if name.startswith("embedding."))
     return ds, embedding
 

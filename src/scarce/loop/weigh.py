@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from scarce.errors import ScarceError
 from scarce.execute.local import cores
 from scarce.ledger import Design, Folds, Ledger, Row, judge
 from scarce.loop.options import Clock, Options
-from scarce.loop.prepare import Ready
+from scarce.loop.prepare import Ready, feature_cache
 from scarce.metric import Setting, rare_codes
 
 if TYPE_CHECKING:
@@ -200,8 +199,7 @@ def _synthetic(ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: 
 def _encoded(project: Project, ds: Dataset, embedding: str, options: Options) -> Dataset:
     from scarce import encode
 
-    cache = encode.FeatureCache(Path(project.features))
-    return encode.again(ds, embedding, cache=cache, workers=options.workers, seed=options.seed)
+    return encode.again(ds, embedding, cache=feature_cache(project), workers=options.workers, seed=options.seed)
 
 
 def decisions_for(ds: Dataset, policy: str) -> list[Any]:

@@ -7,10 +7,10 @@ gives decoded samples to whoever needs them.
 from __future__ import annotations
 
 from scarce.modality._base import AbstractModality, BrokenSampleError
-from scarce.modality._run import encoder_of, of, open_samples, scan, thumbnails
+from scarce.modality._run import of, open_samples, scan, thumbnails
 
 MODULES = ("header", "perceptual", "raw", "table")
 
 __all__ = [
-    "MODULES", "AbstractModality", "BrokenSampleError", "encoder_of", "of", "open_samples", "scan", "thumbnails",
+    "MODULES", "AbstractModality", "BrokenSampleError", "of", "open_samples", "scan", "thumbnails",
 ]  # fmt: skip

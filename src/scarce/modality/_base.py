@@ -25,8 +25,8 @@ class BrokenSampleError(ValueError):
 class AbstractModality(Plugin, ABC):
     """One kind of data. Reading bytes is not its task; it turns them into arrays and numbers."""
 
-    encoder: ClassVar[str] = "auto"
-    """Name of the encoder that suits this kind of data when nothing else is asked for."""
+    encoders: ClassVar[tuple[str, ...]] = ("pixel",)
+    """Names of the encoders that suit this kind of data, best first; the first whose packages are here is taken."""
     properties: ClassVar[Mapping[str, Any]] = {}
     """Scan property to NumPy dtype; each becomes ``scan.<property>`` of shape (N,) or, with a shape, (N, ...)."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pyarrow as pa
 from scarce import progress, registry
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError, ReadError
+from scarce.execute.local import cores
 from scarce.modality import raw as raw_content
 from scarce.modality._base import AbstractModality, BrokenSampleError, Raw, content_hash
 from scarce.modality._cache import ScanCache, file_key
@@ -35,11 +35,6 @@ def of(ds: Dataset | str) -> AbstractModality:
     """
     name = ds if isinstance(ds, str) else ds.schema.modality
     return registry.load("modality", name, AbstractModality)()  # type: ignore[type-abstract]
-
-
-def encoder_of(ds: Dataset) -> str:
-    """Return the name of the encoder that suits a dataset."""
-    return of(ds).encoder
 
 
 def open_samples(ds: Dataset, rows: Sequence[int] | Array, *, at_least: int = 0) -> list[Array | str]:
@@ -101,16 +96,11 @@ def scan(ds: Dataset, *, workers: int | None = None, cache: str | Path | None = 
     todo = np.arange(len(ds)) if memory is None else job.recall(memory)
     try:
         with _one_thread_each(ds.schema.modality):
-            _spread(job, job.order(todo), workers or processors())
+            _spread(job, job.order(todo), workers or cores())
     finally:
         if memory is not None and len(todo):
             job.remember(memory)
     return job.result()
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Scan:

@@ -32,7 +32,7 @@ class Audio(AbstractModality):
     0.001), clipped (share at full scale), bytes.
     """
 
-    encoder: ClassVar[str] = "logmel"
+    encoders: ClassVar[tuple[str, ...]] = ("logmel",)
     properties: ClassVar[Mapping[str, Any]] = {
         "rate": np.int32, "channels": np.uint8, "bytes": np.int64,
         **dict.fromkeys(("seconds", "peak", "rms", "silence", "clipped"), np.float32),

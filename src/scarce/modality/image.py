@@ -65,7 +65,7 @@ class Image(AbstractModality):
 
     max_pixels: int = 100_000_000
 
-    encoder: ClassVar[str] = "auto"
+    encoders: ClassVar[tuple[str, ...]] = ("efficientnet_lite0", "pixel")
     properties: ClassVar[Mapping[str, Any]] = {
         **dict.fromkeys(("width", "height"), np.int32), "channels": np.uint8, "bits": np.uint8, "bytes": np.int64,
         **dict.fromkeys(("mean", "std", *_PERCENTILES, "entropy", "sharpness", "sharpness_robust"), np.float32),

@@ -27,7 +27,7 @@ class Tabular(AbstractModality):
     Writes: scan.* of shape (N,): length (features), missing (share), zeros (share), bytes.
     """
 
-    encoder: ClassVar[str] = "numeric"
+    encoders: ClassVar[tuple[str, ...]] = ("table",)
     properties: ClassVar[Mapping[str, Any]] = {
         "length": np.int32, "missing": np.float32, "zeros": np.float32, "bytes": np.int64,
     }  # fmt: skip

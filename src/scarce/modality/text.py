@@ -25,7 +25,7 @@ class Text(AbstractModality):
     equal where texts differ in case, blanks and Unicode form only).
     """
 
-    encoder: ClassVar[str] = "tfidf"
+    encoders: ClassVar[tuple[str, ...]] = ("tfidf",)
     properties: ClassVar[Mapping[str, Any]] = {
         "length": np.int32, "words": np.int32, "bytes": np.int64, "digits": np.float32, "capitals": np.float32,
         "text_hash": np.uint64,

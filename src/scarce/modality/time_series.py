@@ -24,7 +24,7 @@ class TimeSeries(AbstractModality):
     never changes), bytes.
     """
 
-    encoder: ClassVar[str] = "minirocket"
+    encoders: ClassVar[tuple[str, ...]] = ("series",)
     properties: ClassVar[Mapping[str, Any]] = {
         "length": np.int32, "channels": np.int32, "missing": np.float32, "mean": np.float32, "std": np.float32,
         "flat": np.bool_, "bytes": np.int64,
