@@ -145,7 +145,7 @@ class NearDuplicate(AbstractCheck):
 
     def _embedded(self, ds: Dataset, known: Ints) -> Pairs:
         """Return pairs by features: as candidates for crops that thumbnails verify, or alone where there are none."""
-        from scarce.audit import _align, _join
+        from scarce.audit import _crop, _join
 
         rows = unit_rows(ds_embedding(ds, self.encoder)[1])
         scale, dimension = _join.local_scale(rows)
@@ -160,7 +160,7 @@ class NearDuplicate(AbstractCheck):
         new = ~np.isin(pairs @ [len(ds), 1], known @ [len(ds), 1])
         likely = np.flatnonzero((relative <= self.embedding_ratio) & new)
         pairs = pairs[np.sort(likely[np.argsort(relative[likely], kind="stable")[: 2 * len(ds)]])]
-        value = _align.crop_similarity(ds["scan.thumbnail"], pairs)
+        value = _crop.crop_similarity(ds["scan.thumbnail"], pairs)
         good = (value >= self.crop_threshold) & (1 - value <= self.crop_ratio * _rivals(len(ds), pairs, value))
         return Pairs(pairs[good], value[good])
 
