@@ -31,7 +31,7 @@ endif
 ifneq ($(UV),)
 define install
 	@echo "installing $(1) with uv"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(1)
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(1)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
 endef
 else

@@ -169,7 +169,8 @@ def group_weights(member: Array, stratum: Array, draws: int, rng: np.random.Gene
     counts = np.zeros((draws, len(stratum)), np.float32)
     for value in np.unique(stratum):
         inside = np.flatnonzero(stratum == value)
-        counts[:, inside] = rng.multinomial(len(inside), np.full(len(inside), 1 / len(inside)), size=draws)
+        picked = rng.integers(0, len(inside), (draws, len(inside))) + np.arange(draws)[:, None] * len(inside)
+        counts[:, inside] = np.bincount(picked.ravel(), minlength=picked.size).reshape(picked.shape)
     return counts[:, member]
 
 

@@ -186,30 +186,22 @@ def _one_hot(labels: Array, n_classes: int) -> Array:
 def _minimize(rows: Array, soft: Array, factor: Array, task: tuple[LossSpec, Array], probe: LinearProbe) -> Array:
     from scipy.optimize import minimize
 
+    from scarce._logistic import loss_and_slope
+
     loss, begin = task
     width, k = rows.shape[1], soft.shape[1]
     prior = np.zeros(k) if loss.prior is None else np.asarray(loss.prior, np.float64)
-    gamma = loss.gamma if loss.kind == "focal" else 0.0
-    total = float(factor.sum()) or 1.0
-    share = (factor / total)[:, None]
+    gamma = float(loss.gamma) if loss.kind == "focal" else 0.0
+    targets, share = soft.astype(np.float32), factor / (float(factor.sum()) or 1.0)
+    logits, slope = np.empty((len(rows), k), np.float32), np.empty((len(rows), k), np.float32)
 
     def cost(flat: Array) -> tuple[float, Array]:
         theta = flat.reshape(width + 1, k)
-        logits = (rows @ theta[:-1].astype(np.float32)).astype(np.float64) + theta[-1] + prior
-        shifted = logits - logits.max(1, keepdims=True)
-        log_probs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-        probs = np.exp(log_probs)
-        if gamma:
-            rest = np.clip(1.0 - probs, 1e-12, None)
-            value = float(-(share * soft * rest**gamma * log_probs).sum())
-            slope = soft * (-(rest**gamma) + gamma * probs * rest ** (gamma - 1) * log_probs)
-            grad_logits = share * (slope - probs * slope.sum(1, keepdims=True))
-        else:
-            value = float(-(share * soft * log_probs).sum())
-            grad_logits = share * (probs * soft.sum(1, keepdims=True) - soft)
+        np.matmul(rows, theta[:-1].astype(np.float32), out=logits)
+        value = loss_and_slope(logits, theta[-1] + prior, targets, share, gamma, slope)
         grad = np.empty_like(theta)
-        grad[:-1] = rows.T @ grad_logits.astype(np.float32) + probe.l2 * theta[:-1]
-        grad[-1] = grad_logits.sum(0)
+        grad[:-1] = rows.T @ slope + probe.l2 * theta[:-1]
+        grad[-1] = slope.sum(0, dtype=np.float64)
         return value + 0.5 * probe.l2 * float((theta[:-1] ** 2).sum()), grad.ravel()
 
     found = minimize(
