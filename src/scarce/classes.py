@@ -6,8 +6,10 @@ Old probabilities are dropped, and models that were trained before the step are 
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -139,6 +141,46 @@ def split(ds: Dataset, name: str, parts: Mapping[str, Sequence[str]]) -> Dataset
     new = _changed(ds, schema, pa.array(labels, pa.string()), spread, step)
     new = new.with_columns({"label_source": pa.array(sources, pa.string())})
     return _divided(ds, new, name, rows)
+
+
+def parts_by_column(ds: Dataset, name: str, column: str) -> dict[str, list[str]]:
+    """Return ``<class>_<value>`` to the ids of a class's samples, by the values of a column, for :func:`split`.
+
+    Raises:
+        UnknownNameError: there is no such column.
+    """
+    full = column if column in ds.table.column_names else f"meta.{column}"
+    if full not in ds.table.column_names:
+        raise unknown_name("classes", "column", column, [item.removeprefix("meta.") for item in ds.table.column_names])
+    found: dict[str, list[str]] = {}
+    rows = zip(ds.ids.tolist(), ds.table["label"].to_pylist(), ds.table[full].to_pylist(), strict=True)
+    for sample, label, value in rows:
+        if label == name and value is not None:
+            found.setdefault(f"{name}_{value}", []).append(sample)
+    return found
+
+
+def parts_in_file(ds: Dataset, file: str | Path) -> dict[str, list[str]]:
+    """Return class to ids as a CSV file with the columns id (or path) and class lists them, for :func:`split`.
+
+    Raises:
+        DataError: the file has other columns.
+        UnknownNameError: a sample does not exist.
+    """
+    with Path(file).open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    key = next((item for item in ("id", "path", "uri") if rows and item in rows[0]), None)
+    if key is None or "class" not in rows[0]:
+        there = f"its columns are {', '.join(rows[0])}" if rows else "it is empty"
+        raise DataError("classes", f"{file} does not list samples", there, "it needs the columns id (or path), class")
+    ids = ds.ids.tolist()
+    known = dict(zip(ids if key == "id" else ds.table["uri"].to_pylist(), ids, strict=True))
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row[key] not in known:
+            raise unknown_name("classes", "sample", row[key], known)
+        found.setdefault(row["class"], []).append(known[row[key]])
+    return found
 
 
 def is_stale(ds: Dataset, step_id: str) -> bool:

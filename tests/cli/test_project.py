@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from scarce.cli import app, main
+from scarce.project import Project
 
 Call = Callable[..., Any]
 
@@ -104,6 +106,29 @@ def test_classes(project: Path, call: Call, capsys: pytest.CaptureFixture[str]) 
     assert main(["classes", "rename", "Bagg=Sack", "--project", str(project)]) == 2
     assert "'Bag'" in capsys.readouterr().err
     assert main(["classes", "rename", "Bag", "--project", str(project)]) == 2
+
+
+def test_a_class_is_split_by_a_list_or_a_column(project: Path, call: Call, tmp_path: Path) -> None:
+    parts = tmp_path / "parts.csv"
+    with Project.open(project) as opened:
+        ds = opened.dataset().usable()
+    bags = ds.ids[np.array(ds.table["label"].to_pylist()) == "Bag"].tolist()
+    parts.write_text("id,class\n" + "".join(f"{name},Satchel\n" for name in bags[:5]), encoding="utf-8")
+    made = call("classes", "split", "Bag", "--parts", parts, "--project", project)
+    assert made["classes"][:2] == ["Bag", "Satchel"]
+    assert call("status", project)["classes"]["Satchel"] == 5
+    assert len(call("diff", "v1", "--project", project)["relabeled"]) == 5
+    by = call("classes", "split", "Coat", "--by", "source", "--project", project)
+    assert [name for name in by["classes"] if name.startswith("Coat")] == [f"Coat_{ds.table['source'][0]}"]
+    for wrong in (["--by", "sice"], ["--parts", str(tmp_path / "none.csv")], [], ["--by", "source", "--parts", "x"]):
+        assert main(["classes", "split", "Trouser", *wrong, "--project", str(project)]) == 2
+    parts.write_text("name,kind\n", encoding="utf-8")
+    assert main(["classes", "split", "Trouser", "--parts", str(parts), "--project", str(project)]) == 2
+
+
+@pytest.mark.parametrize("name", ["status", "log", "split", "verify"])
+def test_every_command_takes_seed_and_workers(project: Path, call: Call, name: str) -> None:
+    assert call(name, project, "--seed", 1, "--workers", 2)
 
 
 def test_contract(project: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import re
 import shutil
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -32,7 +32,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     },
     "Data": {
         "add": "Add a source to a project as a new version; test stays test.",
-        "classes": "Add, rename or merge classes as a new version.",
+        "classes": "Add, rename, split or merge classes as a new version.",
         "contract": "Write and check what a project promises about its data.",
         "verify": "List source files that changed or are missing.",
     },
@@ -84,7 +84,30 @@ def load(name: str) -> Any:
         register(group, name, getattr(module, name))
     command = typer.main.get_command(group)
     command.name = name
+    for leaf in getattr(command, "commands", {name: command}).values():
+        accept_everywhere(leaf)
     return command
+
+
+def accept_everywhere(command: Any) -> None:
+    """Let a command take ``--seed`` and ``--workers`` even where nothing is random or parallel.
+
+    A script may then pass the same options to all; where they change nothing they are not shown.
+    """
+    known = {name for item in command.params for name in item.opts}
+    spare = typer.Typer(add_completion=False)
+    spare.command()(_spare)
+    for option in typer.main.get_command(spare).params:
+        if option.name in {"seed", "workers"} and not known & set(option.opts):
+            option.expose_value = False
+            command.params.append(option)
+
+
+def _spare(
+    seed: Annotated[int, typer.Option("--seed", min=0, hidden=True, help="Nothing here is random.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=1, hidden=True, help="Nothing here runs in parallel.")] = 1,
+) -> None:
+    """Carry two options."""
 
 
 def register(group: typer.Typer, name: str, function: Any) -> None:

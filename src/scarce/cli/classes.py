@@ -1,4 +1,4 @@
-"""``scarce classes add``, ``rename`` and ``merge``."""
+"""``scarce classes add``, ``rename``, ``split`` and ``merge``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from scarce.cli._screen import safe, screen
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
 
-app = typer.Typer(help="Add, rename or merge classes as a new version.", no_args_is_help=True, add_completion=False)
+ABOUT = "Add, rename, split or merge classes as a new version."
+app = typer.Typer(help=ABOUT, no_args_is_help=True, add_completion=False)
 
 
 def add(
@@ -72,6 +73,38 @@ def merge(
     _commit(project, lambda ds: classes.merge(ds, names, into), said, as_json, debug)
 
 
+def split(
+    name: Annotated[str, typer.Argument(metavar="CLASS", help="The class to divide.")],
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="A column of the data: each of its values becomes a class.")
+    ] = None,
+    parts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV with the columns id (or path) and class.")
+    ] = None,
+    project: InProject = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Divide a class, by a column of the data or by a list made by hand.
+
+    Samples that are not named keep the old class; it goes when none is left.
+
+    Example:
+        scarce classes split hole --by size
+        scarce classes split hole --parts parts.csv
+    """
+    from scarce import classes
+
+    if (by is None) == (parts is None):
+        raise typer.BadParameter("give either --by or --parts", param_hint="--by")
+
+    def change(ds: Dataset) -> Dataset:
+        named = classes.parts_by_column(ds, name, by) if by is not None else classes.parts_in_file(ds, parts or Path())
+        return classes.split(ds, name, named)
+
+    _commit(project, change, f"split class {name} by {by or parts}", as_json, debug)
+
+
 def _commit(
     project: Path | None, change: Callable[[Dataset], Dataset], message: str, as_json: bool, debug: bool
 ) -> None:
@@ -93,4 +126,5 @@ def _commit(
 
 register(app, "add", add)
 register(app, "rename", rename)
+register(app, "split", split)
 register(app, "merge", merge)
