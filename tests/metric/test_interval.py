@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import beta, binomtest
 
 from scarce import metric
 from scarce.errors import DataError
+from scarce.metric.interval import plausible_confusions
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (0, 32), (7, 7), (3, 20), (149, 150), (500, 1000)])
@@ -76,3 +77,14 @@ def test_cluster_interval_of_a_mean_has_the_right_width():
     assert found.high - found.low == pytest.approx(2 * 1.96 * spread, rel=0.1)
     alone = metric.cluster_bootstrap(np.arange(480), mean, repeats=3000, seed=1)
     assert alone.high - alone.low < 0.6 * (found.high - found.low)
+
+
+def test_plausible_confusions_are_jeffreys_intervals_of_the_groups() -> None:
+    counts = np.array([[9, 1, 0], [0, 20, 0], [0, 0, 0]])
+    drawn = plausible_confusions(counts, np.array([10, 4, 0]), draws=20_000)
+    assert drawn.shape == (20_000, 3, 3)
+    np.testing.assert_allclose(drawn.sum(2), np.broadcast_to([10, 20, 0], (20_000, 3)), atol=1e-9)
+    recall = drawn[:, [0, 1], [0, 1]] / [10, 20]
+    for column, (right, wrong) in enumerate([(9, 1), (4, 0)]):
+        expected = beta.ppf([0.025, 0.5], right + 0.5, wrong + 0.5)
+        np.testing.assert_allclose(np.quantile(recall[:, column], [0.025, 0.5]), expected, atol=0.01)

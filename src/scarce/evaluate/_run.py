@@ -13,9 +13,11 @@ from scarce.errors import DataError
 from scarce.evaluate._base import AbstractSection, Judged, plain
 from scarce.evaluate.operating_point import one_vs_rest
 from scarce.metric.choice import Setting, rare_codes, weighted
-from scarce.metric.confusion import accuracy
-from scarce.metric.interval import clopper_pearson, cluster_bootstrap
+from scarce.metric.confusion import accuracy, confusion_matrix
+from scarce.metric.interval import clopper_pearson, cluster_bootstrap, plausible_confusions
 from scarce.registry import load, names
+
+MOST_CELLS = 20_000_000
 
 
 class Predicts(Protocol):
@@ -114,12 +116,30 @@ def run(
 
 
 def _scored(judged: Judged, metric: str, baseline: float) -> dict[str, Any]:
+    """Return a score with the wider of the bootstrap over groups and what the counts leave possible."""
     score = weighted(metric)
     found = cluster_bootstrap(
         judged.groups, lambda draws: score(judged.y, judged.probs, draws, None),
         repeats=judged.draws, seed=judged.seed, strata=judged.y,
     )  # fmt: skip
-    return plain({"value": found.value, "low": found.low, "high": found.high, "baseline": baseline})  # type: ignore[no-any-return]
+    low, high = _possible(judged, metric)
+    return plain({  # type: ignore[no-any-return]
+        "value": found.value, "low": min(found.low, low), "high": max(found.high, high), "baseline": baseline,
+    })  # fmt: skip
+
+
+def _possible(judged: Judged, metric: str) -> tuple[float, float]:
+    k = len(judged.classes)
+    draws = min(judged.draws, MOST_CELLS // (k * k))
+    if not draws:
+        return float("inf"), float("-inf")
+    units = np.array([judged.group_count(judged.y == code) for code in range(k)])
+    matrices = plausible_confusions(confusion_matrix(judged.y, judged.pred, k), units, draws=draws, seed=judged.seed)
+    right, support, named = np.einsum("bkk->bk", matrices), matrices.sum(2), matrices.sum(1)
+    held = support[0] > 0
+    each = right / np.maximum(support, 1e-12) if metric == "balanced_accuracy" else 2 * right / (support + named)
+    low, high = np.quantile(each[:, held].mean(1), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _rare(judged: Judged) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def test_result(test: Mapping[str, Any]) -> Any:
 
     per_class = tuple(
         report.ClassResult(
-            name=name, n=row["n"],
+            name=name, n=row["n"], groups=row.get("groups", 0),
             recall=report.Interval(value=_nan(row["recall"]), low=_nan(row["low"]), high=_nan(row["high"])),
             precision=interval(row, "precision"),
             average_precision=interval(row, "average_precision"),

@@ -169,6 +169,28 @@ def cluster_bootstrap(
     return Interval(value, float(low), float(high), draws)
 
 
+def plausible_confusions(matrix: Array, units: Array, *, draws: int = 1000, seed: int = 0) -> Floats:
+    """Return (B, K, K) confusion matrices that the counts leave possible, each row summing to its class's samples.
+
+    A bootstrap of ten hits in ten tries never misses; these do, as Jeffreys' prior has it: a row is drawn from a
+    Dirichlet distribution with half a count more on the right answer and half a count shared by the wrong ones.
+
+    Args:
+        matrix: (K, K) counts, rows = truth.
+        units: (K,) independent observations of each class: its groups, where several samples share one.
+        draws: B.
+        seed: of the draws.
+
+    Source: Brown, Cai and DasGupta 2001, section 4.3, for two outcomes.
+    """
+    n, k = matrix.sum(1), len(matrix)
+    prior = np.full((k, k), 0.5 / max(k - 1, 1))
+    np.fill_diagonal(prior, 0.5)
+    share = np.divide(units, n, out=np.zeros(k), where=n > 0)
+    drawn = np.random.default_rng([seed, 0x636D]).gamma(matrix * share[:, None] + prior, size=(draws, k, k))
+    return np.asarray(drawn / drawn.sum(2, keepdims=True) * n[:, None])
+
+
 def group_codes(groups: Array) -> Array:
     """Return (N,) int64 codes 0..G-1 of groups; each None (or NaN) is a group of its own."""
     groups = np.asarray(groups)

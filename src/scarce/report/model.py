@@ -163,11 +163,12 @@ class Decision(FromJson):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassResult:
-    """How one class fares on real test data; ``n`` test samples."""
+    """How one class fares on real test data; ``n`` test samples from so many ``groups``, 0 if that is not known."""
 
     name: str
     n: int
     recall: Interval
+    groups: int = 0
     precision: Interval | None = None
     average_precision: Interval | None = None
 

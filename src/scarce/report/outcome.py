@@ -91,7 +91,13 @@ def per_class(test: TestResult, normal: tuple[str, ...]) -> Safe:
 def _class_row(row: ClassResult, *, sound: bool) -> Safe:
     cells: list[Child] = [
         tag("th", row.name, tag("span", "sound", class_="chip") if sound else None, scope="row"),
-        tag("td", count(row.n), class_="number", data_label="Test samples"),
+        tag(
+            "td",
+            count(row.n),
+            tag("small", f" from {count(row.groups)} groups") if 0 < row.groups < row.n else None,
+            class_="number",
+            data_label="Test samples",
+        ),
     ]
     for label, value in (("Found (recall)", row.recall), ("Right when named (precision)", row.precision)):
         if value is None or not known(value.value):
@@ -135,7 +141,7 @@ def _column(name: str) -> Safe:
 
 def operating(point: OperatingPoint) -> Safe:
     """Return the operating point in words."""
-    wanted = f"wanted: at most {percent(point.wanted)} % false alarms" if known(point.wanted) else ""
+    wanted = f"Wanted: at most {percent(point.wanted)} % false alarms" if known(point.wanted) else ""
     lines = [
         join("Damage found: ", tag("b", f"{percent(point.recall.value)} %"), f" of {count(point.defects)}"),
         join(
