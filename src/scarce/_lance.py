@@ -144,8 +144,10 @@ class Table:
         return {name: int(item["version"]) for name, item in self.open().tags.list().items()} if self.exists() else {}
 
     def forget(self, numbers: Sequence[int]) -> None:
-        """Delete versions whose tags are gone, and what only they used."""
+        """Delete versions with the tags that carry their numbers, and what only they used."""
         if numbers:
+            for name in {f"v{number}" for number in numbers} & set(self.tags()):
+                self.untag(name)
             self.open().cleanup_old_versions(
                 versions=list(numbers), delete_unverified=True, error_if_tagged_old_versions=False
             )

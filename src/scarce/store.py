@@ -380,7 +380,7 @@ class Store:
         """Remove what a killed writer left. Needs the lock."""
         if not self._dirty.exists():
             return False
-        self._forget(self._condemned())
+        self._table.forget(self._condemned())
         numbers, tags = self._table.numbers(), self._table.tags()
         for number in numbers:
             if f"v{number}" not in tags:
@@ -397,13 +397,6 @@ class Store:
         except ValueError:  # killed while it wrote the list: nothing was deleted yet
             return []
         return [number for number in self._table.numbers() if number in numbers]
-
-    def _forget(self, numbers: Sequence[int]) -> None:
-        tags = self._table.tags() if numbers else {}
-        for number in numbers:
-            if f"v{number}" in tags:
-                self._table.untag(f"v{number}")
-        self._table.forget(numbers)
 
 
 def _nothing() -> Dataset:
