@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -382,9 +382,8 @@ class Store:
             return False
         self._table.forget(self._condemned())
         numbers, tags = self._table.numbers(), self._table.tags()
-        for number in numbers:
-            if f"v{number}" not in tags:
-                self._table.tag(f"v{number}", number)
+        for number in (number for number in numbers if f"v{number}" not in tags):
+            self._table.tag(f"v{number}", number)
         self._table.sweep()
         self.objects.sweep(self.objects.used(self._record(number).parts() for number in numbers))
         self._dirty.unlink()
@@ -392,11 +391,9 @@ class Store:
 
     def _condemned(self) -> list[int]:
         """Return the versions whose deletion has begun; it must be finished, for their files are half gone."""
-        try:
-            numbers = json.loads(self._dirty.read_text(encoding="utf-8") or "[]")
-        except ValueError:  # killed while it wrote the list: nothing was deleted yet
-            return []
-        return [number for number in self._table.numbers() if number in numbers]
+        with suppress(ValueError):  # killed while it wrote the list: nothing was deleted yet
+            return sorted({*json.loads(self._dirty.read_text(encoding="utf-8") or "[]")} & {*self._table.numbers()})
+        return []
 
 
 def _nothing() -> Dataset:
