@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import runpy
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import pytest
 
 import scarce
 from scarce import testing
+from scarce.cli._group import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -60,6 +62,31 @@ def test_links_lead_somewhere(path: Path) -> None:
         if not re.match(r"[a-z]+:", target):
             place = (path.parent / target.partition("#")[0]).resolve()
             assert place.exists(), f"{name(path)} links to {target}"
+
+
+def quoted_commands() -> list[tuple[str, list[str]]]:
+    """Return every ``scarce ...`` line in code blocks and between backticks, without its comment."""
+    found = []
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        shell = [body for language, _, body in BLOCK.findall(text) if language in {"sh", "console"}]
+        lines = [line.strip() for body in shell for line in body.splitlines()]
+        lines += re.findall(r"`(scarce [^`\n]+)`", BLOCK.sub("", text))
+        for line in lines:
+            words = re.sub(r"^\$ |^\.venv/bin/", "", line)
+            if re.match(r"scarce [a-z]", words) and not re.search(r"\[OPTIONS\]|\.\.\.|[A-Z]{3,}", words):
+                found.append((path.name, shlex.split(words.partition(" #")[0].partition(" > ")[0])[1:]))
+    return found
+
+
+@pytest.mark.parametrize(("page", "words"), quoted_commands())
+def test_quoted_commands_exist_as_quoted(page: str, words: list[str]) -> None:
+    command = load(words[0])
+    rest = words[1:]
+    while hasattr(command, "commands") and rest and rest[0] in command.commands:
+        command, rest = command.commands[rest[0]], rest[1:]
+    if rest:
+        command.make_context(page, rest)
 
 
 def test_generated_parts_are_fresh() -> None:

@@ -45,7 +45,8 @@ def reference() -> str:
 
 def _section(name: str, command: Any, *, level: int) -> str:
     arguments = [item for item in command.params if item.param_type_name == "argument"]
-    options = [item for item in command.params if item.param_type_name == "option" and "--help" not in item.opts]
+    optional = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
+    options = [item for item in optional if "--help" not in item.opts]
     usage = " ".join(["scarce", name, *(_metavar(item) for item in arguments), "[OPTIONS]"])
     lines = [f"{'#' * level} scarce {name}", "", _text(command.help), "", "```text", usage, "```", ""]
     lines += ["| | |", "|---|---|"]
