@@ -305,7 +305,7 @@ def test_paired_names_are_noticed(shared_data: Path) -> None:
     assert ds.schema.classes == ("template", "test")
     assert "split" not in ds
     assert len(ds) == 3000
-    assert told(ds, "group='stem'")
+    assert told(ds, "--group stem")
 
 
 def test_sounds_in_class_folders(shared_data: Path) -> None:

@@ -89,7 +89,7 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
         "trainer": outcome.trainer,
         "encoder": ready.embedding.removeprefix("embedding."),
         "policy": weighed.policy,
-        "notes": [*ready.notes, *outcome.notes],
+        "notes": [*said(ds, "read"), *ready.notes, *outcome.notes],
         "seed": options.seed,
         "seconds": round(clock.seconds, 2),
     }
@@ -160,7 +160,7 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         test=test_result(outcome.test), operating_point=point_of(outcome.operating_point),
         comparisons=comparisons(made), checks=checks(result), set_aside=result["set_aside"],
         notes=tuple(result["notes"]),
-        plan=weighed.plan.why, proofs=tuple(proofs(ds)), when=now(),
+        plan=weighed.plan.why, proofs=tuple(said(ds, "split")), when=now(),
         checklist=checklist(weighed, outcome, result),
     )  # fmt: skip
     return replace(
@@ -263,14 +263,15 @@ def checks(result: Mapping[str, Any]) -> tuple[Any, ...]:
     known = set(registry.names("audit"))
     out = []
     for name, found in sorted(result["findings"].items(), key=lambda item: -item[1]):
-        summary = registry.load("audit", name, AbstractCheck).summary() if name in known else ""  # type: ignore[type-abstract]
-        out.append(report.Check(name=name, found=found, summary=summary))
+        if name in known:
+            summary = registry.load("audit", name, AbstractCheck).summary()  # type: ignore[type-abstract]
+            out.append(report.Check(name=name, found=found, summary=summary))
     return tuple(out)
 
 
-def proofs(ds: Dataset) -> Sequence[str]:
-    """Return the splitter's sentences on what each class's counts can prove."""
-    rows = ds.findings.filter(pc.equal(ds.findings["check"], "split")).to_pylist()
+def said(ds: Dataset, stage: str) -> Sequence[str]:
+    """Return the sentences of reading (``read``), or of splitting on what each class's counts can prove (``split``)."""
+    rows = ds.findings.filter(pc.equal(ds.findings["check"], stage)).to_pylist()
     return [row["why"] for row in rows if row["level"] in ("class", "data")]
 
 

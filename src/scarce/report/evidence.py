@@ -64,8 +64,6 @@ def checks(rows: Sequence[Check]) -> Safe:
     """Return what each check found."""
     body = []
     for row in rows:
-        if row.name == "split":
-            continue
         number = tag("td", count(row.found), class_="number" + (" zero" if row.found == 0 else ""))
         text = [row.summary, tag("span", row.action, class_="sub") if row.action else None]
         body.append(tag("tr", tag("th", check_title(row.name), scope="row"), number, tag("td", text)))
