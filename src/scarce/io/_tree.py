@@ -129,5 +129,5 @@ def suspicious_pairs(files: Sequence[Found]) -> Note | None:
     common = set.intersection(*groups)
     if len(common) < 0.9 * max(map(len, groups)) or sum(name.isdecimal() and len(name) < 5 for name in common) > 9:
         return None
-    why = f"{len(common)} file names occur in every folder: if they show the same thing, name it as their group: --group stem"
+    why = f"{len(common)} file names occur in every folder: if they show the same thing, use --group stem"
     return Note("data", why, WARN)

@@ -24,6 +24,8 @@ WARM_UP = 4
 """Samples encoded before that, so that loading a network is not counted."""
 SHARE_TO_ENCODE = 0.45
 """At most this share of the time budget goes into features; beyond it a cheaper encoding is taken."""
+PAIR_SECONDS, ROW_SECONDS, LEDGER_SECONDS = 4e-7, 1e-3, 7e-3
+"""What the audit takes a pair of samples and a sample, and the ledger a sample; measured on two cores."""
 FALLBACK_SIZES = (160, 128, 96)
 
 
@@ -152,10 +154,23 @@ def encode_in_time(
             f"Encoding with {encoder} at {size or 'its own'} px would take about {encode_seconds / 60:.1f} min, more "
             f"than {SHARE_TO_ENCODE:.0%} of the time left; a cheaper encoding was taken. More --minutes avoid it."
         )
-    progress.say(f"features: about {max(encode_seconds, 1):.0f} s; then the ledger, training and the report")
+    progress.say(outlook(len(rows), encode_seconds, clock))
     ds = encode.run(ds, encoder, cache=cache, workers=options.workers, **more)
     embedding = next(name for name in reversed(list(ds.wide)) if name.startswith("embedding."))
     return ds, embedding
+
+
+def outlook(n: int, encode_seconds: float, clock: Clock) -> str:
+    """Return what the rest of the run will take, as far as it can be told before it begins."""
+    audit = PAIR_SECONDS * n * n + ROW_SECONDS * n
+    ledger = min(0.35 * clock.left, LEDGER_SECONDS * n)
+    parts = {"features": encode_seconds, "audit": audit, "ledger": ledger}
+    told = ", ".join(f"{name} {max(seconds, 1):.0f} s" for name, seconds in parts.items())
+    rest = (clock.seconds + sum(parts.values())) / 60
+    return (
+        f"expected: about {told}, so {max(rest, 0.1):.1f} min without the model; with it and the report at most "
+        f"{clock.minutes:g} min, the budget"
+    )
 
 
 def compare_splits(ds: Dataset, embedding: str, options: Options) -> dict[str, tuple[float, float]]:
