@@ -60,7 +60,8 @@ demo: $(VENV)/.run ## the whole promise on real garments, under 5 minutes on 2 c
 test: $(VENV)/.dev ## the fast tests; says what was skipped and why
 	@$(BIN)/python -m pytest -ra -m "not slow and not browser and not full"
 
-test-all: $(VENV)/.dev ## every test: slow ones, real data sets, the browser
+test-all: $(VENV)/.dev ## every test: slow ones, real data sets, the browser; installs what they need where it may
+	@.ci/packages
 	@$(BIN)/python -m pytest -ra --durations=15
 
 lint: $(VENV)/.dev ## ruff, formatting, mypy --strict, import layers
@@ -78,6 +79,7 @@ bench: $(VENV)/.dev ## the benchmarks; results go to benchmarks/results/
 
 docs: $(VENV)/.dev ## write the generated parts of docs/
 	@$(BIN)/python docs/build.py
+	@$(BIN)/python -m scarce.cli._reference > docs/cli.md
 
 lock: ## pin the requirement files anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
