@@ -254,13 +254,12 @@ class Folds:
 
     @classmethod
     def of(cls, dev: Dataset, design: Design) -> Folds:
-        """Return the folds of the kept, labelled, real rows of a dataset.
+        """Return the folds of the kept, labelled, real rows of a dataset; rows of test and pool take no part.
 
         Raises:
             DataError: fewer than two classes, or fewer than two groups.
         """
-        mask = dev["keep"].astype(bool) & (dev["label"] >= 0) & (dev["origin"] == "real")
-        rows = dev.take(mask)
+        rows = dev.take(development(dev))
         labels, groups = rows["label"], groups_of(rows)
         if len(np.unique(labels)) < 2:
             raise DataError("ledger", "the development data has one class only", do="add samples of another class")
@@ -271,6 +270,12 @@ class Folds:
             )
         place = np.stack([fold_of(labels, groups, count, seed=design.seed + 1000 * r) for r in range(design.repeats)])
         return cls(rows.ids, labels, groups, place)
+
+
+def development(ds: Dataset) -> Array:
+    """Return (N,) which rows decisions may be judged on: kept, labelled, real, and neither test nor pool."""
+    mask = ds["keep"].astype(bool) & (ds["label"] >= 0) & (ds["origin"] == "real")
+    return mask & ~np.isin(ds["split"].astype(str), ("test", "pool")) if "split" in ds else mask
 
 
 def groups_of(ds: Dataset) -> Array:
@@ -319,8 +324,8 @@ def judge(
 ) -> tuple[Ledger, Array, Folds]:
     """Judge a plan that was fixed beforehand.
 
-    Each decision alone is compared with the baseline; then all that helped together (``combine`` drops those that
-    exclude each other) are compared with the best single one of them, as one joint row.
+    Each decision alone is compared with the baseline; then one joint row is compared with the best single one: all that
+    helped together, or the whole plan where at most one did (``combine`` drops those that exclude each other).
 
     Returns:
         The ledger, the (R, N, K) out-of-fold probabilities of the final plan, and the folds.
@@ -345,13 +350,17 @@ def judge(
     ]
     gains = {name: effect.gain for name, effect in effects.items()}
     chosen = tuple(combine(helped, gains)) if combine else tuple(helped)
-    final = base
-    if chosen:
-        best = max(chosen, key=lambda decision: gains[decision.name])
-        final, chosen, joint = _joint(views, folds, instrument, design, (best, chosen, probs))
-        rows += [joint[0]] if joint else []
-        effects |= {HYBRID: joint[1]} if joint else {}
-    judged = _with_verdicts(rows, design, len(rows), effects)
+    together = chosen if len(chosen) > 1 else tuple(combine(plan, gains)) if combine else tuple(plan)
+    final = probs[chosen[0].name] if chosen else base
+    if len(together) > 1:
+        best = max(chosen or plan, key=lambda decision: gains[decision.name])
+        both, (row, effects[HYBRID]) = _joint(views, folds, instrument, design, (best, together, probs))
+        rows.append(row)
+        proven = _with_verdicts(rows, design, tests, effects)[-1].verdict == "helped"
+        wins = row.gain >= 0 if len(chosen) > 1 else proven
+        chosen = together if wins else (best,) if chosen else ()
+        final = both if wins else probs[best.name] if chosen else base
+    judged = _with_verdicts(rows, design, tests, effects)
     names = {decision.name for decision in chosen}
     keep_joint = len(chosen) > 1
     judged = [replace(row, kept=row.decision in names or (row.decision == HYBRID and keep_joint)) for row in judged]
@@ -361,18 +370,13 @@ def judge(
 
 def _joint(
     views: Views, folds: Folds, instrument: Instrument, design: Design, state: tuple[Any, Any, Mapping[str, Array]]
-) -> tuple[Array, tuple[Decision, ...], tuple[Row, Effect] | None]:
-    best, chosen, probs = state
-    if len(chosen) == 1:
-        return probs[chosen[0].name], tuple(chosen), None
+) -> tuple[Array, tuple[Row, Effect]]:
+    best, together, probs = state
     started = time.perf_counter()
-    both = out_of_fold(views, instrument, chosen, design)
+    both = out_of_fold(views, instrument, together, design)
     effect = paired_effect(folds.labels, probs[best.name], both, folds.groups, design)
     row = _row(HYBRID, effect, time.perf_counter() - started, instrument.name)
-    row = replace(row, against=best.name, why="all that helped, together: " + ", ".join(d.name for d in chosen))
-    if effect.gain < 0:
-        return probs[best.name], (best,), (row, effect)
-    return both, tuple(chosen), (row, effect)
+    return both, (replace(row, against=best.name, why="together: " + ", ".join(d.name for d in together)), effect)
 
 
 def _row(name: str, effect: Effect, seconds: float, instrument: str) -> Row:
@@ -388,6 +392,7 @@ def _with_verdicts(rows: Sequence[Row], design: Design, tests: int, effects: Map
     out = []
     for row, p in zip(rows, adjusted, strict=True):
         verdict = "no evidence" if not p <= design.alpha else "helped" if row.gain > 0 else "hurt"
-        reach = detectable_gain(effects[row.decision], alpha=design.alpha, tests=tests)
+        effect = effects[row.decision]
+        reach = detectable_gain(effect, alpha=design.alpha, tests=tests) if effect.se > 0 else math.nan
         out.append(replace(row, p_holm=p, verdict=verdict, detectable=reach))
     return out

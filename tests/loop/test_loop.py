@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import scarce
+from scarce import encode, modality
 from scarce.errors import ConfigError, DataError, UnknownNameError
 from scarce.loop import Run, default_folder
 from scarce.loop.gallery import suggestion
@@ -120,3 +121,65 @@ def test_options_refuse_before_anything_is_read() -> None:
 
 def test_suggestions_are_read_from_the_findings_own_words() -> None:
     assert suggestion('given "A b", more likely "T-shirt" (probability 0.93)') == ("T-shirt", 0.93)
+
+
+def test_no_label_of_the_test_set_reaches_a_decision(done: Run, tmp_path: Path) -> None:
+    """The whole plan is weighed again with the test labels shuffled: nothing may change."""
+    from dataclasses import replace
+
+    from scarce.loop.options import Clock
+    from scarce.loop.prepare import Ready, compare_splits, feature_cache
+    from scarce.loop.weigh import weigh
+    from scarce.project import Project
+
+    options = Options.of({**QUICK, "normal": ("Trouser",)})
+    with Project.open(done.project) as project:
+        ds = modality.scan(project.dataset("v1"))
+        ds = encode.run(ds, "pixel", cache=feature_cache(project))
+        labels = ds.table["label"].to_pylist()
+        test = np.flatnonzero(ds["split"] == "test")
+        for row, label in zip(test, np.random.default_rng(0).permutation([labels[row] for row in test]), strict=True):
+            labels[row] = str(label)
+        sides = []
+        for here in (ds, ds.with_columns({"label": labels})):
+            ready = Ready(here, "embedding.pixel", "v1", (), {})
+            ledger = weigh(project, ready, options, Clock(5.0)).ledger
+            sides.append(
+                (
+                    [replace(row, seconds=0.0).to_json() for row in ledger.rows],
+                    compare_splits(here, "embedding.pixel", options),
+                )
+            )
+    assert (ds["label"][test] != ds.with_columns({"label": labels})["label"][test]).any()
+    assert sides[0] == sides[1]
+
+
+def test_the_design_does_not_depend_on_how_fast_the_machine_is(done: Run) -> None:
+    from scarce.decision import ProbeInstrument
+    from scarce.loop.options import Clock
+    from scarce.loop.weigh import design_for
+
+    ds = done.dataset
+    ds = ds.with_columns({"embedding.pixel": np.zeros((len(ds), 64), np.float32)})
+    options = Options.of({"minutes": 5.0})
+    early, late = Clock(5.0), Clock(5.0)
+    late.begun -= 120.0
+    designs = [design_for(ds, [], ProbeInstrument("embedding.pixel"), options, clock) for clock in (early, late)]
+    assert designs[0] == designs[1]
+
+
+def test_one_class_is_read_and_audited_all_the_same(garments: Path, tmp_path: Path) -> None:
+    from scarce.project import Project
+
+    data = part_of(garments, {"Bag": 40}, tmp_path / "one.parquet")
+    with pytest.raises(DataError, match="at least two classes"):
+        scarce.run(data, project=tmp_path / "p", **QUICK)
+    with Project.open(tmp_path / "p") as project:
+        assert project.head == "v1"
+        assert "audit.near_duplicate.score" in project.dataset().table.column_names
+
+
+def test_the_plan_as_a_whole_is_a_row(done: Run) -> None:
+    row = next(row for row in done.ledger.rows if row.decision == "full_hybrid")
+    assert row.against != "baseline"
+    assert row.why.startswith("together: ")

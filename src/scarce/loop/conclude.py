@@ -26,6 +26,8 @@ SMALL_PIXELS = 64
 SHARE_TO_TRAIN = 0.44
 """Share of the time left for each of the two networks: baseline and final plan get the same."""
 LEAST_MINUTES = 1.0
+WORSE = 0.05
+"""A network that much below the linear probe is not what the user wants."""
 """A network gets this much even where the budget is used up."""
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
 
@@ -71,9 +73,12 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         minutes = max(clock.left / 60, LEAST_MINUTES)
         baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed, minutes=SHARE_TO_TRAIN * minutes)
         final = fit_after(view, trainer, ready.embedding, plan, seed=options.seed, minutes=SHARE_TO_TRAIN * minutes)
+        notes += doubts(final, weighed)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)
         notes.append("The ledger measured with the linear probe; for the network its rows are marked proxy.")
+        if options.confirm and not weighed.decisions:
+            notes.append("--confirm had nothing to confirm: the ledger kept no decision.")
         if options.confirm and weighed.decisions:
             with clock.step("confirm"):
                 rows = (*rows, confirm(weighed.dataset, trainer, ready.embedding, weighed.decisions, weighed.design))
@@ -173,6 +178,25 @@ def plan_for(trainer: str, weighed: Weighed, notes: list[str]) -> tuple[Any, ...
         "copies in every epoch, which the probe cannot do. The paired difference on the test set includes it."
     )
     return (Augment(policy=weighed.policy), *plan)
+
+
+def doubts(final: Any, weighed: Weighed) -> list[str]:
+    """Return what a user should know of a network that had too little time, or does worse than the linear probe."""
+    card = final.card
+    if card["trainer"] == "linear_probe":
+        return []
+    notes = []
+    epochs, wanted = card["epochs"], card["schedule"]["epochs"]
+    if epochs < wanted / 2 and card["schedule"]["seconds"] is not None:
+        notes.append(f"The network had time for {epochs} of {wanted} epochs: more --minutes will make it better.")
+    held = (card["metrics"].get("held_out") or {}).get("balanced_accuracy")
+    probe = weighed.ledger.planned
+    if held is not None and weighed.ledger.metric == "balanced_accuracy" and held < probe - WORSE:
+        notes.append(
+            f"The network reaches {held:.1%} balanced accuracy on held-back training samples, the linear probe "
+            f"{probe:.1%} on the development folds: take --trainer linear_probe, or give more --minutes."
+        )
+    return notes
 
 
 def look(

@@ -73,8 +73,8 @@ def prepare(project: Project, path: str | Path, options: Options, clock: Clock) 
             ds, ratios=options.ratios, seed=options.seed, hold_out=options.hold_out,
             test=None if options.test in (None, "cv") else options.test,
         )  # fmt: skip
-    _refuse_unusable(ds)
     version = project.commit(ds, message="read, scanned, audited and split", owner=("io", "audit", "split", "clean"))
+    _refuse_unusable(ds, project)
     with clock.step("compare splits"):
         flattering = compare_splits(ds, embedding, options)
     return Ready(ds, embedding, version, tuple(notes), flattering)
@@ -175,11 +175,11 @@ def outlook(n: int, encode_seconds: float, clock: Clock) -> str:
 
 def compare_splits(ds: Dataset, embedding: str, options: Options) -> dict[str, tuple[float, float]]:
     """Return macro-F1 and balanced accuracy by cross-validation by group and at random, where groups exist."""
-    from scarce.ledger import groups_of
+    from scarce.ledger import development, groups_of
     from scarce.metric import balanced_accuracy, macro_f1
     from scarce.probe import LinearProbe, cross_val_probs
 
-    good = ds["keep"].astype(bool) & (ds["label"] >= 0) & (ds["origin"] == "real") & np.isfinite(ds[embedding]).all(1)
+    good = development(ds) & np.isfinite(ds[embedding]).all(1)
     rows = ds.take(np.flatnonzero(good))
     groups = groups_of(rows)
     if len(np.unique(groups.astype(str))) > 0.98 * len(rows) or len(np.unique(rows["label"])) < 2:
@@ -203,7 +203,7 @@ def _usable(ds: Dataset) -> int:
     return int(keep.sum())
 
 
-def _refuse_unusable(ds: Dataset) -> None:
+def _refuse_unusable(ds: Dataset, project: Project) -> None:
     labels = ds["label"][ds["keep"].astype(bool)]
     known = np.unique(labels[labels >= 0])
     if len(known) >= 2:
@@ -212,5 +212,6 @@ def _refuse_unusable(ds: Dataset) -> None:
     there = f"the only class is {found[0]!r}" if found else "no sample has a label"
     raise DataError(
         "run", "a model needs at least two classes", there,
-        "add samples of another class (one folder per class, or a label column); scarce audit works without",
+        "add samples of another class (one folder per class, or a label column). What was found so far is kept: "
+        f"scarce audit {project.folder}",
     )  # fmt: skip

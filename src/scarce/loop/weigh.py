@@ -24,7 +24,7 @@ from scarce.decision import (
 )
 from scarce.errors import ScarceError
 from scarce.execute.local import cores
-from scarce.ledger import Design, Folds, Ledger, Row, judge
+from scarce.ledger import Design, Folds, Ledger, Row, development, judge
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready, feature_cache
 from scarce.metric import Setting, rare_codes
@@ -38,6 +38,8 @@ SHARE_TO_JUDGE = 0.35
 COPIES = 4
 """Augmented copies of one original, at most, among the candidates that the ledger judges."""
 MOST_CANDIDATES = 1500
+PROJECT_SECONDS, FIT_SECONDS = 5e-11, 3e-8
+"""One core, a multiply of the projection, and a cell of a fit with all its steps."""
 LEAST_FOLDS = 3
 """Folds of the ledger where the time is short."""
 
@@ -114,13 +116,14 @@ def train_counts(ds: Dataset) -> dict[str, int]:
 
 
 def label_error_rate(ds: Dataset) -> float:
-    """Return the share of labels that the audit flagged, NaN if it did not run."""
-    checks = ds.findings.filter(pc.equal(ds.findings["check"], "label_error"))
-    flagged = checks.filter(pc.equal(checks["level"], "sample"))
+    """Return the share of development labels that the audit flagged, NaN if it did not run."""
     if "audit.label_error.score" not in ds:
         return float("nan")
-    judged = int(np.isfinite(ds["audit.label_error.score"].astype(float)).sum())
-    return len(flagged) / judged if judged else float("nan")
+    checks = ds.findings.filter(pc.equal(ds.findings["check"], "label_error"))
+    named = checks.filter(pc.equal(checks["level"], "sample"))["members"].to_pylist()
+    inside = development(ds) & np.isfinite(ds["audit.label_error.score"].astype(float))
+    flagged = np.isin(ds.ids[inside], [name for members in named for name in members])
+    return float(flagged.mean()) if inside.any() else float("nan")
 
 
 def grow(
@@ -243,33 +246,37 @@ def _weighted(weights_of: Any, counts: Array) -> Any:
 def design_for(
     ds: Dataset, decisions: Sequence[Any], instrument: ProbeInstrument, options: Options, clock: Clock
 ) -> Design:
-    """Return metric, folds and as many repeats as the time allows: 2 to 5, 3 where it cannot be told."""
+    """Return metric, folds and as many repeats as the budget allows, 2 to 5.
+
+    The cost is counted and not timed, so that the same data, options and machine give the same design, unless the time
+    runs out.
+    """
     counts = np.array(list(train_counts(ds).values()))
     normal = tuple(ds.schema.classes.index(name) for name in ds.schema.normal_classes)
     setting = Setting(normal=normal, rare=rare_codes(counts, normal), false_positive_rate=options.false_positive_rate)
     design = Design(metric=options.metric, folds=options.folds, repeats=2, seed=options.seed, setting=setting)
     if options.repeats is not None:
         return replace(design, repeats=options.repeats)
-    seconds = _seconds_of(ds, design, instrument, len(decisions) + 2)
-    allowed = SHARE_TO_JUDGE * clock.left
+    seconds = seconds_of(ds, design, instrument, plans=len(decisions) + 2)
+    allowed = SHARE_TO_JUDGE * 60 * options.minutes
+    if allowed > clock.left:
+        progress.say("the time is short: the ledger judges with fewer repeats, and another run may judge with more")
+        allowed = clock.left
     if 2 * seconds > allowed and design.folds > LEAST_FOLDS:
         seconds *= LEAST_FOLDS / design.folds
         design = replace(design, folds=LEAST_FOLDS)
     repeats = int(np.clip(allowed / max(seconds, 1e-3), 2, 5))
-    expected = f"about {seconds * repeats:.0f} s"
+    expected = f"about {max(seconds * repeats, 1):.0f} s"
     progress.say(f"ledger: {len(decisions)} decisions, {design.folds} folds, {repeats} repeats, {expected}")
     return replace(design, repeats=repeats)
 
 
-def _seconds_of(ds: Dataset, design: Design, instrument: ProbeInstrument, plans: int) -> float:
-    """Return about how long one repeat takes: each fold is prepared once and fitted for each plan."""
-    folds = Folds.of(ds, replace(design, repeats=1))
-    inside = folds.place[0] == 0
-    trial = ProbeInstrument(instrument.embedding)
-    started = time.perf_counter()
-    view = ds.fold(folds.ids[~inside], folds.ids[inside])
-    trial.fold(view, 0)
-    prepared = time.perf_counter()
-    trial.probabilities(view, (), seed=0)
-    fitted = time.perf_counter()
-    return design.folds * ((prepared - started) + plans * (fitted - prepared)) / min(cores(), design.folds)
+def seconds_of(ds: Dataset, design: Design, instrument: ProbeInstrument, *, plans: int) -> float:
+    """Return about how long one repeat takes: each fold is projected once and fitted for each plan.
+
+    Counted in operations, with the constants of one core that were measured on two machines within a factor of two.
+    """
+    n, width = int(development(ds).sum()), ds[instrument.embedding].shape[1]
+    kept = min(instrument.probe.components, width, n)
+    fold = PROJECT_SECONDS * n * width * min(n, width) + FIT_SECONDS * n * kept * len(ds.schema.classes) * plans
+    return design.folds * fold / min(instrument.workers or cores(), design.folds)

@@ -129,7 +129,8 @@ def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, c
         course.done = progressed >= 1 or course.epoch >= plan.epochs or (progressed >= 0.5 and stale)
         if checkpoint:
             checkpoint.save(*_state(course))
-        progress.report("train", plan.epochs if course.done else course.epoch, plan.epochs)
+        expected = min(plan.epochs, max(course.epoch, round(course.epoch / max(progressed, 1e-9))))
+        progress.report("train", expected if course.done else course.epoch, expected)
     last = course.history[-1].get("balanced_accuracy", math.nan)
     if course.best_state and course.best > last + course.best_error:
         course.average.load_state_dict(course.best_state)
