@@ -274,8 +274,10 @@ class Folds:
 
 def development(ds: Dataset) -> Array:
     """Return (N,) which rows decisions may be judged on: kept, labelled, real, and neither test nor pool."""
-    mask = ds["keep"].astype(bool) & (ds["label"] >= 0) & (ds["origin"] == "real")
-    return mask & ~np.isin(ds["split"].astype(str), ("test", "pool")) if "split" in ds else mask
+    mask: Array = ds["keep"].astype(bool) & (ds["label"] >= 0) & (ds["origin"] == "real")
+    if "split" in ds:
+        mask &= ~np.isin(ds["split"].astype(str), ("test", "pool"))
+    return mask
 
 
 def groups_of(ds: Dataset) -> Array:

@@ -50,9 +50,9 @@ class Projection:
         if width <= n:
             power, basis = leading((centred.T @ centred) / np.float32(n), most)
         else:
-            values, left = np.linalg.eigh((centred @ centred.T) / np.float32(n))
-            power = np.maximum(values[::-1][:most], 1e-12)
-            basis = centred.T @ left[:, ::-1][:, :most] / np.sqrt(power * n)
+            power, left = leading((centred @ centred.T) / np.float32(n), most)
+            power = np.maximum(power, 1e-12)
+            basis = centred.T @ left / np.sqrt(power * n)
         total = float(power.sum()) or 1.0
         return cls(mean, scale, (basis * np.float32(np.sqrt(most / total))).astype(np.float32))
 

@@ -279,4 +279,4 @@ def seconds_of(ds: Dataset, design: Design, instrument: ProbeInstrument, *, plan
     n, width = int(development(ds).sum()), ds[instrument.embedding].shape[1]
     kept = min(instrument.probe.components, width, n)
     fold = PROJECT_SECONDS * n * width * min(n, width) + FIT_SECONDS * n * kept * len(ds.schema.classes) * plans
-    return design.folds * fold / min(instrument.workers or cores(), design.folds)
+    return float(design.folds * fold / min(instrument.workers or cores(), design.folds))
