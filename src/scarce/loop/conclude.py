@@ -71,8 +71,9 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         view = training_view(weighed.dataset)
         plan = plan_for(trainer, weighed, notes)
         minutes = max(clock.left / 60, LEAST_MINUTES)
-        baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed, minutes=SHARE_TO_TRAIN * minutes)
-        final = fit_after(view, trainer, ready.embedding, plan, seed=options.seed, minutes=SHARE_TO_TRAIN * minutes)
+        share = SHARE_TO_TRAIN * minutes
+        baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed, minutes=share, calibrate=False)
+        final = fit_after(view, trainer, ready.embedding, plan, seed=options.seed, minutes=share)
         notes += doubts(final, weighed)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)

@@ -26,12 +26,13 @@ def training_view(ds: Dataset) -> FoldView:
 
 
 def fit_after(
-    view: FoldView, trainer: str, embedding: str, decisions: Sequence[Any], *, seed: int, minutes: float | None = None
-) -> Any:
+    view: FoldView, trainer: str, embedding: str, decisions: Sequence[Any], *, seed: int, minutes: float | None = None,
+    calibrate: bool = True,
+) -> Any:  # fmt: skip
     """Fit on the training side after the decisions.
 
     A network makes its augmented copies anew in every epoch, so stored copies are replaced by their originals.
-    ``minutes`` bounds the training of a network.
+    ``minutes`` bounds the training of a network. Without ``calibrate`` the linear probe saves its cross-validation.
     """
     from scarce import train
     from scarce.augment.policy import policy
@@ -41,7 +42,8 @@ def fit_after(
     kind = registry.load("train", trainer, train.AbstractTrainer)  # type: ignore[type-abstract]
     if trainer == "linear_probe":
         given = replace(given, rows=view.train.rows_of(fold.train.ids[given.rows]))
-        plugin = kind.from_params({"embedding": embedding, "l2": PROBE.l2, "components": PROBE.components})
+        told = {"embedding": embedding, "l2": PROBE.l2, "components": PROBE.components}
+        plugin = kind.from_params(told if calibrate else {**told, "folds": 0})
         return train.fit(view, plugin, seed=seed, given=given)
     given = replace(given, rows=originals(view.train, fold.train.ids[given.rows]))
     plugin = kind.from_params({"minutes": minutes} if given.online else {"minutes": minutes, "augment": "none"})

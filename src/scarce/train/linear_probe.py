@@ -12,6 +12,7 @@ from scarce import probe as probes
 from scarce import registry
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import TrainError
+from scarce.execute.local import spread
 from scarce.loss_spec import LossSpec
 from scarce.train._base import AbstractTrainer, LossName, Setup, TrainRows, loss_of, training_rows
 from scarce.train._validation import family_folds, group_names, verdict
@@ -97,15 +98,16 @@ class LinearProbe(AbstractTrainer):
         place[real] = probes.fold_of(train["label"][real], groups[real], max(2, self.folds), seed=seed)
         of_group = dict(zip(groups[real], place[real], strict=True))
         families = family_folds(train, groups, of_group)
-        logits, labels = [], []
-        for fold in np.unique(place[real]):
-            mask = np.array([fold not in families[row] for row in used.rows], bool)
-            inside = used.only(mask)
-            if len(inside.rows) and (inside.soft.sum(0) > 0).sum() > 1:
-                judged = np.flatnonzero(place == fold)
-                logits.append(self._fit(features, inside, spec).logits(features[judged]))
-                labels.append(train["label"][judged])
-        return (np.concatenate(logits), np.concatenate(labels)) if logits else empty
+
+        def judge(fold: int) -> tuple[Floats, Ints]:
+            inside = used.only(np.array([fold not in families[row] for row in used.rows], bool))
+            if not len(inside.rows) or (inside.soft.sum(0) > 0).sum() < 2:
+                return empty
+            judged = np.flatnonzero(place == fold)
+            return self._fit(features, inside, spec).logits(features[judged]), train["label"][judged]
+
+        parts = spread(judge, [int(fold) for fold in np.unique(place[real])])
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
