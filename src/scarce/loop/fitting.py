@@ -25,7 +25,7 @@ def training_view(ds: Dataset) -> FoldView:
     return ds.fold(ds.ids[usable & np.isin(ds["split"], ("train", "val"))], ())
 
 
-def fit_after(
+def fit_after(  # noqa: PLR0913  one knob each
     view: FoldView, trainer: str, embedding: str, decisions: Sequence[Any], *, seed: int, minutes: float | None = None,
     calibrate: bool = True,
 ) -> Any:  # fmt: skip
