@@ -24,7 +24,7 @@ from scarce.train._validation import free_of, held_back, verdict
 from scarce.train.model import Model, base_card
 
 WHO = "train.finetune"
-STEPS = 2000
+STEPS = 4000
 """Steps that ``epochs = None`` aims at."""
 
 
@@ -46,7 +46,7 @@ class Finetune(AbstractTrainer):
         network: ``auto``, ``small_resnet``, ``small_convnext`` or a name of timm.
         pretrained: ``auto`` (weights if they can be had), ``yes``, ``no`` or a weight file; our small ones have none.
         size: pixels; None = the pictures' own up to 64, else at most 192.
-        epochs: None = about 2,000 steps, 10 to 200 epochs.
+        epochs: None = about 4,000 steps, 10 to 200 epochs.
         minutes: time budget; the schedule then ends on time. None = none.
         batch: samples a step.
         learning_rate: None = by optimizer and weights.
@@ -74,7 +74,7 @@ class Finetune(AbstractTrainer):
     size: int | None = None
     epochs: int | None = None
     minutes: float | None = None
-    batch: int = 128
+    batch: int = 64
     learning_rate: float | None = None
     weight_decay: float = 0.05
     optimizer: Literal["adamw", "sgd"] = "adamw"
