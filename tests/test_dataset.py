@@ -8,6 +8,7 @@ import pytest
 
 from scarce.dataset import Dataset, Schema, normal_classes
 from scarce.errors import DataError, LeakError, UnknownNameError
+from scarce.lineage import Step
 
 CLASSES = ("good", "torn")
 
@@ -165,3 +166,10 @@ def test_columns_of_other_lengths_are_refused_and_arrow_passes() -> None:
     with pytest.raises(DataError, match=r"embedding\.x has 3 rows"):
         ds.with_columns({"embedding.x": np.zeros((3, 2))})
     assert ds.with_columns({"meta.n": pa.array([1, 2])})["meta.n"].tolist() == [1, 2]
+
+
+def test_its_repr_is_one_short_line() -> None:
+    ds = small(4).with_columns({"split": ["test", "train", "train", None]}).with_step(Step(stage="split", name="cut"))
+    n = len(ds.schema.classes)
+    assert repr(ds) == f"Dataset(4 rows, {n} classes, train 2, test 1, image, last step split.cut)"
+    assert repr(Dataset.from_columns(Schema(), {"id": []})) == "Dataset(0 rows, 0 classes, image)"

@@ -103,7 +103,7 @@ class Split:
 class Encode:
     """Turning samples into features. Parameters of an encoder: [encode.<encoder>]."""
 
-    encoder: str = setting("auto", "Name of the encoder; auto = the best one that is installed.")
+    encoder: str = setting("auto", "Name of the encoder, or timm:MODEL; auto = the best one that is installed.")
     size: int = setting(
         0, "Side of the picture that the encoder sees, in pixels; 0 = told by the data.", low=0, high=4096
     )

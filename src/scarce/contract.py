@@ -137,7 +137,7 @@ class Contract:
 
     def _counts(self, real: Dataset, kept: Dataset) -> Found:
         if len(kept) < self.min_rows:
-            yield Violation(rule="min_rows", what=f"{len(kept)} kept rows, {self.min_rows} promised")
+            yield Violation(rule="min_rows", what=f"{_rows(len(kept), 'kept ')}, {self.min_rows} promised")
         strange = sorted(set(real.schema.classes) - set(self.classes)) if self.classes else []
         lost = sorted(set(self.classes) - set(real.schema.classes))
         if strange or lost:
@@ -193,7 +193,7 @@ class Contract:
                 twice = len(column) - len(pc.unique(column))
                 if twice:
                     yield Violation(
-                        rule="unique", what=f"{name} repeats in {twice} rows", count=twice, examples=(name,)
+                        rule="unique", what=f"{name} repeats in {_rows(twice)}", count=twice, examples=(name,)
                     )
 
     def _freshness(self, ds: Dataset, now: datetime) -> Found:
@@ -222,8 +222,12 @@ def _outside(ds: Dataset, name: str, rule: str, fine: Test, wanted: str) -> Foun
         count, examples = at(ds, wrong)
         value = column[int(np.flatnonzero(wrong)[0])].as_py()
         yield Violation(
-            rule=rule, what=f"{name} is {value!r} in {count} rows, not {wanted}", count=count, examples=examples
+            rule=rule, what=f"{name} is {value!r} in {_rows(count)}, not {wanted}", count=count, examples=examples
         )
+
+
+def _rows(n: int, kind: str = "") -> str:
+    return f"{n} {kind}row{'s' * (n != 1)}"
 
 
 def _real(ds: Dataset) -> Dataset:

@@ -120,6 +120,16 @@ class Dataset:
         table = pa.table({name: arrays[name] for name in columns.order(arrays)}).sort_by("id")
         return cls(schema, table, sources or {})
 
+    def __repr__(self) -> str:
+        """Return one line: rows, classes, splits, kind of data, last step."""
+        splits = pc.value_counts(self.table["split"]).to_pylist() if "split" in self.table.column_names else []
+        sizes = {item["values"]: item["counts"] for item in splits if item["values"] is not None}
+        parts = [f"{len(self)} rows", f"{len(self.schema.classes)} classes"]
+        parts += [f"{name} {sizes[name]}" for name in columns.SPLITS if name in sizes]
+        parts += [self.schema.modality]
+        parts += [f"last step {'.'.join(filter(None, (step.stage, step.name)))}" for step in self.steps[-1:]]
+        return f"Dataset({', '.join(parts)})"
+
     def __len__(self) -> int:
         """Return N, set-aside rows included."""
         return int(self.table.num_rows)

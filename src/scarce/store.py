@@ -108,7 +108,7 @@ class Store:
             if head != parent:
                 raise ConflictError(
                     "store", f"{draft.branch} has moved from {parent or 'nothing'} to {head or 'nothing'}",
-                    do="open the new version and do it again, or use commit_with_retry",
+                    do="do it again: it then builds on the new version (in Python: commit_with_retry)",
                 )  # fmt: skip
             before = self.open(parent) if parent else None
             refuse("store", invariants(ds, before, draft.owner))
@@ -229,7 +229,7 @@ class Store:
         check_name("tag", name)
         with self.locked():
             if name in self.tags() or name in self.branches():
-                raise StoreError("store", f"the name {name!r} is taken", do="untag it first, or choose another")
+                raise StoreError("store", f"{name!r} is taken", do=f"choose another, or scarce tag {name} --delete")
             self._table.tag(name, self._resolve(ref))
 
     def untag(self, name: str) -> None:

@@ -126,3 +126,10 @@ def test_names_in_any_alphabet(photos: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     body = json.loads(scarce("status", tmp_path / "p", "--json", env=env).stdout)
     assert body["classes"] == {"tasche_ä": 6, "外套": 6}
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "scarce", "--help"], capture_output=True, text=True, check=True)
+    assert "Usage: scarce COMMAND" in done.stdout
+    wrong = subprocess.run([sys.executable, "-m", "scarce", "nosuch"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scarce.cli import app, main
+from scarce.lineage import Step
 from scarce.project import Project
 
 Call = Callable[..., Any]
@@ -143,6 +144,8 @@ def test_contract(project: Path, call: Call, capsys: pytest.CaptureFixture[str])
     strict = text.replace("min_rows = 36", "min_rows = 1000")
     assert strict != text
     path.write_text(strict, encoding="utf-8")
+    assert main(["contract", "check", str(project)]) == 1
+    assert "1 violation\n" in capsys.readouterr().out
     broken = call("contract", "check", project, code=1)
     assert broken["errors"] == 1
     assert broken["violations"][0]["rule"] == "min_rows"
@@ -255,3 +258,120 @@ def test_no_permission(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     finally:
         tmp_path.chmod(0o700)
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_predict_says_that_a_model_is_stale(
+    project: Path, photos: Path, call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("split", project)
+    call("train", project, "--trainer", "linear-probe")
+    some = sorted((photos / "Coat").iterdir())[:2]
+    assert call("predict", project, *some)["stale"] is False
+    call("classes", "rename", "Bag=Sack", "--project", project)
+    said = call("predict", project, *some)
+    assert said["stale"] is True
+    assert all(row["label"] for row in said["predictions"])
+    assert main(["predict", str(project), *map(str, some), "--quiet"]) == 0
+    assert "classes of the project changed since" in capsys.readouterr().err
+    alone = shutil.copytree(said["model"], tmp_path / "alone")
+    assert call("predict", alone, *some)["stale"] is False
+    call("classes", "rename", "Sack=Bag", "--project", project)  # the same names again, yet changed since
+    assert call("predict", project, *some)["stale"] is True
+    broken = call("predict", project, photos / "Bag" / "broken.png")
+    assert (broken["n"], broken["unreadable"]) == (1, 1)
+
+
+def test_predict_writes_only_what_it_can(project: Path, photos: Path, tmp_path: Path, call: Call) -> None:
+    call("split", project)
+    call("train", project, "--trainer", "linear-probe")
+    some = min((photos / "Coat").iterdir())
+    refused = call("predict", project, some, "-o", tmp_path / "out.xlsx", code=2)
+    assert ".csv or .json" in refused["error"]["message"]
+    assert not (tmp_path / "out.xlsx").exists()
+    for name, more in (("out.xlsx", ["--format", "csv"]), ("out", []), ("out.CSV", [])):
+        call("predict", project, some, "-o", tmp_path / name, *more)
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith("path,class,")
+    call("predict", project, some, "-o", tmp_path / "out.json")
+    assert len(json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))) == 1
+
+
+def test_diff_lists_what_was_set_aside_and_brought_back(
+    project: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Project.open(project) as opened:
+        ds = opened.dataset()
+        keep, reasons = ds["keep"].copy(), ds["drop_reason"].copy()
+        row = int(np.flatnonzero(keep)[0])
+        keep[row], reasons[row] = False, "blurred"
+        opened.commit(ds.with_columns({"keep": keep, "drop_reason": reasons}), "by hand")
+    (aside,) = call("diff", "v1", "v2", "--project", project)["keep"]
+    assert (aside["id"], aside["old"], aside["new"], aside["reason"]) == (ds.ids[row], True, False, "blurred")
+    (back,) = call("diff", "v2", "v1", "--project", project)["keep"]
+    assert (back["old"], back["new"], back["reason"]) == (False, True, "blurred")
+    for words, title in ((["v1", "v2"], "1 set aside"), (["v2", "v1"], "1 brought back")):
+        assert main(["diff", *words, "--project", str(project)]) == 0
+        shown = capsys.readouterr().out
+        assert title in shown
+        assert aside["uri"] in shown
+
+
+def test_diff_names_the_steps_where_no_sample_differs(
+    project: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Project.open(project) as opened:
+        step = Step(stage="rebalance", name="class_weight", params={"power": 0.5})
+        opened.commit(opened.dataset().with_step(step), "weights", owner="rebalance")
+    body = call("diff", "v1", "v2", "--project", project)
+    assert body["same"] is True
+    assert [(item["name"], item["params"]) for item in body["steps"]["added"]] == [("class_weight", {"power": 0.5})]
+    assert main(["diff", "v1", "v2", "--project", str(project)]) == 0
+    assert "in between: rebalance.class_weight" in capsys.readouterr().out
+    assert main(["diff", "v2", "v1", "--project", str(project)]) == 0
+    assert "left out again: rebalance.class_weight" in capsys.readouterr().out
+
+
+def test_a_name_that_is_taken_can_be_freed_by_the_command_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tag", "gold", "v1", "--project", str(project)]) == 0
+    assert main(["tag", "gold", "v1", "--project", str(project)]) == 2
+    assert "scarce tag gold --delete" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["run"], ["init", "--from"]], ids=lambda words: words[0])
+def test_a_failure_leaves_no_empty_project(
+    words: list[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scarce import modality
+    from scarce.errors import ReadError
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ReadError("modality", "the disk went away")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(modality, "scan", refuse)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine", encoding="utf-8")
+    for name in ("fresh", "mine"):
+        given = [str(photos), "--project", name] if words == ["run"] else [name, "--from", str(photos)]
+        assert main([words[0], *given]) == 2
+    assert not (tmp_path / "fresh").exists()
+    assert (tmp_path / "mine" / "notes.txt").read_text(encoding="utf-8") == "mine"
+    if words == ["run"]:
+        assert main(["run", str(photos), "--group", "nosuch"]) == 2
+        assert sorted(item.name for item in tmp_path.iterdir()) == ["mine"]
+        assert main(["init", "old", "--quiet"]) == 0
+        assert main(["run", str(photos), "--project", "old", "--group", "nosuch"]) == 2
+        assert (tmp_path / "old" / "scarce.toml").is_file()
+
+
+def test_init_without_a_label_names_the_columns(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "list.csv"
+    files = sorted((photos / "Coat").iterdir())
+    table.write_text("image,length\n" + "".join(f"{file},{n}\n" for n, file in enumerate(files)), encoding="utf-8")
+    assert main(["init", str(tmp_path / "p"), "--from", str(table)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "'image', 'length'" in shown
+    assert "--label COLUMN" in shown

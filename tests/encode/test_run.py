@@ -12,6 +12,7 @@ import pytest
 from scarce import encode, modality, progress
 from scarce.dataset import Dataset, Schema
 from scarce.encode import AbstractEncoder, FeatureCache
+from scarce.encode._name import parse
 from scarce.errors import ConfigError, DataError, UnknownNameError
 
 
@@ -184,3 +185,27 @@ def test_progress_counts(pictures):
         encode.run(pictures, Means(), batch=10)
     assert seen[0][1:] == (0, 29), "two samples have the same content"
     assert seen[-1][1:] == (29, 29)
+
+
+def test_a_network_is_named_with_its_package(pictures):
+    assert parse("timm:vit-a.b") == ("timm", {"model": "vit-a.b"})
+    assert parse(" Timm:resnet18") == ("timm", {"model": "resnet18"})
+    assert encode.choose(pictures, "timm:resnet18") == "timm"
+    with pytest.raises(UnknownNameError, match=r"no encoder 'resnet18'.*timm:resnet18"):
+        encode.run(pictures, "resnet18")
+    with pytest.raises(UnknownNameError, match=r"no encoder 'tim:resnet18'.*did you mean 'timm'"):
+        encode.run(pictures, "tim:resnet18")
+    with pytest.raises(ConfigError, match="pixel runs no other network"):
+        encode.run(pictures, "pixel:resnet18")
+    with pytest.raises(ConfigError, match="auto runs no other network"):
+        encode.run(pictures, "auto:resnet18")
+    with pytest.raises(ConfigError, match="names no network"):
+        encode.run(pictures, "timm:")
+
+
+def test_a_named_network_is_the_one_that_runs(pictures):
+    pytest.importorskip("timm")
+    name, settings = "timm:test_resnet.r160_in1k", {"weights": "random", "precision": "float32"}
+    ds = encode.run(pictures, name, size=32, workers=1, settings={**settings, "model": "another"})
+    assert ds.steps[-1].params["model"] == "test_resnet.r160_in1k"
+    assert np.isfinite(ds["embedding.timm"]).all()

@@ -279,3 +279,14 @@ def test_shipped_garments(garments: Path) -> None:
     assert (ds["split"] == "train").sum() == 9000
     assert len(ds.schema.classes) == 10
     assert all(isinstance(raw, bytes) and raw.startswith(b"\x89PNG") for raw in io.fetch(ds, [0, 5000, 10999]))
+
+
+def test_an_unknown_column_lists_the_others_once(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("image,colour\na.png,red\n", encoding="utf-8")
+    with pytest.raises(DataError) as near:
+        io.read(tmp_path / "list.csv", group="color")
+    assert "did you mean 'colour'?" in str(near.value)
+    with pytest.raises(DataError) as far:
+        io.read(tmp_path / "list.csv", group="nosuch")
+    for error in (near, far):
+        assert str(error.value).count("image") == 1

@@ -117,6 +117,9 @@ def test_options_refuse_before_anything_is_read() -> None:
     with pytest.raises(UnknownNameError, match="macro_f1"):
         Options.of({"metric": "macro_f"})
     assert Options.of({"trainer": "linear-probe"}).trainer == "linear_probe"
+    assert Options.of({"encoder": "Timm:vit-a"}).encoder == "timm:vit-a"
+    with pytest.raises(UnknownNameError, match="timm:resnet18"):
+        Options.of({"encoder": "resnet18"})
 
 
 def test_suggestions_are_read_from_the_findings_own_words() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +91,7 @@ def test_json_holds_the_same(pictures: Path) -> None:
 
 
 def test_nothing_to_predict_and_other_kinds_of_data(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nothing to predict"):
+    with pytest.raises(DataError, match=r"nothing to predict\. 1 path was given"):
         predict(Bright(card=dict(CARD)), tmp_path)
     with pytest.raises(DataError, match="reads text"):
         predict(Bright(card={**CARD, "modality": "text"}), tmp_path)
@@ -109,3 +111,34 @@ def test_a_trained_model_answers_for_new_files(fold: FoldView, tmp_path: Path) -
     found = predict(train.load(folder), [tmp_path / f"{number}.png" for number in range(5)])
     expected = model.predict_proba(ds.take(ds.rows_of(fold.eval.ids[:5])))
     np.testing.assert_allclose([list((row.probabilities or {}).values()) for row in found], expected, atol=1e-4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_utf8_costs_no_other_file_its_answer(pictures: Path, tmp_path: Path) -> None:
+    bad = Path(os.fsdecode(os.fsencode(pictures) + b"/caf\xe9.png"))
+    bad.write_bytes((pictures / "a.png").read_bytes())
+    rows = predict(Bright(card=dict(CARD)), pictures)
+    found = {Path(row.path).name: row for row in rows}
+    assert found["a.png"].label == "ok"
+    odd = found["caf\\xe9.png"]
+    assert odd.label is None
+    assert odd.error is not None
+    assert "not valid UTF-8" in odd.error
+    write_csv(rows, tmp_path / "out.csv")
+    write_json(rows, tmp_path / "out.json")
+    assert "caf\\xe9.png" in (tmp_path / "out.csv").read_text(encoding="utf-8")
+    body = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert [item["path"] for item in body] == [row.path for row in rows]
+
+
+def test_nothing_but_unreadable_files(pictures: Path) -> None:
+    """The model is not asked, for there are no features that it could know."""
+
+    class Silent(Bright):
+        def logits(self, ds: Dataset) -> Floats:
+            raise AssertionError(f"{len(ds)} rows")
+
+    broken = [pictures / "broken.jpg", pictures / "empty.png", pictures / "nothing.png"]
+    found = predict(Silent(card=dict(CARD)), broken)
+    assert [row.label for row in found] == [None, None, None]
+    assert all(row.error for row in found)

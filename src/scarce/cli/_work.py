@@ -30,10 +30,10 @@ def with_features(
     from scarce import encode
 
     chosen = project.config.encode
-    name = encode.choose(ds, encoder or chosen.encoder)
+    name = encoder or chosen.encoder
     return encode.run(
         ds, name, size=size or chosen.size or None, cache=project.features, workers=workers, seed=seed,
-        batch=chosen.batch, settings=dict(chosen.plugins.get(name, {})),
+        batch=chosen.batch, settings=dict(chosen.plugins.get(encode.choose(ds, name), {})),
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def check(
         }  # fmt: skip
 
         def draw(console: Console) -> None:
-            console.print(f"{len(rows)} violations" if rows else "The contract holds.")
+            console.print(f"{len(rows)} violation{'s' * (len(rows) > 1)}" if rows else "The contract holds.")
             if rows:
                 shown = [(kind, item.rule, item.what, item.do) for kind, item in rows]
                 console.print(table(("", "rule", "what", "do"), shown))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,8 @@ from scarce.cli._screen import screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from scarce.dataset import Dataset
 
 
 def diff(
@@ -25,6 +27,8 @@ def diff(
 ) -> None:
     """Show what changed between two versions: samples, labels, classes.
 
+    Where no sample differs, the steps that came between are named.
+
     Example:
         scarce diff v2 v5
         scarce diff before-cleaning --project photos-scarce --json
@@ -35,21 +39,23 @@ def diff(
         with Project.open(folder_of(project)) as opened:
             old_name, new_name = opened.store.version(old).name, opened.store.version(new).name
             found = opened.diff(old_name, new_name)
-            places: dict[str, str] = {}
-            for name in (old_name, new_name):
-                ds = opened.dataset(name)
-                places |= dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
+            before, after = opened.dataset(old_name), opened.dataset(new_name)
+        places: dict[str, str] = {}
+        for ds in (before, after):
+            places |= dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
         relabeled = [
             {"id": sample, "uri": places.get(sample), "old": was, "new": now} for sample, was, now in found.relabeled
         ]
+        kept = _kept(before, after)
+        steps = {"added": _steps(after, before), "removed": _steps(before, after)}
         body = {
             "old": old_name, "new": new_name, "same": found.empty, "added": found.added, "removed": found.removed,
-            "relabeled": relabeled, "changed": found.changed,
-            "classes": {"old": found.classes[0], "new": found.classes[1]} if found.classes else None,
+            "relabeled": relabeled, "keep": kept, "changed": found.changed,
+            "classes": {"old": found.classes[0], "new": found.classes[1]} if found.classes else None, "steps": steps,
         }  # fmt: skip
 
         def draw(console: Console) -> None:
-            console.print(f"{old_name} -> {new_name}" + ": nothing differs" * found.empty)
+            console.print(f"{old_name} -> {new_name}" + (f": {_nothing(steps)}" if found.empty else ""))
             if found.classes:
                 console.print(f"classes: {', '.join(found.classes[0])} -> {', '.join(found.classes[1])}")
             if found.changed:
@@ -59,6 +65,11 @@ def diff(
             if relabeled:
                 rows = [(row["uri"], row["old"], row["new"]) for row in relabeled[:limit]]
                 console.print(table(("sample", "label was", "is"), rows, title=f"{len(relabeled):,} relabeled"))
+            for word, now, reason in (("set aside", False, "why"), ("brought back", True, "why it was set aside")):
+                some = [row for row in kept if row["new"] is now]
+                if some:
+                    shown = [(row["uri"], row["reason"]) for row in some[:limit]]
+                    console.print(table(("sample", reason), shown, title=f"{len(some):,} {word}"))
             for word, ids in (("added", found.added), ("removed", found.removed)):
                 if ids:
                     console.print(
@@ -70,3 +81,34 @@ def diff(
                     )
 
         out.show(body, draw)
+
+
+def _kept(before: Dataset, after: Dataset) -> list[dict[str, Any]]:
+    """Return the samples of both versions that one keeps and the other does not, with the reason to set them aside."""
+    then = {row["id"]: row for row in before.table.select(["id", "keep", "drop_reason"]).to_pylist()}
+    found = []
+    for row in after.table.select(["id", "uri", "keep", "drop_reason"]).to_pylist():
+        was = then.get(row["id"])
+        if was is not None and was["keep"] != row["keep"]:
+            reason = was["drop_reason"] if row["keep"] else row["drop_reason"]
+            found.append({"id": row["id"], "uri": row["uri"], "old": was["keep"], "new": row["keep"], "reason": reason})
+    return found
+
+
+def _steps(ds: Dataset, other: Dataset) -> list[dict[str, Any]]:
+    """Return the steps of a version that another does not have."""
+    known = {step.step_id for step in other.steps}
+    return [
+        {"stage": step.stage, "name": step.name, "params": step.params, "at": step.at}
+        for step in ds.steps
+        if step.step_id not in known
+    ]
+
+
+def _nothing(steps: dict[str, list[dict[str, Any]]]) -> str:
+    """Return what to say of two versions with the same content: which steps came between them."""
+    said = []
+    for word, some in (("in between", steps["added"]), ("left out again", steps["removed"])):
+        names = [".".join(filter(None, (step["stage"], step["name"]))) for step in some]
+        said += [f"{word}: {', '.join(dict.fromkeys(names))}"] * bool(names)
+    return "; ".join(["the samples do not differ", *said]) if said else "nothing differs"

@@ -14,7 +14,9 @@ def encode(
     project: ProjectFolder = None,
     named: InProject = None,
     version: Version = None,
-    encoder: Annotated[str | None, typer.Option(help="Encoder plugin.", show_default="that of scarce.toml")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder plugin, or timm:MODEL.", show_default="that of scarce.toml")
+    ] = None,
     pixels: Annotated[
         int | None, typer.Option("--size", min=8, help="Side of encoded pictures.", show_default="told by the data")
     ] = None,
@@ -32,6 +34,7 @@ def encode(
     Example:
         scarce encode photos-scarce
         scarce encode photos-scarce --encoder pixel --size 64
+        scarce encode photos-scarce --encoder timm:resnet18
     """
     with screen(as_json, quiet, debug) as out:
         import time

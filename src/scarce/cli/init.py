@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,11 @@ from scarce.cli._screen import relative, safe, screen
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from scarce.dataset import Dataset
+
+WARNING: Final = 0.5
+"""From this score on a finding about the data as a whole is a warning."""
 
 
 def init(
@@ -40,11 +45,12 @@ def init(
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
         from scarce import io, modality
-        from scarce.project import SETTINGS, Project
+        from scarce.loop import new_project
+        from scarce.project import SETTINGS
 
         first = io.read(source, **columns) if source is not None else None
         version = None
-        with Project.init(folder, name=name) as made:
+        with new_project(folder, name=name) as made:
             if first is not None:
                 first = modality.scan(first, workers=workers, cache=made.features / "scan")
                 version = made.commit(first, f"read {source}", owner=("io", "clean"))
@@ -60,5 +66,16 @@ def init(
             else:
                 aside = int((~first["keep"].astype(bool)).sum())
                 console.print(f"{version}: {rows:,} samples, {len(first.schema.classes)} classes, {aside:,} set aside")
+                if not first.schema.classes:
+                    for note in _warnings(first):
+                        console.print(f"- {safe(note)}")
 
         out.show(body, draw)
+
+
+def _warnings(ds: Dataset) -> list[str]:
+    """Return what reading warned of as a whole, for example that there is no label."""
+    return [
+        row["why"] for row in ds.findings.to_pylist()
+        if row["check"] == "read" and row["level"] == "data" and row["score"] >= WARNING
+    ]  # fmt: skip

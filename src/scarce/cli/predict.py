@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,6 +14,10 @@ from scarce.cli._screen import relative, safe, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from scarce.train.model import Model
+
+STALE: Final = "the classes of the project changed since this model was trained; its answers are in the old classes"
 
 
 class Format(StrEnum):
@@ -29,7 +34,7 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.", show_default="a table")
     ] = None,
     style: Annotated[
-        Format | None, typer.Option("--format", help="csv or json.", show_default="told by the file's name")
+        Format | None, typer.Option("--format", help="csv or json.", show_default="told by the file's ending")
     ] = None,
     threshold: Annotated[
         float | None,
@@ -42,7 +47,7 @@ def predict(
     """Classify files or folders: class, probability, verdict.
 
     Probabilities are calibrated; the verdict is accept or reject at the model's operating point. A file that cannot be
-    read gets a line that says why.
+    read gets a line that says why. Where the project's classes changed since the training, a warning is given.
 
     Example:
         scarce predict photos-scarce new-photos/ -o predictions.csv
@@ -54,21 +59,23 @@ def predict(
         from scarce.train.predict import predict as classify
         from scarce.train.predict import write_csv, write_json
 
+        write = write_json if _format_of(output, style) == Format.json else write_csv
         folder = model_folder(model)
-        found = classify(load(folder), files, threshold=threshold)
+        loaded = load(folder)
+        stale = _is_stale(folder, loaded)
+        if stale:
+            print(f"Warning: {STALE}. To train again: scarce train {relative(_project_of(folder))}", file=sys.stderr)
+        found = classify(loaded, files, threshold=threshold)
         broken = [item for item in found if item.error]
-        kind = style or (Format.json if output and output.suffix.lower() == ".json" else Format.csv)
-        write = write_json if kind == Format.json else write_csv
         if output is not None:
             write(found, output)
-        body = {"model": str(folder), "n": len(found), "unreadable": len(broken), "output": output,
+        body = {"model": str(folder), "stale": stale, "n": len(found), "unreadable": len(broken), "output": output,
                 "predictions": found}  # fmt: skip
 
         def draw(console: Console) -> None:
             if output is not None:
-                console.print(
-                    f"{len(found):,} predictions in {safe(relative(output))}, {len(broken):,} unreadable files"
-                )
+                done = f"{_count(len(found) - len(broken), 'prediction')} in {safe(relative(output))}"
+                console.print(f"{done}, {_count(len(broken), 'unreadable file')}")
             elif style is not None:
                 write(found, out.stdout)
             else:
@@ -82,5 +89,58 @@ def predict(
                     for item in found
                 ]
                 console.print(table(("file", "class", "probability", "verdict"), rows, right=("probability",)))
+                if broken:
+                    console.print(_count(len(broken), "unreadable file"))
 
         out.show(body, draw)
+
+
+def _format_of(output: Path | None, style: Format | None) -> Format:
+    """Return how to write: as told, else by the file's ending; CSV where it has none.
+
+    Raises:
+        ConfigError: the ending is one that cannot be written.
+    """
+    from scarce.errors import ConfigError
+
+    if style is not None:
+        return style
+    ending = output.suffix.lower() if output is not None else ""
+    if ending in ("", ".csv"):
+        return Format.csv
+    if ending == ".json":
+        return Format.json
+    raise ConfigError(
+        "predict", f"{output} ends in {ending}", "predictions are written as .csv or .json",
+        "give the file one of these endings, or say --format csv or --format json",
+    )  # fmt: skip
+
+
+def _project_of(model: Path) -> Path:
+    return model.absolute().parents[2]
+
+
+def _is_stale(folder: Path, model: Model) -> bool:
+    """Return whether a model lies in a project whose classes are others now, or were changed since it was trained."""
+    from scarce.classes import is_stale
+    from scarce.errors import ScarceError
+    from scarce.project import HIDDEN, Project
+
+    if folder.absolute().parent.parent.name != HIDDEN:
+        return False
+    try:
+        with Project.open(_project_of(folder)) as project:
+            if project.head is None:
+                return False
+            now = project.dataset()
+            if now.schema.classes != model.classes:
+                return True
+            steps = project.dataset(model.card["data"]["version"]).steps
+    except (ScarceError, KeyError):  # a model is of use without its project, and without the version it was made from
+        return False
+    last = steps[-1].step_id if steps else ""
+    return last in {step.step_id for step in now.steps} and is_stale(now, last)
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" + "s" * (n != 1)

@@ -69,7 +69,7 @@ def run(
         typer.Option("--confirm", help="Judge what was kept once more on the final network.", rich_help_panel=JUDGE),
     ] = False,
     encoder: Annotated[
-        str | None, typer.Option(help="Encoder plugin.", show_default="auto", rich_help_panel=MODEL)
+        str | None, typer.Option(help="Encoder plugin, or timm:MODEL.", show_default="auto", rich_help_panel=MODEL)
     ] = None,
     size: Annotated[
         int | None,

@@ -15,6 +15,7 @@ from scarce.dataset import Array, Dataset, Floats
 from scarce.encode._base import AbstractEncoder
 from scarce.encode._cache import FeatureCache
 from scarce.encode._content import as_on_disk, content_keys
+from scarce.encode._name import AUTO, parse
 from scarce.encode._stream import batches, failure
 from scarce.errors import ConfigError, DataError
 from scarce.extras import available
@@ -27,9 +28,9 @@ NEEDED: Final = {"efficientnet_lite0": ("torch", "timm", "efficientnet_lite0_pyt
 
 
 def choose(ds: Dataset, encoder: str = "auto") -> str:
-    """Return the name of the encoder that :func:`run` takes."""
-    if encoder != "auto":
-        return registry.canonical(encoder)
+    """Return the name of the encoder plugin that :func:`run` takes: ``timm`` for ``timm:resnet18``."""
+    if encoder != AUTO:
+        return parse(encoder)[0]
     for name in modality.of(ds).encoders:
         if all(available(module) for module in NEEDED.get(name, ())):
             return name
@@ -54,7 +55,7 @@ def run(  # noqa: PLR0913 - the settings of [encode], each by keyword
 
     Args:
         ds: the dataset; scanned, if features are to be cached (they are kept by ``content_hash``).
-        encoder: its name, ``auto``, or the encoder itself.
+        encoder: its name (``timm:resnet18`` for a network of timm), ``auto``, or the encoder itself.
         size: side of the picture that it sees, in pixels; None = told by the data.
         cache: the features that are known, or its folder.
         workers: threads; None = one a processor.
@@ -148,7 +149,7 @@ def _opened(cache: FeatureCache | str | Path | None) -> FeatureCache | None:
 def _built(ds: Dataset, encoder: str | AbstractEncoder, size: int | None, settings: dict[str, Any]) -> AbstractEncoder:
     if isinstance(encoder, str):
         plugin = registry.load("encode", choose(ds, encoder), AbstractEncoder)  # type: ignore[type-abstract]
-        chosen = plugin.from_params(settings)
+        chosen = plugin.from_params({**settings, **parse(encoder)[1]})
     else:
         chosen = encoder
     if size is not None and any(field.name == "size" for field in fields(chosen)):

@@ -31,7 +31,10 @@ from scarce.extras import need
 from scarce.lineage import digest
 
 _loading = Lock()
-OFFLINE = "take --encoder efficientnet_lite0, which needs no download, or give weights = a file"
+OFFLINE = (
+    "take --encoder efficientnet_lite0, which needs no download, or name a file: weights = under [encode.timm] in "
+    "scarce.toml"
+)
 
 
 @final
@@ -42,6 +45,7 @@ class Timm(AbstractEncoder):
     Use when the internet is at hand (or the weights are cached) and better features are worth the time.
     Do not use when it must run offline: ``efficientnet_lite0``.
     Needs: uint8 pictures; the extra ``train``.
+    Named with its network: ``timm:resnet18`` as the encoder, or ``model`` in [encode.timm].
     Writes: embedding.timm (N, D) float32: the mean over the last feature map or tokens.
     Source: Wightman, PyTorch Image Models.
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from scarce.errors import DataError
 from scarce.io._base import Options
 from scarce.io._listing import INFO, WARN, Listing, Note, joined
-from scarce.io._tables import Opened, listing_of, open_parts, row_listing, standard_columns
+from scarce.io._tables import Opened, listing_of, no_label, open_parts, row_listing, standard_columns
 from scarce.io._walk import SOUNDS, trouble, walk
 from scarce.modality.raw import MISSING
 
@@ -176,8 +176,6 @@ def _no_file(text: str) -> str:
 
 def _mention(one: Opened, found: Listing) -> None:
     if one.roles.label is None:
-        names = ", ".join(one.loaded.table.column_names[:20])
-        why = f"no column looks like a label (there are {names}): name one with label=..."
-        found.notes.append(Note("data", why, WARN))
+        found.notes.append(no_label(one))
     elif one.roles.label.lower() not in ("label", "class"):
         found.notes.append(Note("data", f"column {one.roles.label!r} is taken as the label", INFO))

@@ -117,10 +117,16 @@ def chosen(asked: str | None, names: Sequence[str], known: Iterable[str], what: 
         for name in names:
             if name == asked or plain(name) == plain(asked):
                 return name
-        there = f"it has {', '.join(map(repr, names[:20]))}; {closest(asked, names)}"
-        raise DataError("io", f"{file.name} has no column {asked!r} for {what}", there, "name one of its columns")
+        near = closest(asked, names)
+        do = near if near.startswith("did you mean") else "name one of its columns"
+        raise DataError("io", f"{file.name} has no column {asked!r} for {what}", f"it has {listed(names)}", do)
     lowered = {plain(name): name for name in reversed(names)}
     return next((lowered[name] for name in known if name in lowered), None)
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Return column names for people, the first few of many."""
+    return ", ".join(map(repr, names[:most])) + f" and {len(names) - most} more" * (len(names) > most)
 
 
 def _texts(table: pa.Table) -> list[str]:

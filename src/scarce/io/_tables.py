@@ -14,7 +14,7 @@ import pyarrow as pa
 from scarce.errors import ReadError
 from scarce.io._base import Options
 from scarce.io._listing import INFO, WARN, Listing, Note, joined, label_text
-from scarce.io._roles import IDS, Kind, Roles, chosen, plain, roles
+from scarce.io._roles import IDS, Kind, Roles, chosen, listed, plain, roles
 from scarce.io._times import moments
 from scarce.io._tree import split_name
 from scarce.io._walk import IMAGES, SOUNDS, is_hidden, walk
@@ -178,6 +178,12 @@ def standard_columns(one: Opened, found: Listing, options: Options) -> dict[str,
         if name not in shut and name not in its.values and not name.startswith("_row"):
             columns[f"meta.{' '.join(name.split())}"] = data[name].combine_chunks()
     return columns
+
+
+def no_label(one: Opened, why: str = "no column looks like a label") -> Note:
+    """Return the note that a table was read without labels, with the columns that may hold them."""
+    there = f"it has {listed(one.loaded.table.column_names)}"
+    return Note("data", f"{why} in {one.part.file.name} ({there}): name one with --label COLUMN", WARN)
 
 
 def _splits(column: pa.ChunkedArray, name: str, found: Listing) -> pa.Array:

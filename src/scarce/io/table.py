@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from scarce.io._base import AbstractReader, Options
 from scarce.io._listing import INFO, WARN, Listing, Note
 from scarce.io._roles import plain
-from scarce.io._tables import Opened, escape, is_id, open_parts, row_listing, sniff
+from scarce.io._tables import Opened, escape, is_id, no_label, open_parts, row_listing, sniff
 from scarce.modality.table import SUFFIXES
 
 
@@ -59,7 +59,7 @@ class Table(AbstractReader):
         size = pc.count_distinct(one.loaded.table[last]).as_py()
         if last in one.roles.used or not 1 < size <= min(self.most_classes, one.loaded.table.num_rows / 2):
             what = f"no column is called label, target, class or y, and the last one ({last!r}) has {size} values"
-            notes.append(Note("data", what + ": read without labels; name one with label=...", WARN))
+            notes.append(no_label(one, what))
             return one
         notes.append(Note("data", f"the last column, {last!r} with {size} values, is taken as the label", WARN))
         return replace(one, roles=replace(one.roles, label=last))

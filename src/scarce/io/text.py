@@ -8,8 +8,8 @@ from typing import final
 
 from scarce.errors import DataError
 from scarce.io._base import AbstractReader, Options
-from scarce.io._listing import INFO, WARN, Listing, Note
-from scarce.io._tables import open_parts, row_listing, sniff
+from scarce.io._listing import INFO, Listing, Note
+from scarce.io._tables import no_label, open_parts, row_listing, sniff
 from scarce.modality.table import SUFFIXES
 
 
@@ -33,7 +33,7 @@ class Text(AbstractReader):
         if lost:
             names = ", ".join(lost.loaded.table.column_names[:20])
             what = f"{lost.part.file.name} has no text column"
-            raise DataError("io.text", what, f"it has {names}", "name it with text=...")
+            raise DataError("io.text", what, f"it has {names}", "name it with --text COLUMN")
         found = row_listing(path, opened, options, modality="text", what=[one.roles.text or "" for one in opened])
         texts = [text for one in opened for text in one.loaded.table[one.roles.text].to_pylist()]
         found.reasons = ["empty: no text" if text is None or not str(text).strip() else None for text in texts]
@@ -41,7 +41,7 @@ class Text(AbstractReader):
         if its.text and its.text.lower() != "text":
             found.notes.append(Note("data", f"column {its.text!r} is taken as the text", INFO))
         if its.label is None:
-            found.notes.append(Note("data", "no column looks like a label: name one with label=...", WARN))
+            found.notes.append(no_label(opened[0]))
         elif its.label.lower() not in ("label", "class"):
             found.notes.append(Note("data", f"column {its.label!r} is taken as the label", INFO))
         return found

@@ -6,13 +6,14 @@ Read this first. ``prepare`` reads, audits, encodes and splits; ``weigh`` fixes 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scarce.errors import DataError, closest
+from scarce.errors import DataError, ScarceError, closest
 from scarce.execute.local import calm_threads, single_threaded_algebra
 from scarce.loop.options import Clock, Options, from_config
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from scarce.ledger import Ledger
     from scarce.project import Project
 
-__all__ = ["Clock", "Options", "Run", "default_folder", "project_of", "run", "run_beside"]
+__all__ = ["Clock", "Options", "Run", "default_folder", "new_project", "project_of", "run", "run_beside"]
 
 
 @dataclass(frozen=True)
@@ -90,17 +91,43 @@ def project_of(path: str | Path, options: Options) -> Iterator[Project]:
     """Open the project that belongs to a path, or make it.
 
     The project is ``options.project``, or the path itself if it is a project, or ``<name>-scarce`` in the working
-    directory. The user's own files are never touched.
+    directory. The user's own files are never touched. A project that was made here goes again when an error of the
+    user's leaves it without a version.
     """
     from scarce.project import Project
 
     source = Path(path)
     folder = Path(options.project) if options.project else default_folder(source)
-    project = Project.open(folder) if (folder / "scarce.toml").exists() else Project.init(folder, name=folder.name)
-    try:
-        yield project
-    finally:
-        project.close()
+    if (folder / "scarce.toml").exists():
+        with Project.open(folder) as project:
+            yield project
+    else:
+        with new_project(folder, name=folder.name) as project:
+            yield project
+
+
+@contextmanager
+def new_project(folder: Path, *, name: str) -> Iterator[Project]:
+    """Make a project; where an error of the user's leaves it without a version, remove it with the folder it made.
+
+    A folder that was there before stays as it is then, with the project in it; so does whatever else was put into a new
+    one.
+    """
+    from scarce.project import HIDDEN, SETTINGS, Project
+
+    there = folder.exists()
+    with Project.init(folder, name=name) as project:
+        try:
+            yield project
+        except ScarceError:
+            project.close()
+            if not there and project.head is None:
+                shutil.rmtree(folder / HIDDEN, ignore_errors=True)
+                (folder / SETTINGS).unlink(missing_ok=True)
+                for place in (project.reports, folder):
+                    with suppress(OSError):  # somebody put something there
+                        place.rmdir()
+            raise
 
 
 def default_folder(path: Path) -> Path:

@@ -26,7 +26,8 @@ class Options:
         test: a folder or manifest with a separate test set, or ``cv`` for pooled outer folds.
         metric: balanced_accuracy, macro_f1, rare_average_precision or recall_at_fpr.
         false_positive_rate: wanted false-alarm rate of the operating point.
-        encoder: name of an encoder plugin, ``auto`` by default; size: pixels, chosen from the images if None.
+        encoder: name of an encoder plugin, or ``timm:resnet18`` for a network of timm; ``auto`` by default.
+        size: pixels, chosen from the images if None.
         trainer: ``auto``, ``linear_probe`` or ``finetune``.
         policy: augmentation preset; guessed from the data if None.
         normal: names of the sound classes, where their names do not say so.
@@ -65,7 +66,10 @@ class Options:
 
         Raises:
             ConfigError: an unknown option, or a value out of range.
+            UnknownNameError: no such metric, trainer, encoder or augmentation preset.
         """
+        from scarce.encode._name import canonical as canonical_encoder
+
         known = [item.name for item in fields(cls)]
         for name in values:
             if name not in known:
@@ -79,6 +83,7 @@ class Options:
                     raise unknown_name("run", name, wanted, known_names)
                 changes: dict[str, Any] = {name: chosen}
                 out = replace(out, **changes)
+        out = replace(out, encoder=canonical_encoder(out.encoder))
         if not out.minutes > 0:
             raise ConfigError("run", f"minutes = {out.minutes}", do="give a positive number of minutes")
         if not 2 <= out.folds <= 20:
@@ -126,7 +131,6 @@ def _choices() -> dict[str, tuple[str, ...]]:
     return {
         "metric": METRICS,
         "trainer": ("auto", *registry.names("train")),
-        "encoder": ("auto", *registry.names("encode")),
         "policy": tuple(PRESETS),
     }
 

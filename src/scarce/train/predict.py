@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 
 import numpy as np
 
-from scarce.dataset import Dataset, Schema
+from scarce.dataset import Dataset, Floats, Mask, Schema
 from scarce.errors import DataError, ReadError
 from scarce.lineage import digest
 from scarce.train.model import Model
@@ -20,6 +20,7 @@ from scarce.train.model import Model
 SUFFIXES: Final = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split())
 BLOCK: Final = 512
 DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
+BAD_NAME: Final = "unreadable: the file name is not valid UTF-8; rename the file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Prediction:
     """What the model says about one file.
 
     Attributes:
-        path: as it was given, or found in a folder.
+        path: as it was given, or found in a folder; bytes that are not UTF-8 as backslash escapes.
         label: likeliest class; None where the file cannot be read.
         probability: of that class, calibrated.
         verdict: ``accept`` or ``reject`` at the model's operating point; None without one.
@@ -64,7 +65,8 @@ def predict(
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     files = list(_files(given))
     if not files:
-        raise DataError("predict", "there is nothing to predict", f"{len(given)} paths were given",
+        count = f"{len(given)} path{' was' if len(given) == 1 else 's were'} given"
+        raise DataError("predict", "there is nothing to predict", count,
                         "give picture files, or folders that hold some")  # fmt: skip
     chosen = threshold
     if chosen is None and model.card.get("operating_point"):
@@ -88,28 +90,54 @@ def _files(paths: Sequence[str | Path]) -> Iterable[Path]:
 
 
 def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list[Prediction]:
+    absolute = [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
+    named = [number for number, text in enumerate(absolute) if _spoken(text) == text]
+    reasons: list[str | None] = [BAD_NAME] * len(files)
+    probs = np.full((len(files), len(model.classes)), np.nan)
+    if named:
+        ds, found = _scanned(model, [absolute[number] for number in named])
+        good = np.array([reason is None for reason in found], bool)
+        if good.any():  # a dataset without one usable row has no features of the model's width
+            probs[np.array(named)[good]] = _probabilities(model, ds, good, found)
+        for number, reason in zip(named, found, strict=True):
+            reasons[number] = reason
+    return [
+        _row(model, _spoken(str(path)), row, reason, threshold)
+        for path, row, reason in zip(files, probs, reasons, strict=True)
+    ]
+
+
+def _spoken(text: str) -> str:
+    """Return a file's name as text that every file can hold: bytes that are not UTF-8 become backslash escapes."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def _scanned(model: Model, absolute: Sequence[str]) -> tuple[Dataset, list[str | None]]:
+    """Return the files as a dataset in their order, and why each cannot be used, None = it can."""
     from scarce import modality
 
-    names = [str(path) for path in files]
-    absolute = [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
-    ids = [digest(str(number))[:16] for number in range(len(files))]
+    ids = [digest(str(number))[:16] for number in range(len(absolute))]
     schema = Schema(modality="image", classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
     root = "/" if os.name == "posix" else ""
     ds = Dataset.from_columns(
-        schema, {"id": ids, "uri": absolute, "source": ["files"] * len(files)}, sources={"files": root}
+        schema, {"id": ids, "uri": list(absolute), "source": ["files"] * len(ids)}, sources={"files": root}
     )
     ds = modality.scan(ds.take(ds.rows_of(ids)))
     reasons = [
         None if keep else (why or "it cannot be read") for keep, why in zip(ds["keep"], ds["drop_reason"], strict=True)
     ]
+    return ds, reasons
+
+
+def _probabilities(model: Model, ds: Dataset, good: Mask, reasons: list[str | None]) -> Floats:
+    """Return (G, K) of the good rows; a row that breaks only now gets NaN and its reason."""
     try:
-        probs = model.predict_proba(ds)
+        return model.predict_proba(ds.take(good))
     except ReadError:
-        probs = _one_by_one(model, ds, reasons)
-    return [_row(model, name, row, reason, threshold) for name, row, reason in zip(names, probs, reasons, strict=True)]
+        return _one_by_one(model, ds, reasons)[good]
 
 
-def _one_by_one(model: Model, ds: Dataset, reasons: list[str | None]) -> Any:
+def _one_by_one(model: Model, ds: Dataset, reasons: list[str | None]) -> Floats:
     """Predict each row alone, so that one that breaks only now costs no other its answer."""
     out = np.full((len(ds), len(model.classes)), np.nan)
     for row in range(len(ds)):
