@@ -41,6 +41,19 @@ def test_what_is_missing_is_the_least_number_that_proves_it() -> None:
                 assert provable(defects + extra - 1, misses) < goal
 
 
+def test_more_defects_are_counted_by_group() -> None:
+    y = np.r_[np.zeros(60), np.ones(60)]
+    groups = np.r_[np.arange(60) // 6, 100 + np.arange(60) // 6]
+    point = operating_point(y, y, threshold=0.5, groups=groups)
+    assert (point.defect_groups, point.normal_groups, point.grouped) == (10, 10, True)
+    assert point.recall_low == pytest.approx(0.05**0.1)
+    assert point.false_alarm_high == pytest.approx(1 - 0.05**0.1)
+    assert point.more_defects["0.99"] == more_defects(10, 10, 0.99) == 289
+    score = y - np.r_[np.zeros(60), np.arange(60) % 6 == 0]
+    missed = operating_point(y, score, threshold=0.5, groups=groups)
+    assert missed.recall_low == pytest.approx(beta.ppf(0.05, 50 / 6, 10 - 50 / 6 + 1))
+
+
 def test_threshold_that_rejects_nothing() -> None:
     point = operating_point(np.array([0, 1]), np.array([0.9, 0.9]), false_positive_rate=0.0)
     assert (point.threshold, point.recall) == (float("inf"), 0.0)

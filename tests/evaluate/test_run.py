@@ -9,6 +9,7 @@ from sklearn import metrics as oracle
 from scarce import evaluate
 from scarce.dataset import Dataset, FoldView, Schema
 from scarce.errors import DataError, LeakError
+from scarce.metric import clopper_pearson, provable
 
 CLASSES = ("good", "hole", "stain")
 
@@ -94,12 +95,66 @@ def test_the_threshold_comes_from_out_of_fold_scores() -> None:
     assert (frozen["in_sample"], chosen["in_sample"]) == (False, True)
     assert frozen["threshold"] != chosen["threshold"]
     assert chosen["false_alarm_rate"] <= 0.01 < chosen["false_alarm_high"]
-    assert "groups only" in frozen["why"]
+    assert "counted by group" in frozen["why"]
+    assert frozen["held_out_normals"] == int((view.eval["label"] == 0).sum())
+    assert frozen["rate_resolved"]
     aligned = np.full((len(view.train), 3), np.nan)
     aligned[:50] = 1 / 3
     blind = evaluate.run(view, probs, oof=aligned).operating_point
     assert blind is not None
     assert (blind["threshold"], blind["recall"]) == (None, 0.0), "scores that are all equal allow no threshold"
+
+
+def test_bounds_count_groups_where_samples_share_them() -> None:
+    view, _ = make()
+    sure = np.eye(3)[view.eval["label"]] * 0.9 + 0.1 / 3
+    grouped = evaluate.run(view, sure, oof=(view.eval["label"], sure)).to_json()
+    alone = view.dataset.with_columns({"split_group": list(view.dataset.ids)}).fold(view.train_ids, view.eval_ids)
+    exact = evaluate.run(alone, sure, oof=(view.eval["label"], sure)).to_json()
+    for name in CLASSES:
+        own, other = grouped["per_class"][name], exact["per_class"][name]
+        assert own["groups"] < own["n"] == other["groups"]
+        assert (own["low"], own["precision_low"]) == pytest.approx(
+            [clopper_pearson(own["groups"], own["groups"])[0]] * 2
+        )
+        assert other["low"] == pytest.approx(clopper_pearson(own["n"], own["n"])[0])
+    point, single = grouped["operating_point"], exact["operating_point"]
+    assert point["recall_low"] == pytest.approx(provable(point["defect_groups"]))
+    assert point["false_alarm_high"] == pytest.approx(1 - 0.05 ** (1 / point["normal_groups"]))
+    assert single["recall_low"] == pytest.approx(provable(single["defects"]))
+    assert single["recall_low"] > point["recall_low"]
+    assert (point["grouped"], single["grouped"]) == (True, False)
+    assert "counted by group" not in single["why"]
+    assert grouped["accuracy"]["low"] == pytest.approx(clopper_pearson(grouped["groups"], grouped["groups"])[0])
+    assert exact["per_slice"]["camera"]["a"]["low"] > grouped["per_slice"]["camera"]["a"]["low"]
+
+
+def test_too_few_sound_samples_cannot_show_the_rate() -> None:
+    view, probs = make()
+    labels = np.array([0] * 20 + [1] * 10)
+    defect = np.r_[np.linspace(0.1, 0.6, 20), np.linspace(0.5, 0.9, 10)]
+    oof = np.stack([1 - defect, defect / 2, defect / 2], 1)
+    point = evaluate.run(view, probs, oof=(labels, oof)).operating_point
+    assert point is not None
+    assert point["threshold"] == pytest.approx(defect[20:][defect[20:] > 0.6].min()), "the lowest without a false alarm"
+    assert not point["rate_resolved"]
+    assert "20 held-out sound samples cannot show 1 %" in point["why"]
+    assert point["half_found_at"] == 0
+
+
+def test_where_nothing_is_found_it_says_from_which_rate_on_half_would_be() -> None:
+    view, probs = make()
+    labels = np.array([0] * 20 + [1] * 10)
+    defect = np.r_[np.linspace(0, 0.9, 19), 0.99, np.linspace(0.1, 0.95, 10)]
+    oof = np.stack([1 - defect, defect / 2, defect / 2], 1)
+    point = evaluate.run(view, probs, oof=(labels, oof)).operating_point
+    assert point is not None
+    assert (point["threshold"], point["recall"]) == (None, 0.0)
+    half = np.sort(defect[20:])[::-1][4]
+    assert point["half_found_at"] == pytest.approx((defect[:20] >= half).mean())
+    assert "no defect is found" in point["why"]
+    assert f"{point['half_found_at']:.1%}" in point["why"]
+    assert "the threshold lies beyond every score" in point["why"]
 
 
 def test_without_a_normal_class_every_class_stands_against_the_rest() -> None:

@@ -62,6 +62,43 @@ def test_the_json_holds_what_was_promised(done: Run) -> None:
     assert body["operating_point"]["defects"] + body["operating_point"]["normals"] == body["test"]["n"]
 
 
+def test_the_summary_says_what_is_known_and_what_is_not(done: Run) -> None:
+    from types import SimpleNamespace
+
+    from scarce.loop import summary
+    from scarce.rebalance import strategy
+
+    result = done.result
+    assert 0 < result["test"]["groups"] <= result["test"]["n"]
+    chosen = summary.chosen_of(result)
+    assert (chosen.name, chosen.test.value) == ("balanced_accuracy", result["test"]["balanced_accuracy"]["value"])
+    assert summary.chosen_of({**result, "metric": "recall_at_fpr"}).test.value == result["operating_point"]["recall"]
+    assert summary.missing_side(result) == ""
+    rows = {name: {"n": 0 if name == "Trouser" else 5} for name in result["classes"]}
+    bare = {**result, "operating_point": None, "test": {"per_class": rows}}
+    assert "no sound sample" in summary.missing_side(bare)
+    assert summary.missing_side({**bare, "normal_classes": []}) == ""
+
+    def judged(score: float) -> Any:
+        ledger = SimpleNamespace(baseline=score)
+        return SimpleNamespace(design=SimpleNamespace(metric="balanced_accuracy"), ledger=ledger)
+
+    flagged = "12.4 % of the labels are contradicted (flagged, not proven)"
+    assert summary.contradicted(0.124, judged(0.8)) == f"{flagged}."
+    assert summary.contradicted(0.124, judged(0.6)) == f"{flagged}; the model that contradicts them is weak itself."
+    assert summary.contradicted(None, judged(0.6)) == ""
+    probs = np.eye(2)[[0, 1, 0, 0]][None]
+    other = SimpleNamespace(
+        design=SimpleNamespace(metric="macro_f1"), probs=probs, folds=SimpleNamespace(labels=np.array([0, 1, 0, 1])),
+        dataset=SimpleNamespace(schema=SimpleNamespace(classes=("a", "b"))),
+    )  # fmt: skip
+    assert summary.development(other) == pytest.approx(0.75)  # type: ignore[arg-type]
+    plan = strategy.choose({"a": 900, "b": 40}, label_error_rate=0.124)
+    lines = summary.reasons(plan.why, 0.124)
+    assert any(line.startswith(flagged) for line in lines)
+    assert not any("look wrong" in line for line in lines)
+
+
 def test_it_learns_and_counts_its_look(done: Run) -> None:
     assert done.result["test"]["balanced_accuracy"]["value"] > 0.8
     assert done.result["test"]["majority"]["balanced_accuracy"] == pytest.approx(1 / 3)

@@ -32,6 +32,21 @@ def test_arrays_and_no_trials():
         metric.clopper_pearson(1, 2, 1.5)
 
 
+def test_bounds_count_groups():
+    assert metric.clopper_pearson(18, 18, groups=3) == pytest.approx((0.025 ** (1 / 3), 1.0))
+    assert metric.clopper_pearson(7, 20, groups=20) == pytest.approx(metric.clopper_pearson(7, 20))
+    k, g = 7 * 4 / 20, 4
+    expected = beta.ppf(0.025, k, g - k + 1), beta.ppf(0.975, k + 1, g - k)
+    assert metric.clopper_pearson(7, 20, groups=4) == pytest.approx(expected)
+    few = beta.ppf(0.025, 0.2, 4.8), beta.ppf(0.975, 1.2, 3.8)
+    assert metric.clopper_pearson(1, 20, groups=4) == pytest.approx(few), "less than one hit by group"
+    low, high = metric.clopper_pearson(np.array([0, 21]), np.array([0, 21]), groups=np.array([0, 7]))
+    assert (low[0], high[0], high[1]) == (0.0, 1.0, 1.0)
+    for groups in (0, 5):
+        with pytest.raises(DataError, match="groups of"):
+            metric.clopper_pearson(1, 4, groups=groups)
+
+
 def test_the_figures_of_the_promise():
     assert metric.provable(150) == pytest.approx(0.980, abs=5e-4)
     assert metric.provable_recall(150) == metric.provable(150)

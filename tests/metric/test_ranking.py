@@ -51,3 +51,14 @@ def test_misuse_is_refused():
         metric.average_precision(np.array([1, 0]), np.array([np.nan, 0.2]))
     with pytest.raises(DataError):
         metric.recall_at_false_positive_rate(np.array([1, 0]), np.array([0.1, 0.2]), 1.0)
+
+
+def test_false_positive_rate_at_recall_is_the_curve_of_scikit_learn():
+    rng = np.random.default_rng(5)
+    y, score = rng.random(200) < 0.2, rng.integers(0, 30, 200)
+    alarms, recall, _ = oracle.roc_curve(y, score + 3 * y, drop_intermediate=False)
+    for wanted in (0.1, 0.5, 1.0):
+        assert metric.false_positive_rate_at_recall(y, score + 3 * y, wanted) == alarms[recall >= wanted - 1e-12][0]
+    assert np.isnan(metric.false_positive_rate_at_recall(np.zeros(3), np.ones(3), 0.5))
+    with pytest.raises(DataError, match="recall 0"):
+        metric.false_positive_rate_at_recall(np.array([0, 1]), np.array([0.1, 0.2]), 0.0)

@@ -1,10 +1,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from scarce.report import Decision, Interval, OperatingPoint, ReportData, TestResult, words
+from scarce.report import (
+    ChosenMetric,
+    ClassResult,
+    Decision,
+    Exhibit,
+    Interval,
+    LabelError,
+    OperatingPoint,
+    ReportData,
+    TestResult,
+    to_html,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +90,76 @@ def test_decision_titles() -> None:
     assert words.decision_title("rebalance.focal") == "Focal loss"
     assert words.decision_title("synthesize.cut_paste") == "Synthetic defects: cut paste"
     assert words.decision_title("my_step") == "My step"
+
+
+BLIND = OperatingPoint(
+    recall=Interval(value=0.0, low=0.0), false_alarms=Interval(value=0.0, high=0.3), defects=9, sound=12,
+    defect_groups=3, sound_groups=12, wanted=0.01, held_out_sound=40, rate_resolved=False, half_found_at=0.382,
+)  # fmt: skip
+TESTED = TestResult(
+    n=21, groups=15, balanced_accuracy=Interval(value=0.61, low=0.4, high=0.8), macro_f1=Interval(value=0.55),
+    per_class=(
+        ClassResult(name="free", n=12, groups=12, recall=Interval(value=0.9, low=0.6, high=1.0)),
+        ClassResult(name="hole", n=9, groups=3, recall=Interval(value=0.4, low=0.1, high=0.9)),
+        ClassResult(name="fray", n=0, recall=Interval(value=math.nan)),
+    ),
+)  # fmt: skip
+
+
+def test_where_nothing_is_found_the_class_result_leads() -> None:
+    report = ReportData(title="x", test=TESTED, operating_point=BLIND)
+    (main, _), (second, half) = words.headline(report)
+    assert main.startswith("It names the right class for 61 of 100")
+    assert second == "At the wanted false-alarm rate of at most 1 % it finds none of 9 damaged test samples."
+    assert "half of the held-out defects are found is 38.2 %" in half
+    page = to_html(report)
+    assert "At the wanted rate nothing is found." in page
+    assert "40 held-out sound samples cannot show 1 %" in page
+    assert page.index(">Balanced accuracy<") < page.index(">Damage found<")
+    judged = replace(report, chosen=ChosenMetric(name="recall_at_fpr", title="recall"))
+    page = to_html(judged)
+    assert page.index(">Damage found<") < page.index(">Balanced accuracy<")
+
+
+def test_a_threshold_of_the_test_samples_is_called_optimistic() -> None:
+    page = to_html(ReportData(title="x", test=TESTED, operating_point=replace(BLIND, in_sample=True)))
+    assert "chosen on the test samples themselves" in page
+    assert "then frozen" not in page
+
+
+def test_groups_and_classes_without_test_samples_are_named() -> None:
+    report = ReportData(title="x", test=TESTED, operating_point=BLIND)
+    page = to_html(report)
+    assert page.count("No test sample of ‘fray’: not judged.") == 1
+    assert "no test sample: not judged" in page
+    assert "intervals are counted by group" in page
+    assert "on 21 real test samples (counted by group: 15)" in page
+    assert "9 test samples (counted by group: 3)" in words.weakest_sentence(report)
+    alone = replace(TESTED, per_class=TESTED.per_class[:1], groups=21)
+    assert "counted by group" not in to_html(ReportData(title="x", test=alone))
+
+
+def test_the_chosen_metric_is_in_the_head_and_its_figure_first() -> None:
+    chosen = ChosenMetric(
+        name="macro_f1", title="macro-F1", baseline=0.41, planned=0.5, test=Interval(value=0.55, low=0.3, high=0.7)
+    )
+    point = replace(BLIND, recall=Interval(value=0.5, low=0.2))
+    report = ReportData(title="x", test=TESTED, operating_point=point, chosen=chosen)
+    page = to_html(report)
+    assert (
+        "The chosen metric, macro-F1: 41.0 % without the plan and 50.0 % with it on development data "
+        "(cross-validated); 55.0 % on test (30.0–70.0)."
+    ) in page
+    assert page.index(">Macro F1<") < page.index(">Damage found<") < page.index(">Balanced accuracy<")
+    assert "not judged on test" in words.chosen_sentence(replace(report, chosen=replace(chosen, test=None)))
+    rare = replace(chosen, name="rare_average_precision")
+    page = to_html(replace(report, chosen=rare))
+    assert page.index(">Rare classes: AP<") < page.index(">Damage found<")
+
+
+def test_a_missing_side_and_contradicted_labels_are_told() -> None:
+    error = LabelError(exhibit=Exhibit(name="a", text="a"), given="x", suggested="y", probability=0.8)
+    report = ReportData(title="x", no_point="Not judged: no sound.", contradicted="2.0 % (not proven).")
+    page = to_html(replace(report, label_errors=(error,)))
+    assert "Not judged: no sound." in page
+    assert "2.0 % (not proven). A model fitted on the rest of the data contradicts these labels" in page

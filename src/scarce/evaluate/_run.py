@@ -35,7 +35,7 @@ class Report:
     """What a model does on real held-out samples. All figures carry 95 % intervals where one is given.
 
     Attributes:
-        n: evaluation samples; ``unlabelled`` were left out; ``groups`` is what bootstraps draw.
+        n: evaluation samples; ``unlabelled`` were left out; ``groups`` is what bootstraps draw and bounds count.
         accuracy, balanced_accuracy, macro_f1: value, low, high and the majority ``baseline``.
         rare_average_precision: mean over the rare classes: value, low, high, classes, chance.
         per_class, confusion, calibration, mistakes, baseline, per_slice: the sections, see their files.
@@ -101,10 +101,11 @@ def run(
     sections = {name: kind().measure(judged) for name, kind in kinds.items()}
     baseline = sections["baseline"]
     right = int((judged.pred == judged.y).sum())
-    low, high = clopper_pearson(right, len(judged.y), 0.95)
+    groups = judged.group_count(np.ones(len(judged.y), bool))
+    low, high = clopper_pearson(right, len(judged.y), 0.95, groups=groups)
     return Report(
         n=len(judged.y), unlabelled=len(view.eval) - len(judged.y),
-        groups=judged.group_count(np.ones(len(judged.y), bool)), classes=judged.classes,
+        groups=groups, classes=judged.classes,
         accuracy=plain({
             "value": accuracy(judged.y, judged.pred), "low": low, "high": high, "baseline": baseline["accuracy"],
         }),

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from scarce.dataset import Array
 from scarce.evaluate._base import AbstractSection, Judged
 from scarce.metric.choice import Setting, weighted_rare_average_precision
 from scarce.metric.confusion import confusion_matrix, precision_recall_f1
@@ -24,7 +25,8 @@ class PerClass(AbstractSection):
     two-sided 95 % Clopper-Pearson bounds ``low`` and ``high``; ``precision`` with ``precision_low`` and
     ``precision_high``, likewise; ``f1``; ``average_precision`` with a bootstrap over whole groups
     (``average_precision_low``, ``average_precision_high``) and ``chance``, its value for a model that knows nothing.
-    Where several samples share a group the exact bounds are too narrow, and ``grouped`` says so.
+    Where several samples share a group the bounds are counted by group, and ``grouped`` says so: k hits of n samples
+    from g groups count as k g/n hits of g. The bounds of precision count the groups of what was named.
 
     Args:
         confidence: of all intervals.
@@ -37,19 +39,19 @@ class PerClass(AbstractSection):
         matrix = confusion_matrix(judged.y, judged.pred, judged.n_classes)
         precision, recall, f1 = precision_recall_f1(judged.y, judged.pred, judged.n_classes)
         right = np.diag(matrix)
-        low, high = clopper_pearson(right, matrix.sum(1), self.confidence)
-        exact_low, exact_high = clopper_pearson(right, matrix.sum(0), self.confidence)
+        held, said = (_groups_of(judged, codes) for codes in (judged.y, judged.pred))
+        low, high = clopper_pearson(right, matrix.sum(1), self.confidence, groups=held)
+        named_low, named_high = clopper_pearson(right, matrix.sum(0), self.confidence, groups=said)
         table: dict[str, Any] = {}
         for code, name in enumerate(judged.classes):
             inside = judged.y == code
-            groups = judged.group_count(inside)
             table[name] = {
-                "n": int(inside.sum()), "groups": groups, "grouped": groups < int(inside.sum()),
+                "n": int(inside.sum()), "groups": int(held[code]), "grouped": bool(held[code] < inside.sum()),
                 "train": int(judged.train_counts[code]),
                 "recall": recall[code], "low": low[code] if inside.any() else np.nan,
                 "high": high[code] if inside.any() else np.nan,
-                "precision": precision[code], "precision_low": exact_low[code] if matrix[:, code].any() else np.nan,
-                "precision_high": exact_high[code] if matrix[:, code].any() else np.nan,
+                "precision": precision[code], "precision_low": named_low[code] if matrix[:, code].any() else np.nan,
+                "precision_high": named_high[code] if matrix[:, code].any() else np.nan,
                 "f1": f1[code], "chance": float(inside.mean()) if len(inside) else np.nan,
                 **self._average_precision(judged, code),
             }  # fmt: skip
@@ -66,3 +68,8 @@ class PerClass(AbstractSection):
             repeats=max(50, judged.draws // 4), confidence=self.confidence, seed=judged.seed, strata=judged.y,
         )  # fmt: skip
         return dict(zip(names, (found.value, found.low, found.high), strict=True))
+
+
+def _groups_of(judged: Judged, codes: Array) -> Array:
+    """Return (K,) from how many groups the samples of each code come."""
+    return np.array([judged.group_count(codes == code) for code in range(judged.n_classes)])

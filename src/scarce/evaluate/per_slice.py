@@ -20,8 +20,8 @@ class PerSlice(AbstractSection):
 
     Use when the test set was taken under several conditions: one bad camera hides in a good mean.
     Needs: ``meta.*`` columns with at most ``most`` values each.
-    Writes: column to value to ``n``, ``accuracy`` with exact 95 % bounds ``low`` and ``high``, ``balanced_accuracy``
-    and ``macro_f1`` over the classes that occur there.
+    Writes: column to value to ``n``, ``accuracy`` with exact 95 % bounds ``low`` and ``high`` (counted by group
+    where samples share one), ``balanced_accuracy`` and ``macro_f1`` over the classes that occur there.
 
     Args:
         most: columns with more different values are left out.
@@ -41,7 +41,7 @@ class PerSlice(AbstractSection):
 
     def _scores(self, judged: Judged, mask: Array) -> dict[str, Any]:
         y, pred = judged.y[mask], judged.pred[mask]
-        low, high = clopper_pearson(int((y == pred).sum()), len(y), 0.95)
+        low, high = clopper_pearson(int((y == pred).sum()), len(y), 0.95, groups=judged.group_count(mask))
         return {
             "n": len(y), "accuracy": accuracy(y, pred), "low": low, "high": high,
             "balanced_accuracy": balanced_accuracy(y, pred, judged.n_classes),

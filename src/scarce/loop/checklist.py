@@ -25,6 +25,7 @@ def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> 
     held_out = {origin for split in ("val", "test") for by in counts.get(split, {}).values() for origin in by}
     judged = [name for name in rows if name.startswith("rebalance.") and rows[name]["verdict"] != "not applicable"]
     agreement = _agreement(weighed)
+    untested = [name for name, row in outcome.test.get("per_class", {}).items() if not row["n"]]
 
     def line(text: str, evidence: str, *, done: bool) -> ChecklistItem:
         return report.ChecklistItem(text=text, done=done, evidence=evidence)
@@ -44,8 +45,12 @@ def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> 
         line("Loss settings were measured, not guessed", ", ".join(judged) or "none measured", done=bool(judged)),
         line("Validation and test hold real samples only", "val and test: " + (", ".join(sorted(held_out)) or "empty"),
              done=held_out == {"real"}),
+        line("Every class has test samples",
+             f"not judged: {', '.join(untested)}" if untested else f"{outcome.test['n']} test samples of all classes",
+             done=not untested),
         line("Annotators agree (above .8)", agreement[0], done=agreement[1]),
-        line("Label errors were sought", f"{findings.get('label_error', 0)} findings", done="label_error" in findings),
+        line("Label errors were sought", f"{findings.get('label_error', 0)} contradicted (flagged, not proven)",
+             done="label_error" in findings),
         line("Duplicates were looked for and never cut by the split",
              f"{findings.get('exact_duplicate', 0) + findings.get('near_duplicate', 0)} groups",
              done="near_duplicate" in findings or "exact_duplicate" in findings),

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from scarce import metric as metrics
 from scarce.dataset import Dataset
+from scarce.ledger import groups_of
 from scarce.loop import gallery
 from scarce.loop.checklist import checklist
 from scarce.loop.conclude import Outcome
@@ -28,6 +29,8 @@ from scarce.loop.weigh import Weighed, train_counts
 if TYPE_CHECKING:
     from scarce.project import Project
 
+WEAK = 0.7
+"""Below this balanced accuracy a model is called weak."""
 PACKAGES = ("scarce", "numpy", "scikit-learn", "pyarrow", "pylance", "opencv-python-headless", "torch", "timm")
 
 
@@ -68,6 +71,8 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
     """Return the object of ``scarce run --json``."""
     ready, weighed, outcome, options = made.ready, made.weighed, made.outcome, made.options
     ds = outcome.dataset
+    rate = None if np.isnan(weighed.error_rate) else weighed.error_rate
+    doubt = contradicted(rate, weighed)
     return {
         "version": outcome.version,
         "source": str(made.path),
@@ -77,22 +82,50 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
         "counts": counts(ds),
         "findings": finding_counts(ds),
         "set_aside": set_aside(ds),
-        "label_error_rate": None if np.isnan(weighed.error_rate) else weighed.error_rate,
-        "plan": {"steps": list(weighed.plan.steps), "why": list(weighed.plan.why)},
+        "label_error_rate": rate,
+        "plan": {"steps": list(weighed.plan.steps), "why": reasons(weighed.plan.why, rate)},
         "metric": options.metric,
         "ledger": outcome.ledger.to_json(),
         "development": {"baseline": weighed.ledger.baseline, "final": weighed.ledger.planned},
-        "test": outcome.test,
+        "test": {**outcome.test, "groups": test_groups(outcome)},
         "operating_point": outcome.operating_point,
         "split_comparison": {name: {"by_group": a, "at_random": b} for name, (a, b) in ready.flattering.items()},
         "model": str(outcome.model_folder),
         "trainer": outcome.trainer,
         "encoder": ready.embedding.removeprefix("embedding."),
         "policy": weighed.policy,
-        "notes": [*said(ds, "read"), *ready.notes, *outcome.notes],
+        "notes": [*said(ds, "read"), *ready.notes, *([doubt] if doubt else ()), *outcome.notes],
         "seed": options.seed,
         "seconds": round(clock.seconds, 2),
     }
+
+
+def contradicted(rate: float | None, weighed: Weighed) -> str:
+    """Return what share of the labels is contradicted, and whether by a weak model; empty where none is."""
+    if not rate:
+        return ""
+    text = f"{100 * rate:.1f} % of the labels are contradicted (flagged, not proven)"
+    return text + ("; the model that contradicts them is weak itself." if development(weighed) < WEAK else ".")
+
+
+def development(weighed: Weighed) -> float:
+    """Return the development balanced accuracy of the baseline; of the final plan where another metric was judged."""
+    if weighed.design.metric == "balanced_accuracy":
+        return weighed.ledger.baseline
+    labels, k = weighed.folds.labels, len(weighed.dataset.schema.classes)
+    return float(np.mean([metrics.balanced_accuracy(labels, probs.argmax(1), k) for probs in weighed.probs]))
+
+
+def reasons(why: Sequence[str], rate: float | None) -> list[str]:
+    """Return why the plan was proposed; the share of flagged labels is called what it is."""
+    guess = "" if rate is None else f"about {rate:.1%} of the labels look wrong"
+    flagged = "" if rate is None else f"{100 * rate:.1f} % of the labels are contradicted (flagged, not proven)"
+    return [line.replace(guess, flagged) if guess else line for line in why]
+
+
+def test_groups(outcome: Outcome) -> int:
+    """Return how many groups the judged samples come from."""
+    return len(set(groups_of(outcome.dataset.take(outcome.dataset.rows_of(outcome.test_ids)))))
 
 
 def counts(ds: Dataset) -> dict[str, dict[str, dict[str, int]]]:
@@ -157,10 +190,11 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         counts=result["counts"], before=train_counts(ready.dataset),
         after={name: after.get(name, 0) for name in ds.schema.classes},
         ledger=tuple(report.Decision.from_json(row) for row in result["ledger"]),
-        test=test_result(outcome.test), operating_point=point_of(outcome.operating_point),
+        test=test_result(result["test"]), operating_point=point_of(outcome.operating_point), chosen=chosen_of(result),
+        no_point=missing_side(result), contradicted=contradicted(result["label_error_rate"], weighed),
         comparisons=comparisons(made), checks=checks(result), set_aside=result["set_aside"],
         notes=tuple(result["notes"]),
-        plan=weighed.plan.why, proofs=tuple(said(ds, "split")), when=now(),
+        plan=tuple(result["plan"]["why"]), proofs=tuple(said(ds, "split")), when=now(),
         checklist=checklist(weighed, outcome, result),
     )  # fmt: skip
     return replace(
@@ -193,7 +227,7 @@ def test_result(test: Mapping[str, Any]) -> Any:
         reliability=tuple(
             (_nan(item["confidence"]), _nan(item["accuracy"]), int(item["n"])) for item in test["calibration"]["bins"]
         ),
-        looks=test["looks"],
+        looks=test["looks"], groups=test["groups"],
     )  # fmt: skip
 
 
@@ -215,8 +249,35 @@ def point_of(point: Mapping[str, Any] | None) -> Any:
         recall=report.Interval(value=_nan(point["recall"]), low=_nan(point["recall_low"])),
         false_alarms=report.Interval(value=_nan(point["false_alarm_rate"]), high=_nan(point["false_alarm_high"])),
         defects=int(point["defects"]), sound=int(point["normals"]), threshold=_nan(point["threshold"]),
-        wanted=_nan(point["false_positive_rate"]),
+        wanted=_nan(point["false_positive_rate"]), defect_groups=point["defect_groups"],
+        sound_groups=point["normal_groups"], held_out_sound=point["held_out_normals"] or 0,
+        rate_resolved=point["rate_resolved"] is not False, in_sample=point["in_sample"],
+        half_found_at=_nan(point["half_found_at"]),
     )  # fmt: skip
+
+
+def chosen_of(result: Mapping[str, Any]) -> Any:
+    """Return the metric that the user chose, on development data and, where it is judged there, on test."""
+    from scarce import report
+
+    name, point = result["metric"], result["operating_point"]
+    test = report.Interval.of(result["test"].get(name))
+    if name == "recall_at_fpr" and point is not None:
+        test = report.Interval(value=_nan(point["recall"]), low=_nan(point["recall_low"]))
+    made = result["development"]
+    return report.ChosenMetric(
+        name=name, title=metrics.describe(name), baseline=_nan(made["baseline"]), planned=_nan(made["final"]), test=test
+    )
+
+
+def missing_side(result: Mapping[str, Any]) -> str:
+    """Return why there is no operating point although a sound class is known; empty where there is one."""
+    if result["operating_point"] is not None or not result["normal_classes"]:
+        return ""
+    held = {name: row["n"] for name, row in result["test"]["per_class"].items()}
+    sound = sum(held.get(name, 0) for name in result["normal_classes"])
+    word = "no sound sample" if not sound else "no defective sample"
+    return f"Not judged: the test has {word}."
 
 
 def now() -> str:

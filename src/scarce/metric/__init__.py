@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from scarce.metric.loss import log_loss
     from scarce.metric.ranking import (
         average_precision,
+        false_positive_rate_at_recall,
         mean_average_precision,
         recall_at_false_positive_rate,
         threshold_at_false_positive_rate,
@@ -53,8 +54,8 @@ _HOME = {
     "log_loss": "loss",
     **dict.fromkeys(
         (
-            "average_precision", "mean_average_precision", "recall_at_false_positive_rate",
-            "threshold_at_false_positive_rate",
+            "average_precision", "false_positive_rate_at_recall", "mean_average_precision",
+            "recall_at_false_positive_rate", "threshold_at_false_positive_rate",
         ),
         "ranking",
     ),
@@ -72,6 +73,7 @@ __all__ = [
     "cluster_weights",
     "confusion_matrix",
     "describe",
+    "false_positive_rate_at_recall",
     "get",
     "log_loss",
     "macro_f1",

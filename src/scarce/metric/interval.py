@@ -1,7 +1,7 @@
 """How sure a figure is: exact bounds for counts, and the bootstrap over whole groups.
 
-Clopper-Pearson never claims more than the counts prove; that is why operating points use it. Resampling single photos
-of one part claims too much; that is why the bootstrap draws whole groups.
+Clopper-Pearson never claims more than the counts prove; that is why operating points use it. Counting or resampling
+single photos of one part claims too much; that is why the bounds can count groups and the bootstrap draws whole ones.
 """
 
 from __future__ import annotations
@@ -30,10 +30,16 @@ class Interval:
 
 
 @overload
-def clopper_pearson(k: int, n: int, confidence: float = ..., side: Side = ...) -> tuple[float, float]: ...
+def clopper_pearson(
+    k: float, n: float, confidence: float = ..., side: Side = ..., *, groups: int | None = ...
+) -> tuple[float, float]: ...
 @overload
-def clopper_pearson(k: Array, n: Array | int, confidence: float = ..., side: Side = ...) -> tuple[Floats, Floats]: ...
-def clopper_pearson(k: Any, n: Any, confidence: float = 0.95, side: Side = "two") -> tuple[Any, Any]:
+def clopper_pearson(
+    k: Array, n: Array | int, confidence: float = ..., side: Side = ..., *, groups: Array | None = ...
+) -> tuple[Floats, Floats]: ...
+def clopper_pearson(
+    k: Any, n: Any, confidence: float = 0.95, side: Side = "two", *, groups: Any = None
+) -> tuple[Any, Any]:
     """Return exact (low, high) bounds of a probability after k successes in n trials.
 
     Args:
@@ -41,20 +47,27 @@ def clopper_pearson(k: Any, n: Any, confidence: float = 0.95, side: Side = "two"
         n: trials; where it is 0 the bounds are 0 and 1.
         confidence: of the interval, or of the one bound that is asked for.
         side: ``two``, or only a ``lower`` or ``upper`` bound (the other one is then 0 or 1).
+        groups: independent groups g that the n trials come from, where several share one (six photos of one tile).
+            The bounds are then those of k g/n successes in g trials, which the beta quantiles take as fractions: a
+            design effect of n/g, that of groups of one size whose samples always agree. None = each trial stands
+            alone, as where g = n: exact.
 
-    Source: Clopper and Pearson 1934.
+    Source: Clopper and Pearson 1934; for effective counts Korn and Graubard 1998.
 
     Example:
         >>> round(clopper_pearson(150, 150, side="lower")[0], 4)
         0.9802
+        >>> round(clopper_pearson(18, 18, groups=3)[0], 4)
+        0.2924
     """
     from scipy.special import betaincinv
 
     k, n, scalar = _counts(k, n)
+    k, n = (k, n) if groups is None else _by_group(k, n, groups)
     alpha = _alpha(confidence, side)
     with np.errstate(invalid="ignore", divide="ignore"):
-        low = np.where(k > 0, betaincinv(np.maximum(k, 1), n - k + 1, alpha), 0.0)
-        high = np.where(k < n, betaincinv(k + 1, np.maximum(n - k, 1), 1 - alpha), 1.0)
+        low = np.where(k > 0, betaincinv(np.where(k > 0, k, 1), n - k + 1, alpha), 0.0)
+        high = np.where(k < n, betaincinv(k + 1, np.where(k < n, n - k, 1), 1 - alpha), 1.0)
     return _sided(low, high, side, scalar=scalar)
 
 
@@ -83,8 +96,10 @@ def wilson(k: Any, n: Any, confidence: float = 0.95, side: Side = "two") -> tupl
     return _sided(low, high, side, scalar=scalar)
 
 
-def provable(n: int, misses: int = 0, confidence: float = 0.95) -> float:
+def provable(n: int, misses: float = 0, confidence: float = 0.95) -> float:
     """Return the recall that n tested samples with that many misses prove, one-sided and exact.
+
+    Misses may be a fraction, where samples are counted by group.
 
     Example:
         >>> round(provable(150), 3)
@@ -224,6 +239,19 @@ def _counts(k: Any, n: Any) -> tuple[Array, Array, bool]:
         what = f"{k.ravel()[row]:g} successes in {n.ravel()[row]:g} trials"
         raise DataError("metric.interval", what, do="give 0 <= k <= n")
     return k, n, scalar
+
+
+def _by_group(k: Array, n: Array, groups: Any) -> tuple[Array, Array]:
+    """Return successes and trials scaled to as many trials as there are groups."""
+    units = np.broadcast_to(np.asarray(groups, np.float64), n.shape)
+    bad = (units > n) | ((units < 1) & (n > 0))
+    if bad.any():
+        row = int(np.argmax(bad.ravel()))
+        what = f"{units.ravel()[row]:g} groups of {n.ravel()[row]:g} trials"
+        raise DataError("metric.interval", what, do="give 1 <= groups <= n")
+    # All hits stay all hits: k g/n may fall beside g by rounding, and the bound must then still be 1.
+    hits = np.where(k == n, units, k * np.divide(units, n, out=np.zeros(n.shape), where=n > 0))
+    return hits, units
 
 
 def _alpha(confidence: float, side: Side) -> float:

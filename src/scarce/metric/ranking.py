@@ -76,6 +76,28 @@ def recall_at_false_positive_rate(y_true: Array, score: Array, rate: float) -> f
     return 0.0 if place == 0 else float(positive[place - 1] / positive[-1])
 
 
+def false_positive_rate_at_recall(y_true: Array, score: Array, recall: float) -> float:
+    """Return the lowest false-alarm rate at which at least that recall is reached; NaN without both sides.
+
+    Args:
+        y_true: (N,) true for positives (defects).
+        score: (N,) higher = more likely positive.
+        recall: wanted share of the positives, 0 < recall <= 1.
+
+    Example:
+        >>> false_positive_rate_at_recall(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1]), 1.0)
+        0.5
+    """
+    if not 0 < recall <= 1:
+        raise DataError("metric", f"recall {recall}", do="give a share above 0, at most 1")
+    positive, taken = _steps(y_true, score)
+    if not len(taken) or positive[-1] == 0 or taken[-1] == positive[-1]:
+        return float("nan")
+    place = int(np.searchsorted(positive, recall * float(positive[-1]) - 1e-9, side="left"))
+    false = taken - positive
+    return float(false[place] / false[-1])
+
+
 def _allowed(rate: float, negatives: float) -> float:
     if not 0 <= rate < 1:
         raise DataError("metric", f"false-alarm rate {rate}", do="give a share from 0 up to, not including, 1")

@@ -3,6 +3,7 @@
 from scarce.report.model import (
     Check,
     ChecklistItem,
+    ChosenMetric,
     ClassResult,
     Comparison,
     Decision,
@@ -22,6 +23,7 @@ from scarce.report.page import render, to_html
 __all__ = [
     "Check",
     "ChecklistItem",
+    "ChosenMetric",
     "ClassResult",
     "Comparison",
     "Decision",

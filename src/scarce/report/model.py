@@ -181,8 +181,14 @@ class OperatingPoint:
         recall: share of defects found; ``low`` is the one-sided 95 % bound.
         false_alarms: share of sound samples that raise an alarm; ``high`` is the one-sided 95 % bound.
         defects, sound: how many test samples of each.
+        defect_groups, sound_groups: groups that they come from, 0 if that is not known. Where that is fewer, the bounds
+            are counted by group.
         threshold: of 1 - p(normal).
         wanted: the false-alarm rate that was asked for.
+        held_out_sound: held-out sound samples that the threshold was chosen on, 0 if that is not known.
+        rate_resolved: whether they are enough to show the wanted rate.
+        in_sample: the threshold was chosen on the test samples themselves.
+        half_found_at: smallest false-alarm rate at which half of the held-out defects are found.
     """
 
     recall: Interval
@@ -191,6 +197,34 @@ class OperatingPoint:
     sound: int = 0
     threshold: float = math.nan
     wanted: float = math.nan
+    defect_groups: int = 0
+    sound_groups: int = 0
+    held_out_sound: int = 0
+    rate_resolved: bool = True
+    in_sample: bool = False
+    half_found_at: float = math.nan
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether no defect is found at the wanted rate."""
+        return self.defects > 0 and self.recall.value == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenMetric:
+    """The metric that the user chose.
+
+    Args:
+        name: of the metric, ``macro_f1`` for example; ``title`` as people call it.
+        baseline, planned: on development data (cross-validated), without the plan and with it.
+        test: on the real test data; None where it is not judged there.
+    """
+
+    name: str
+    title: str
+    baseline: float = math.nan
+    planned: float = math.nan
+    test: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +232,7 @@ class TestResult:
     """The look at the real test data.
 
     Args:
-        n: real test samples.
+        n: real test samples, from so many ``groups`` (0 if that is not known).
         baseline: the same score without any of the decisions.
         majority: the score of always answering the commonest class.
         majority_class: that class.
@@ -221,6 +255,7 @@ class TestResult:
     confusion: tuple[tuple[int, ...], ...] = ()
     reliability: tuple[tuple[float, float, int], ...] = ()
     looks: int = 1
+    groups: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +296,9 @@ class ReportData:
         notes: warnings and whatever else a person should know.
         budget: one line on the time that was given and used.
         set_aside: reason to number of samples.
+        chosen: the metric that the user chose, on development data and on test.
+        no_point: why there is no operating point although a sound class is known.
+        contradicted: what share of the labels is contradicted, one sentence.
     """
 
     title: str
@@ -281,7 +319,10 @@ class ReportData:
     conditions: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     ledger: tuple[Decision, ...] = ()
     test: TestResult | None = None
+    chosen: ChosenMetric | None = None
     operating_point: OperatingPoint | None = None
+    no_point: str = ""
+    contradicted: str = ""
     comparisons: tuple[Comparison, ...] = ()
     checks: tuple[Check, ...] = ()
     set_aside: Mapping[str, int] = field(default_factory=dict)

@@ -20,7 +20,8 @@ def masthead(report: ReportData) -> Safe:
     for index, (main, more) in enumerate(words.headline(report)):
         sentences.append(tag("h1" if index == 0 else "p", main, class_="lead" if index == 0 else "lead second"))
         sentences.append(tag("p", more, class_="proof") if more else None)
-    extra = [text for text in (words.gain_sentence(report), words.weakest_sentence(report)) if text]
+    told = (words.chosen_sentence, words.gain_sentence, words.weakest_sentence, words.untested_sentence)
+    extra = [text for sentence in told if (text := sentence(report))]
     facts = [report.when, f"version {report.version}" if report.version else "", report.model]
     return tag(
         "header",
@@ -33,21 +34,38 @@ def masthead(report: ReportData) -> Safe:
 
 
 def figures(report: ReportData) -> Safe:
-    """Return the key figures as tiles, each with its interval."""
-    tiles = []
+    """Return the key figures as tiles, each with its interval; the metric that the user chose comes first."""
     test, point = report.test, report.operating_point
+    chosen = report.chosen.name if report.chosen else ""
+    tiles: list[tuple[str, Safe]] = []
     if point is not None:
-        low = Interval(value=point.recall.value, low=point.recall.low, high=math.nan)
-        tiles.append(_tile("Damage found", low, f"{count(point.defects)} damaged, one-sided 95 %", bound="at least"))
-        high = Interval(value=point.false_alarms.value, low=math.nan, high=point.false_alarms.high)
-        tiles.append(_tile("False alarms", high, f"{count(point.sound)} sound, one-sided 95 %", bound="at most"))
+        tiles += [("recall_at_fpr", tile) for tile in _point_tiles(point)]
     if test is not None:
         who = f"‘{test.majority_class}’" if test.majority_class else "the commonest class"
         note = f"always answering {who}: {percent(test.majority)} %" if known(test.majority) else ""
-        tiles.append(_tile("Balanced accuracy", test.balanced_accuracy, note, reference=test.majority))
+        score = _tile("Balanced accuracy", test.balanced_accuracy, note, reference=test.majority)
+        tiles.append(("balanced_accuracy", score))
         if test.macro_f1 is not None:
-            tiles.append(_tile("Macro F1", test.macro_f1, "mean over classes of precision and recall together"))
-    return tag("div", tiles, class_="tiles") if tiles else Safe("")
+            note = "mean over classes of precision and recall together"
+            tiles.append(("macro_f1", _tile("Macro F1", test.macro_f1, note)))
+    if report.chosen and report.chosen.test and chosen == "rare_average_precision":
+        tiles.append((chosen, _tile("Rare classes: AP", report.chosen.test, report.chosen.title)))
+    weak = point is not None and point.finds_nothing
+    usual = "balanced_accuracy" if weak else "recall_at_fpr"
+    first = usual if chosen in ("", "balanced_accuracy") else chosen
+    last = "recall_at_fpr" if weak and first != "recall_at_fpr" else ""
+    tiles.sort(key=lambda item: (item[0] == last) - (item[0] == first))
+    return tag("div", [tile for _, tile in tiles], class_="tiles") if tiles else Safe("")
+
+
+def _point_tiles(point: OperatingPoint) -> list[Safe]:
+    low = Interval(value=point.recall.value, low=point.recall.low, high=math.nan)
+    high = Interval(value=point.false_alarms.value, low=math.nan, high=point.false_alarms.high)
+    damaged = f"{count(point.defects)} damaged{words.by_group(point.defects, point.defect_groups)}, one-sided 95 %"
+    sound = f"{count(point.sound)} sound{words.by_group(point.sound, point.sound_groups)}, one-sided 95 %"
+    return [
+        _tile("Damage found", low, damaged, bound="at least"), _tile("False alarms", high, sound, bound="at most")
+    ]  # fmt: skip
 
 
 def _tile(name: str, value: Interval, note: str, *, bound: str = "", reference: float = math.nan) -> Safe:
@@ -85,7 +103,14 @@ def per_class(test: TestResult, normal: tuple[str, ...]) -> Safe:
             tag("th", "", scope="col"),
         ),
     )
-    return tag("table", head, tag("tbody", rows), class_="classes")
+    table = tag("table", head, tag("tbody", rows), class_="classes")
+    if not any(0 < row.groups < row.n for row in test.per_class):
+        return table
+    note = (
+        "Several samples share one group, so the intervals are counted by group: k found of n samples from g groups "
+        "count as k·g/n of g. Many photos of few objects leave them wide."
+    )
+    return join(table, tag("p", note, class_="note"))
 
 
 def _class_row(row: ClassResult, *, sound: bool) -> Safe:
@@ -101,7 +126,9 @@ def _class_row(row: ClassResult, *, sound: bool) -> Safe:
     ]
     for label, value in (("Found (recall)", row.recall), ("Right when named (precision)", row.precision)):
         if value is None or not known(value.value):
-            cells += [tag("td", "", class_="plot"), tag("td", "never named" if row.n else "no samples", class_="span")]
+            first = value is row.recall
+            word = "never named" if row.n else "no test sample: not judged" if first else "–"
+            cells += [tag("td", "", class_="plot"), tag("td", word, class_="span")]
             continue
         figure = tag("b", percent(value.value))
         cells.append(tag("td", strip(value, SHARE, class_="thin"), class_="plot", data_label=label))
@@ -141,26 +168,47 @@ def _column(name: str) -> Safe:
 
 def operating(point: OperatingPoint) -> Safe:
     """Return the operating point in words."""
-    wanted = f"Wanted: at most {percent(point.wanted)} % false alarms" if known(point.wanted) else ""
+    damaged = f" of {count(point.defects)}{words.by_group(point.defects, point.defect_groups)}"
+    sound = f" of {count(point.sound)} sound samples{words.by_group(point.sound, point.sound_groups)}"
     lines = [
-        join("Damage found: ", tag("b", f"{percent(point.recall.value)} %"), f" of {count(point.defects)}"),
-        join(
-            "False alarms: ",
-            tag("b", f"{percent(point.false_alarms.value)} %"),
-            f" of {count(point.sound)} sound samples",
-        ),
+        join("Damage found: ", tag("b", f"{percent(point.recall.value)} %"), damaged),
+        join("False alarms: ", tag("b", f"{percent(point.false_alarms.value)} %"), sound),
     ]
     bounds = (point.recall.low, point.false_alarms.high)
     for index, (word, value) in enumerate(zip(("at least", "at most"), bounds, strict=True)):
         if known(value):
             lines[index] = join(lines[index], f"; {word} {percent(value)} % with 95 % confidence")
-    threshold = (
-        f"An alarm is a defect score (1 − p(sound)) of {point.threshold:.3g} or more" if known(point.threshold) else ""
+    nothing = (
+        tag("p", tag("b", "At the wanted rate nothing is found."), class_="intro") if point.finds_nothing else None
     )
-    how = ". ".join(
-        part for part in (threshold, "The threshold was chosen on held-out training folds, then frozen", wanted) if part
+    how = " ".join(part for part in _threshold(point) if part)
+    return join(nothing, tag("ul", [tag("li", line) for line in lines], class_="plain"), tag("p", how, class_="note"))
+
+
+def _threshold(point: OperatingPoint) -> list[str]:
+    """Return where the threshold lies, what it was chosen on, and what that can show."""
+    wanted = words.rate_text(point.wanted)
+    beyond = "The threshold lies beyond every score." if point.finds_nothing else ""
+    chosen = (
+        "The threshold was chosen on the test samples themselves, so these figures are optimistic."
+        if point.in_sample
+        else "The threshold was chosen on held-out training folds, then frozen."
     )
-    return join(tag("ul", [tag("li", line) for line in lines], class_="plain"), tag("p", how + ".", class_="note"))
+    few = ""
+    if not point.rate_resolved and wanted and not point.in_sample and point.held_out_sound:
+        found = known(point.threshold)
+        lowest = "the lowest one without a false alarm on them" if found else "none that finds a defect"
+        held = words.many(point.held_out_sound, "held-out sound sample")
+        few = f"{held} cannot show {wanted}: the threshold is {lowest}."
+    return [
+        f"An alarm is a defect score (1 − p(sound)) of {point.threshold:.3g} or more."
+        if known(point.threshold)
+        else beyond,
+        chosen,
+        f"Wanted: at most {wanted} false alarms." if wanted else "",
+        few,
+        words.half_sentence(point),
+    ]
 
 
 def reliable(test: TestResult) -> Safe:

@@ -119,9 +119,7 @@ def _sections(report: ReportData, album: Album) -> list[Block | None]:
         ("classes", "Class by class", outcome.per_class(test, report.normal_classes))
         if test and test.per_class
         else None,
-        ("operating", "Sound or damaged", outcome.operating(report.operating_point))
-        if report.operating_point
-        else None,
+        _operating(report),
         ("compare", "Beside other figures", outcome.comparisons(report.comparisons)) if report.comparisons else None,
         _confusions(report),
         ("proof", "What the counts can prove", _notes(report.proofs)) if report.proofs else None,
@@ -143,6 +141,12 @@ def _sections(report: ReportData, album: Album) -> list[Block | None]:
 
 def _intro(text: str) -> Safe:
     return tag("p", text, class_="intro")
+
+
+def _operating(report: ReportData) -> Block | None:
+    if report.operating_point:
+        return ("operating", "Sound or damaged", outcome.operating(report.operating_point))
+    return ("operating", "Sound or damaged", _intro(report.no_point)) if report.no_point else None
 
 
 def _confusions(report: ReportData) -> Block | None:
@@ -177,9 +181,10 @@ def _label_errors(report: ReportData, album: Album) -> Block | None:
     if not report.label_errors:
         return None
     intro = (
-        "The rest of the data says that these carry the wrong label; the figure is how sure it is of the other one. "
-        "Please look: a proposal changes nothing until somebody agrees."
+        "A model fitted on the rest of the data contradicts these labels; the figure is how sure it is of the other "
+        "one. Please look: a proposal changes nothing until somebody agrees."
     )
+    intro = f"{report.contradicted} {intro}".strip()
     return (
         "labels",
         "Labels that the data contradicts",

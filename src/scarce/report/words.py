@@ -115,12 +115,15 @@ def whole(value: float) -> str:
 
 
 def headline(report: ReportData) -> list[tuple[str, str]]:
-    """Return the report's first sentences as (main sentence, what belongs to it in smaller print)."""
-    out = []
-    if report.operating_point is not None and report.operating_point.defects:
-        out.append(_defects(report.operating_point))
+    """Return the report's first sentences as (main sentence, what belongs to it in smaller print).
+
+    Where the operating point finds nothing, the class result leads.
+    """
+    out, point = [], report.operating_point
     if report.test is not None and known(report.test.balanced_accuracy.value):
         out.append(_classes(report.test))
+    if point is not None and point.defects:
+        out.insert(len(out) if point.finds_nothing else 0, _nothing(point) if point.finds_nothing else _defects(point))
     if not out:
         out.append(("This run looked at the data and trained no model.", ""))
     return out
@@ -132,15 +135,43 @@ def _defects(point: OperatingPoint) -> tuple[str, str]:
     proof = []
     if known(point.recall.low):
         proof.append(
-            f"Counted on {many(point.defects, 'damaged test sample')} it never trained on: "
-            f"with 95 % confidence it finds at least {percent(point.recall.low)} %."
+            f"Counted on {many(point.defects, 'damaged test sample')}{by_group(point.defects, point.defect_groups)} "
+            f"it never trained on: with 95 % confidence it finds at least {percent(point.recall.low)} %."
         )
     if known(point.false_alarms.high):
         proof.append(
-            f"On {many(point.sound, 'sound test sample')}, false alarms are at most "
-            f"{percent(point.false_alarms.high)} %."
+            f"On {many(point.sound, 'sound test sample')}{by_group(point.sound, point.sound_groups)}, false alarms are "
+            f"at most {percent(point.false_alarms.high)} %."
         )
     return main, " ".join(proof)
+
+
+def by_group(n: int, groups: int) -> str:
+    """Return how samples that share groups are counted: `` (counted by group: 7)``; empty where each stands alone."""
+    return f" (counted by group: {count(groups)})" if 0 < groups < n else ""
+
+
+def rate_text(rate: float) -> str:
+    """Return a wanted rate as it was asked for: ``1 %``, ``0.5 %``."""
+    return f"{100 * rate:.3g} %" if known(rate) else ""
+
+
+def _nothing(point: OperatingPoint) -> tuple[str, str]:
+    at = f"of at most {rate_text(point.wanted)}" if known(point.wanted) else ""
+    main = f"At the wanted false-alarm rate {at}".rstrip() + (
+        f" it finds none of {many(point.defects, 'damaged test sample')}."
+    )
+    return main, half_sentence(point)
+
+
+def half_sentence(point: OperatingPoint) -> str:
+    """Return from which false-alarm rate on half of the held-out defects are found, or an empty text."""
+    if not known(point.half_found_at):
+        return ""
+    return (
+        "The smallest false-alarm rate at which half of the held-out defects are found is "
+        f"{percent(point.half_found_at)} % (counted on held-out training folds, not on test)."
+    )
 
 
 def _classes(test: TestResult) -> tuple[str, str]:
@@ -148,7 +179,7 @@ def _classes(test: TestResult) -> tuple[str, str]:
     bounds = span(score)
     main = f"It names the right class for {whole(score.value)} of 100 samples, each class counting the same."
     more = [f"{percent(score.value)} % balanced accuracy" + (f" ({bounds})" if bounds else "")]
-    more[0] += f" on {many(test.n, 'real test sample')} it never trained on."
+    more[0] += f" on {many(test.n, 'real test sample')}{by_group(test.n, test.groups)} it never trained on."
     if known(test.majority):
         who = f"‘{test.majority_class}’" if test.majority_class else "the commonest class"
         more.append(f"Always answering {who} would score {percent(test.majority)} %.")
@@ -180,4 +211,28 @@ def weakest_sentence(report: ReportData) -> str:
     worst = min(rows, key=lambda row: row.recall.value)
     bounds = span(worst.recall)
     text = f"Weakest class: {worst.name}, found in {whole(worst.recall.value)} of 100 cases"
-    return text + (f" (95 % interval {bounds}, {worst.n} test samples)." if bounds else ".")
+    return text + (
+        f" (95 % interval {bounds}, {worst.n} test samples{by_group(worst.n, worst.groups)})." if bounds else "."
+    )
+
+
+def untested_sentence(report: ReportData) -> str:
+    """Return which classes have no test sample, or an empty text."""
+    test = report.test
+    names = [f"‘{row.name}’" for row in test.per_class if not row.n] if test else []
+    return f"No test sample of {', '.join(names)}: not judged." if names else ""
+
+
+def chosen_sentence(report: ReportData) -> str:
+    """Return how the metric that the user chose does on development data and on test, or an empty text."""
+    chosen = report.chosen
+    if chosen is None or not known(chosen.planned):
+        return ""
+    text = f"The chosen metric, {chosen.title}: "
+    if known(chosen.baseline):
+        text += f"{percent(chosen.baseline)} % without the plan and "
+    text += f"{percent(chosen.planned)} % with it on development data (cross-validated)"
+    if chosen.test is None or not known(chosen.test.value):
+        return text + "; it is not judged on test."
+    bounds = span(chosen.test) or (f"at least {percent(chosen.test.low)}" if known(chosen.test.low) else "")
+    return text + f"; {percent(chosen.test.value)} % on test" + (f" ({bounds})." if bounds else ".")
