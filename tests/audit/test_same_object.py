@@ -172,6 +172,7 @@ def test_groups_must_stand_out() -> None:
     assert not (even <= clear_ratio(even, 0.7)).any()
 
 
+@pytest.mark.slow
 def test_tiles_are_found(shared_data: Path) -> None:
     place = shared_data / "magnetic_tile"
     if not place.is_dir():
