@@ -32,7 +32,7 @@ def test_components_match_a_plain_union(pairs):
     assert first == sorted(first)
 
 
-def test_reads_groups_and_pairs_of_both_checks():
+def test_reads_groups_and_pairs_of_the_three_checks():
     ds = dataset(6, group=["x", None, "x", None, None, None])
     ds = ds.with_findings("exact_duplicate", [
         {"level": "pair", "members": ["0001", "0003"], "score": 1.0, "why": ""},
@@ -40,11 +40,12 @@ def test_reads_groups_and_pairs_of_both_checks():
         {"level": "pair", "members": ["0001", "gone"], "score": 1.0, "why": ""},
     ])  # fmt: skip
     ds = ds.with_findings("near_duplicate", [{"level": "pair", "members": ["0004", "0005"], "score": 0.97, "why": ""}])
+    ds = ds.with_findings("same_object", [{"level": "pair", "members": ["0000", "0004"], "score": 0.6, "why": ""}])
     ds = ds.with_findings("leakage", [{"level": "pair", "members": ["0000", "0005"], "score": 1.0, "why": ""}])
     found = links(ds)
     assert found.sure.tolist() == [[0, 2], [1, 3]]
-    assert found.near.tolist() == [[4, 5]]
-    np.testing.assert_allclose(found.similarity, 0.97)
+    assert found.near.tolist() == [[4, 5], [0, 4]]
+    np.testing.assert_allclose(found.similarity, [0.97, 0.6])
     assert chain(np.array(["b", None, "a", "b", "b"], object)).tolist() == [[0, 3], [3, 4]]
 
 

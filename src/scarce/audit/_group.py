@@ -84,7 +84,13 @@ def equal_stars(keys: Sequence[object]) -> tuple[list[Star], Ints]:
 
 
 def told(
-    ds: Dataset, groups: Sequence[Star], pairs: Ints, similarity: Floats, say: Callable[[float], str]
+    ds: Dataset,
+    groups: Sequence[Star],
+    pairs: Ints,
+    similarity: Floats,
+    say: Callable[[float], str],
+    *,
+    what: str = "copies",
 ) -> list[Finding]:
     """Return group findings (center first, label conflicts named) and pair findings.
 
@@ -94,17 +100,26 @@ def told(
         pairs: (P, 2) forest.
         similarity: (P,) of the forest.
         say: turns a similarity into the reason.
+        what: what the members of a group are.
     """
     found: list[Finding] = []
     for star in sorted(groups, key=lambda star: (-len(star.members), star.center)):
         rows = np.r_[star.center, star.members]
         worst = float(star.similarity.min())
         conflict = label_conflict(ds, rows)
-        why = f"{len(rows)} copies: {say(worst)}" + (f"; {conflict}" if conflict else "")
+        why = f"{len(rows)} {what}: {say(worst)}" + (f"; {conflict}" if conflict else "")
         found.append(finding("group", ds.ids[rows], 1.0 if conflict else 0.5 + 0.5 * max(worst, 0.0) * 0.9, why))
     for (i, j), value in zip(pairs.tolist(), similarity.tolist(), strict=True):
         found.append(finding("pair", (ds.ids[i], ds.ids[j]), max(float(value), 0.0), say(float(value))))
     return found
+
+
+def known_pairs(ds: Dataset, checks: Sequence[str]) -> Ints:
+    """Return (P, 2) the rows of all pair findings of some checks; samples that are not here are left out."""
+    place = {sample: row for row, sample in enumerate(ds.ids.tolist())}
+    members = [row["members"] for row in ds.findings.to_pylist() if row["check"] in checks and row["level"] == "pair"]
+    known = [(place[a], place[b]) for a, b in members if a in place and b in place]
+    return np.array(known, np.int64).reshape(-1, 2)
 
 
 def label_conflict(ds: Dataset, rows: Ints) -> str:

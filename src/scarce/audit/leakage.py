@@ -8,13 +8,13 @@ from typing import ClassVar, final
 import numpy as np
 
 from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
-from scarce.audit._group import components
+from scarce.audit._group import components, known_pairs
 from scarce.audit.exact_duplicate import ExactDuplicate
 from scarce.audit.near_duplicate import NearDuplicate
 from scarce.dataset import Array, Dataset, Ints
 
-KINDS = ("exact_duplicate", "near_duplicate", "group")
-SCORE = {"exact_duplicate": 1.0, "near_duplicate": 0.95, "group": 0.8}
+KINDS = ("exact_duplicate", "near_duplicate", "same_object", "group")
+SCORE = {"exact_duplicate": 1.0, "near_duplicate": 0.95, "same_object": 0.8, "group": 0.8}
 MOST_SHOWN = 200
 
 
@@ -25,14 +25,15 @@ class Leakage(AbstractCheck):
 
     Use when the data came with splits of its own, or after splitting, as a proof.
     Do not use without splits; it is skipped then.
-    Needs: split. Reads the pairs of exact_duplicate and near_duplicate (runs them if they have not run) and the user's
-    group.
-    Writes: score (N,) of validation and test samples: 1 = equal sample in train, 0.95 = near copy, 0.8 = same group,
-    0 = clean; NaN for train. Pair findings, group findings, and the share of each split that leaks with an interval.
+    Needs: split. Reads the pairs of exact_duplicate and near_duplicate (runs them if they have not run), those of
+    same_object where it has run, and the user's group.
+    Writes: score (N,) of validation and test samples: 1 = equal sample in train, 0.95 = near copy, 0.8 = the same
+    object or group, 0 = clean; NaN for train. Pair findings, group findings, and the share of each split that leaks
+    with an interval.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("split",)
-    after: ClassVar[tuple[str, ...]] = ("exact_duplicate", "near_duplicate")
+    after: ClassVar[tuple[str, ...]] = ("exact_duplicate", "near_duplicate", "same_object")
 
     def measure(self, ds: Dataset) -> Measurement:
         """Compare every validation and test sample with train."""
@@ -64,14 +65,11 @@ def _by_pairs(ds: Dataset, kind: str, train: Array, judged: Array) -> tuple[Ints
 
 
 def _pairs(ds: Dataset, kind: str) -> Ints:
-    rows = [row for row in ds.findings.to_pylist() if row["check"] == kind]
-    if not rows:
+    if kind != "same_object" and kind not in ds.findings["check"].to_pylist():
         check = ExactDuplicate() if kind == "exact_duplicate" else NearDuplicate()
-        rows = [] if check.unmet(ds) else [dict(row) for row in check.measure(ds).findings]
-    members = [row["members"] for row in rows if row["level"] == "pair"]
-    place = {sample: row for row, sample in enumerate(ds.ids.tolist())}
-    known = [(place[a], place[b]) for a, b in members if a in place and b in place]
-    return np.array(known, np.int64).reshape(-1, 2)
+        if not check.unmet(ds):
+            ds = ds.with_findings(kind, list(check.measure(ds).findings))
+    return known_pairs(ds, (kind,))
 
 
 def _by_group(ds: Dataset, train: Array, judged: Array) -> tuple[Ints, list[Finding]]:

@@ -21,7 +21,7 @@ class MergeDuplicates(AbstractAction):
 
     Use when copies came in by accident; they would weigh double in training.
     Do not use when repeated shots of one part are wanted as natural augmentation; then keep them and rely on the
-    split's groups.
+    split's groups. Those that same_object finds are always kept: other pictures of one object are no copies.
     Needs: group findings of exact_duplicate and near_duplicate. Copies of an evaluation sample are set aside in train;
     the evaluation sample always stays. Where labels of a group disagree, all its train members are set aside and a
     person is asked.

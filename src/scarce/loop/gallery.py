@@ -96,7 +96,8 @@ def duplicates(ds: Dataset) -> tuple[DuplicateGroup, ...]:
     """Return the largest duplicate groups side by side, those with conflicting labels first."""
     from scarce import report
 
-    groups = [row for check in ("exact_duplicate", "near_duplicate") for row in found(ds, check, "group")]
+    checks = ("exact_duplicate", "near_duplicate", "same_object")
+    groups = [row for check in checks for row in found(ds, check, "group")]
     labels = dict(zip(ds.ids, ds.table["label"].to_pylist(), strict=True))
     groups.sort(key=lambda row: (-len({labels.get(name) for name in row["members"]}), -len(row["members"])))
     groups = groups[: MOST["groups"]]

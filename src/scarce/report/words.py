@@ -24,6 +24,7 @@ CHECKS = {
     "label_error": "Contradicted labels",
     "exact_duplicate": "Exact duplicates",
     "near_duplicate": "Near-duplicates",
+    "same_object": "Same object, other picture",
     "leakage": "Leaks between splits",
     "outlier": "Outliers",
     "imbalance": "Rare classes",

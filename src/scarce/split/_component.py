@@ -27,7 +27,7 @@ class Links:
 
     Attributes:
         sure: (P, 2) chains of user groups and pairs of exact duplicates; never cut.
-        near: (Q, 2) pairs of near-duplicates.
+        near: (Q, 2) pairs of near-duplicates and of pictures of one object.
         similarity: (Q,) of the near ones, in [0, 1].
     """
 
@@ -40,7 +40,8 @@ def links(ds: Dataset) -> Links:
     """Return what the user's groups and the findings of the duplicate checks say."""
     groups = ds["group"] if "group" in ds else np.full(len(ds), None, object)
     exact, _ = _pairs(ds, "exact_duplicate")
-    near, similarity = _pairs(ds, "near_duplicate")
+    parts = [_pairs(ds, check) for check in ("near_duplicate", "same_object")]
+    near, similarity = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Links(np.concatenate([chain(groups), exact]), near, similarity)
 
 
@@ -169,7 +170,7 @@ def _report(ds: Dataset, rows: Ints, lost: Floats) -> Mapping[str, Any]:
     why = f"{len(rows)} samples ({share:.1%}) hang together by groups and duplicates and must stay in one split"
     if len(lost):
         why = (
-            f"{len(rows)} samples ({share:.1%}) hang together by chains of near-duplicates; {len(lost)} of the weakest "
+            f"{len(rows)} samples ({share:.1%}) hang together by chains of look-alikes; {len(lost)} of the weakest "
             f"links (similarity up to {lost.max():.3f}) were left out so that they can be split"
         )
     return {"level": "group", "members": ds.ids[rows].tolist(), "score": float(min(1.0, share * 2)), "why": why}
