@@ -18,7 +18,7 @@ TITLES = {
     "rebalance.effective_number": "Effective-number weights",
     "rebalance.balanced_softmax": "Balanced softmax",
     "rebalance.focal": "Focal loss",
-    "full_hybrid": "All that helped, together",
+    "full_hybrid": "All of it together",
 }
 CHECKS = {
     "label_error": "Contradicted labels",
