@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -190,8 +191,78 @@ def test_add_keeps_test_and_holds_copies_back(project: Path, photos: Path, tmp_p
     assert all(kept[row["id"]] == row["split"] for row in rows)
     (new,) = (row for row in after.table.to_pylist() if row["uri"].endswith("copy.png"))
     assert new["split"] == "pool"
+    assert [row["id"] for row in body["waiting"]] == [new["id"]]
+    assert test["uri"] in body["waiting"][0]["reason"]
+    assert body["went"] == {test["label"]: {"pool": 1}}
+    assert new["keep"]
+    assert new["drop_reason"] is None
     again = call("add", more.parent, "--project", project, "--class-map", f"{more.name}={test['label']}")
     assert again["added"] == 0
+    assert again["version"] is None
+    assert call("log", project)["versions"][0]["name"] == body["version"], "nothing new makes no version"
+
+
+def test_add_says_where_the_samples_went(
+    project: Path, photos: Path, tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bags = sorted(path for path in (photos / "Bag").iterdir() if path.stem != "broken")
+    source = tmp_path / "april" / "Satchel"
+    source.mkdir(parents=True)
+    for path in bags[:10]:
+        (source / path.name).write_bytes(cv2.imencode(".png", 255 - cv2.imread(str(path)))[1].tobytes())
+    call("split", project)
+    assert main(["add", str(source.parent), "--project", str(project)]) == 0
+    shown = capsys.readouterr().out
+    assert "the new samples" in shown
+    assert "only one class" not in shown
+    assert "Satchel came after the test was drawn: train 7, val 1, test 2" in shown
+    shutil.copy(photos / "Bag" / bags[0].name, source / "copy.png")
+    (source / "later.png").write_bytes(cv2.imencode(".png", 255 - cv2.imread(str(bags[12])))[1].tobytes())
+    more = call("add", source.parent, "--project", project)
+    assert more["added"] == 2
+    assert sum(more["went"]["Satchel"].values()) == 2
+    assert main(["add", str(source.parent), "--project", str(project)]) == 0
+    assert "nothing new" in capsys.readouterr().out
+
+
+def test_split_looks_for_copies_itself(
+    photos: Path, tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "mine"
+    shutil.copytree(photos / "Coat", source / "Coat")
+    shutil.copytree(photos / "Trouser", source / "Trouser")
+    coats = sorted((source / "Coat").iterdir())
+    for path in coats[:8]:
+        shutil.copy(path, path.with_stem(f"{path.stem}_copy"))
+    folder = tmp_path / "p"
+    assert main(["init", str(folder), "--from", str(source)]) == 0
+    capsys.readouterr()
+    body = call("split", folder)
+    assert body["copies"]["exact_duplicate"] == 8
+    with Project.open(folder) as opened:
+        ds = opened.dataset()
+    part = dict(zip(ds["uri"], ds["split"], strict=True))
+    assert all(part[f"Coat/{path.stem}_copy.png"] == part[f"Coat/{path.name}"] for path in coats[:8])
+    assert call("split", folder)["copies"] == {}, "known ones are not looked for again"
+    assert main(["init", str(tmp_path / "q"), "--from", str(source)]) == 0
+    assert main(["split", str(tmp_path / "q")]) == 0
+    assert "Looked for copies first, exact duplicates: 8 groups" in capsys.readouterr().out
+
+
+def test_one_class_can_be_audited_and_split(photos: Path, tmp_path: Path, call: Call) -> None:
+    source = tmp_path / "oneclass"
+    shutil.copytree(photos / "Coat", source / "Coat")
+    first = min((source / "Coat").iterdir())
+    shutil.copy(first, first.with_stem("copy"))
+    folder = tmp_path / "p"
+    call("init", folder, "--from", source)
+    text = (folder / "scarce.toml").read_text(encoding="utf-8")
+    (folder / "scarce.toml").write_text(text.replace('#encoder = "auto"', 'encoder = "pixel"'), encoding="utf-8")
+    body = call("audit", folder)
+    assert body["findings"]["exact_duplicate"] == 1
+    assert {"blurred", "dark", "near_duplicate"} <= set(body["findings"])
+    assert "fewer than two classes" in body["skipped"]["label_error"]
+    assert sum(call("split", folder)["counts"]["Coat"].values()) == 25
 
 
 def test_backup_comes_back(project: Path, tmp_path: Path, call: Call) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scarce import io
+from scarce.dataset import Dataset
 from scarce.errors import DataError, UnknownNameError
 
 
@@ -81,3 +82,25 @@ def test_columns_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "b" / "index.csv").write_text("path,label,camera\n1.png,y,7\n")
     merged = io.merge_sources(io.read(tmp_path / "a"), io.read(tmp_path / "b"))
     assert sorted(merged["meta.camera"]) == ["7", "C1"]
+
+
+def test_what_was_true_of_one_source_alone_is_not_said_of_both(tmp_path: Path) -> None:
+    for name in ("a/x/1.png", "a/x/2.png", "b/y/1.png", "b/y/2.png", "c/x/3.png", "c/y/3.png", "c/z/1.png"):
+        put(tmp_path / name)
+    (tmp_path / "a" / "x" / "empty.png").touch()
+
+    def said(ds: Dataset) -> list[str]:
+        return [row["why"] for row in ds.findings.to_pylist() if row["check"] == "read"]
+
+    one, two, three = (io.read(tmp_path / name) for name in "abc")
+    assert any("only one class" in why for why in said(one))
+    assert any("only one class" in why for why in said(io.merge_sources(one, one))), "still true"
+    both = io.merge_sources(one, two)
+    assert not any("only one class" in why for why in said(both))
+    assert sum("empty: 0 bytes" in why for why in said(both)) == 1
+    assert any(why.startswith("x has 1 usable sample") for why in said(three))
+    all_three = said(io.merge_sources(both, three))
+    assert [why for why in all_three if "1 usable sample" in why] == [
+        "z has 1 usable sample: it cannot be learned and judged at once"
+    ]
+    assert sum("empty: 0 bytes" in why for why in said(io.merge_sources(both, one))) == 1, "said once"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,3 +217,81 @@ def test_edges():
         split.run(made(), splitter="by_tim")
     with pytest.raises(UnknownNameError):
         split.conditions(made(), "camera")
+
+
+def later(old: Dataset, labels: list[str], *, group: int = 1) -> Dataset:
+    """Old rows and new ones of a class that may be unknown so far; ``group`` new rows share a group."""
+    classes = (*old.schema.classes, *sorted(set(labels) - set(old.schema.classes)))
+    grown = replace(old, schema=replace(old.schema, classes=classes))
+    start = len(old)
+    new = {"id": [f"x{start + i:04d}" for i in range(len(labels))], "label": labels}
+    return grown.append({**new, "group": [f"n{start + i // group}" for i in range(len(labels))]})
+
+
+def spread(ds: Dataset, name: str) -> list[int]:
+    mine = ds["label"] == ds.schema.classes.index(name)
+    return [int((ds["split"][mine] == part).sum()) for part in ("train", "val", "test")]
+
+
+def test_a_class_that_comes_later_reaches_test_whole_groups_and_all():
+    old = split.run(made(60))
+    out = split.run(later(old, ["c"] * 60 + ["a"] * 10, group=3))
+    assert (out["split"][out.rows_of(old.ids)] == old["split"]).all()
+    assert spread(out, "c") == [42, 6, 12]
+    assert spread(out, "a")[2] == spread(old, "a")[2], "a class that has test samples gets no others"
+    assert uncut(out)
+    assert "c came after the test was drawn: train 42, val 6, test 12" in told(out)
+    assert (split.run(out)["split"] == out["split"]).all()
+
+
+def test_a_later_class_is_filled_up_to_its_shares_as_it_comes():
+    ds = split.run(made(60))
+    for _ in range(20):
+        ds = split.run(later(ds, ["c"]))
+    train, val, test = spread(ds, "c")
+    assert train + val + test == 20
+    assert abs(train - 14) <= 1
+    assert test in (3, 4, 5)
+    ds = split.run(later(ds, ["c"] * 80))
+    assert spread(ds, "c") == [70, 10, 20]
+
+
+def test_a_class_in_train_alone_gets_its_test_samples_from_new_rows():
+    labels = ["a", "b"] * 30 + ["c"] * 20
+    parts = ["train", "train", "val", "test"] * 15 + ["train"] * 20
+    ds = split.run(made(80, label=labels, classes=("a", "b", "c"), split=parts))
+    assert spread(ds, "c")[2] == 0
+    out = split.run(later(ds, ["c"] * 20))
+    assert spread(out, "c") == [28, 4, 8]
+
+
+def test_nothing_enters_a_test_that_was_named():
+    ds = made(60, source=["main"] * 40 + ["extra"] * 20)
+    named = split.run(Dataset(ds.schema, ds.table, {"main": "/a", "extra": "/b"}), test="extra")
+    held = split.run(made(60, **{"meta.camera": ["A", "A", "B"] * 20}), hold_out="camera=B")
+    for old in (named, held):
+        out = split.run(later(old, ["c"] * 20))
+        again = split.run(later(out, ["c"] * 20))
+        assert spread(again, "c")[2] == 0
+        assert spread(again, "c")[1] > 0
+    anew = again.with_columns({"split": [None] * len(again), "split_group": [None] * len(again)})
+    assert spread(split.run(anew), "c") == [28, 4, 8]
+
+
+def test_every_row_that_waits_says_what_holds_it_back():
+    old = split.run(made(60, uri=[f"{i}.png" for i in range(60)]))
+    a, b = (int(np.flatnonzero(old["split"] == part)[0]) for part in ("train", "test"))
+    ds = old.append({"id": ["x0", "x1", "x2"], "label": ["a"] * 3, "uri": ["n0.png", "n1.png", "n2.png"]})
+    rows = ds.rows_of(["x0", "x1", "x2"])
+    test = str(old["uri"][b])
+    copied = split.run(near(ds, (rows[0], b), (rows[1], rows[0])))
+    why = {row["members"][0]: row["why"] for row in copied.findings.to_pylist() if row["level"] == "sample"}
+    assert set(why) == {"x0", "x1"}
+    assert why["x0"].startswith(f"nearly the same as test sample {test}")
+    assert why["x1"].startswith(f"through other samples near to test sample {test}")
+    bridging = split.run(near(ds, (rows[0], a), (rows[0], b)))
+    (row,) = [row for row in bridging.findings.to_pylist() if row["level"] == "sample"]
+    assert row["members"] == ["x0"]
+    assert str(old["uri"][a]) in row["why"]
+    assert "would bridge train and test" in row["why"]
+    assert bridging["keep"].all(), "it waits, it is not set aside"

@@ -6,35 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scarce.errors import DataError, ReadError
-from scarce.registry import canonical
+from scarce.errors import ReadError
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
-
-
-def with_scan(project: Project, ds: Dataset, *, workers: int | None) -> Dataset:
-    """Add the measurements of the one pass over the bytes; remembered ones are not measured again."""
-    from scarce import modality
-
-    found = modality.scan(ds, workers=workers, cache=project.features / "scan")
-    return ds.with_columns({name: array for name, array in found.wide.items() if name.startswith("scan.")})
-
-
-def with_features(
-    project: Project, ds: Dataset, *, encoder: str | None = None, size: int | None = None, workers: int | None = None,
-    seed: int = 0,
-) -> Dataset:  # fmt: skip
-    """Add the features of the project's encoder, or of another one; cached ones are not computed again."""
-    from scarce import encode
-
-    chosen = project.config.encode
-    name = encoder or chosen.encoder
-    return encode.run(
-        ds, name, size=size or chosen.size or None, cache=project.features, workers=workers, seed=seed,
-        batch=chosen.batch, settings=dict(chosen.plugins.get(encode.choose(ds, name), {})),
-    )  # fmt: skip
 
 
 def needs_features(only: Sequence[str] | None) -> bool:
@@ -116,6 +92,7 @@ def judge(
     import numpy as np
 
     from scarce import evaluate, train
+    from scarce.loop.measure import with_scan
 
     model = train.load(folder)
     name = project.store.version(version).name
@@ -148,24 +125,6 @@ def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
     return {"operating_point": found.to_json()}
 
 
-def cleaning_plan(project: Project, ds: Dataset, only: Sequence[str] | None, *, relabel: bool) -> list[Any]:
-    """Return what should be done about the findings, with the project's settings.
-
-    Raises:
-        DataError: nothing was audited yet.
-    """
-    from scarce import clean
-
-    if not any(name.startswith("audit.") for name in ds.table.column_names):
-        raise DataError("clean", "nothing was audited yet", do=f"scarce audit {project.folder}")
-    settings = {name: dict(values) for name, values in project.config.clean.plugins.items()}
-    settings.setdefault("relabel", {})["apply"] = relabel or project.config.clean.relabel
-    asked = {
-        name: values for name, values in settings.items() if only is None or canonical(name) in map(canonical, only)
-    }
-    return clean.plan(ds, only=only or None, **asked)
-
-
 def without_split(ds: Dataset) -> Dataset:
     """Return the dataset as if it had never been split."""
     return ds.with_columns({"split": [None] * len(ds), "split_group": [None] * len(ds)})
@@ -179,24 +138,3 @@ def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:
         row = counts.setdefault(label or "(unlabelled)", {})
         row[split or "none"] = row.get(split or "none", 0) + 1
     return counts
-
-
-def admit(
-    project: Project, old: Dataset | None, new: Dataset, class_map: Mapping[str, str], *, workers: int | None, seed: int
-) -> Dataset:
-    """Add a source to a version: read once, compared with what is there, and split so that test stays test."""
-    from scarce import audit, io, modality, split
-
-    if old is None:
-        from dataclasses import replace
-
-        from scarce.dataset import Dataset as Table
-
-        old = Table.from_columns(replace(new.schema, classes=(), normal_classes=()), {"id": []})
-    ds = modality.scan(io.merge_sources(old, new, class_map), workers=workers, cache=project.features / "scan")
-    if "split" not in old or not len(old):
-        return ds
-    if ds.schema.modality != "image":
-        ds = with_features(project, ds, workers=workers, seed=seed)
-    ds = audit.run(ds, ("exact_duplicate", "near_duplicate"), seed=seed, workers=workers)
-    return split.run(ds, ratios=project.config.split.ratios, seed=seed)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, Quiet, Seed, Workers, folder_of, pairs
-from scarce.cli._screen import screen, table
+from scarce.cli._screen import safe, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+HEADS = ("train", "val", "test", "pool", "none")
 
 
 def add(
@@ -26,6 +28,9 @@ def add(
     split: Annotated[str | None, typer.Option(help="Column of a given split.")] = None,
     time: Annotated[str | None, typer.Option(help="Column of the time of capture.")] = None,
     text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=0, help="List so many of what waits, and of remarks.")
+    ] = 20,
     workers: Workers = None,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -34,8 +39,9 @@ def add(
 ) -> None:
     """Add a source to a project as a new version; test stays test.
 
-    Near-duplicates of test samples never enter training: they, and rows that would bridge two splits, wait in the pool
-    with that reason. Adding the same source again brings only what is new in it.
+    Near-duplicates of test samples never enter training: they, and rows that would bridge two splits, wait in the pool;
+    each is listed with its reason. New samples go to train and val; those of a class that has no test sample go to all
+    three splits. Adding the same source again brings only what is new in it.
 
     Example:
         scarce add april/ --project photos-scarce --class-map scrach=scratch
@@ -43,27 +49,43 @@ def add(
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text, "source": name}
     with screen(as_json, quiet, debug) as out:
         from scarce import io
-        from scarce.cli._work import admit, finding_rows, split_counts
+        from scarce.cli._work import finding_rows, named_by, split_counts
+        from scarce.loop.admit import admit
         from scarce.project import Project
 
         mapping = pairs(class_map, option="--class-map")
         with Project.open(folder_of(project)) as opened:
             old = opened.dataset() if opened.head else None
-            new = io.read(source, **columns)
-            ds = admit(opened, old, new, mapping, workers=workers, seed=seed)
-            version = opened.commit(ds, f"add {source}", owner=("io", "audit", "split", "clean"))
-        before = 0 if old is None else len(old)
+            done = admit(opened, old, io.read(source, **columns), mapping, workers=workers, seed=seed)
+            ds, owner = done.dataset, ("io", "audit", "split", "clean")
+            version = opened.commit(ds, f"add {source}", owner=owner) if done.new else None
+        fresh = ds.take(ds.rows_of(done.new))
+        went = {kind: row for kind, row in split_counts(fresh).items() if row}
+        said = finding_rows(ds, "split") + finding_rows(ds, "read") if version else []
         body = {
-            "version": version, "added": len(ds) - before, "rows": len(ds), "classes": ds.schema.classes,
-            "counts": split_counts(ds), "findings": finding_rows(ds, "split") + finding_rows(ds, "read"),
+            "version": version, "added": len(fresh), "rows": len(ds), "classes": ds.schema.classes,
+            "counts": split_counts(ds), "went": went, "findings": said,
+            "waiting": [{"id": sample, "reason": why} for sample, why in done.waiting.items()],
         }  # fmt: skip
+        places = dict(zip(fresh.table["id"].to_pylist(), fresh.table["uri"].to_pylist(), strict=True))
 
         def draw(console: Console) -> None:
-            heads = ("train", "val", "test", "pool", "none")
-            rows = [(kind, *(f"{row.get(head, 0):,}" for head in heads)) for kind, row in split_counts(ds).items()]
-            console.print(table(("class", *heads), rows, right=heads))
-            for row in finding_rows(ds, "read"):
-                console.print(row["why"])
-            console.print(f"{version}: {len(ds) - before:,} samples are new, {len(ds):,} in all")
+            if version is None:
+                console.print(f"nothing new: all samples of {safe(source)} are there already; no version was made")
+                return
+            for title, counts in (("the new samples", went), ("all", split_counts(ds))):
+                rows = [(kind, *(f"{row.get(head, 0):,}" for head in HEADS)) for kind, row in counts.items()]
+                console.print(table(("class", *HEADS), rows, title=title, right=HEADS))
+            lines = [row["why"] for row in said if row["check"] == "read" or row["level"] == "group"]
+            for line in lines[:limit]:
+                console.print(safe(line))
+            if len(lines) > limit:
+                console.print(f"{len(lines) - limit:,} more remarks: --limit {len(lines)}")
+            shown = [(named_by([sample], places), why) for sample, why in list(done.waiting.items())[:limit]]
+            if shown:
+                console.print(table(("waits in the pool", "why"), shown))
+            if len(done.waiting) > len(shown):
+                console.print(f"{len(done.waiting) - len(shown):,} more wait: --limit {len(done.waiting)}")
+            console.print(f"{version}: new samples: {len(fresh):,}, now {len(ds):,} in all")
 
         out.show(body, draw)

@@ -51,7 +51,8 @@ def audit(
     """
     with screen(as_json, quiet, debug) as out:
         from scarce import audit as stage
-        from scarce.cli._work import finding_rows, named_by, needs_features, skipped, with_features, with_scan
+        from scarce.cli._work import finding_rows, named_by, needs_features, skipped
+        from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
 
         with Project.open(folder_of(project, named)) as opened:

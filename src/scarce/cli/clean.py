@@ -42,7 +42,8 @@ def clean(
     """
     with screen(as_json, quiet, debug) as out:
         from scarce import clean as stage
-        from scarce.cli._work import cleaning_plan, named_by
+        from scarce.cli._work import named_by
+        from scarce.loop.cleaning import cleaning_plan
         from scarce.project import Project
 
         with Project.open(folder_of(project, named)) as opened:

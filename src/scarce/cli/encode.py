@@ -39,7 +39,8 @@ def encode(
     with screen(as_json, quiet, debug) as out:
         import time
 
-        from scarce.cli._work import embedding_of, with_features, with_scan
+        from scarce.cli._work import embedding_of
+        from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
 
         begun = time.perf_counter()

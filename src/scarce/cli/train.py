@@ -39,7 +39,8 @@ def train(
         scarce train photos-scarce --trainer finetune --minutes 10
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.cli._work import fit, with_features, with_scan
+        from scarce.cli._work import fit
+        from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
 
         with Project.open(folder_of(project, named)) as opened:

@@ -20,6 +20,8 @@ from scarce.lineage import digest
 
 INFO, WARN, BAD = 0.0, 0.5, 1.0
 REPEATED = "repeated: the same file is listed before, with the same label"
+LONE_CLASS, LONE_SAMPLE = "there is only one class", "1 usable sample"
+"""What notes say that may no longer be true beside another source."""
 _GROUP_HINT = re.compile(
     r"(^|_)(group|tile|lot|batch|speaker|patient|subject|person|user|author|video|scene|session|site|movie|film|part|"
     r"camera|device|machine|unit|serial|board|wafer|case|family|series|object|item|prefix)(_|$|s$|id$)"
@@ -196,11 +198,11 @@ def _class_notes(labels: Sequence[str | None], reasons: Sequence[str | None], cl
     elif missing:
         found.append(Note("data", f"{missing} of {len(good)} samples have no label", INFO))
     if len(classes) == 1:
-        why = f"there is only one class ({classes[0]}): nothing can be told apart until a second one is added"
+        why = f"{LONE_CLASS} ({classes[0]}): nothing can be told apart until a second one is added"
         found.append(Note("class", why, BAD, (classes[0],)))
     for name in classes:
         if counts[name] <= 1 < len(classes):
-            size = "1 usable sample: it cannot be learned and judged at once" if counts[name] else "no usable sample"
+            size = f"{LONE_SAMPLE}: it cannot be learned and judged at once" if counts[name] else "no usable sample"
             found.append(Note("class", f"{name} has {size}", BAD, (name,)))
     folded: dict[str, list[str]] = {}
     for name in classes:

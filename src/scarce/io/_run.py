@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +17,7 @@ from scarce import dataset, registry
 from scarce.dataset import Array, Dataset, Schema
 from scarce.errors import DataError, ReadError, closest, unknown_name
 from scarce.io._base import AbstractReader, Options
-from scarce.io._listing import natural, sample_id, to_dataset
+from scarce.io._listing import LONE_CLASS, LONE_SAMPLE, natural, sample_id, to_dataset
 from scarce.io._walk import is_hidden, walk, walk_once
 from scarce.lineage import Step, digest
 from scarce.modality import raw, table
@@ -190,10 +191,21 @@ def merge_sources(ds: Dataset, new: Dataset, class_map: Mapping[str, str] | None
     grown = replace(ds, schema=schema, sources={**ds.sources, **sources})
     if len(rows):
         grown = grown.append({**_matching(values, ds.table), "id": rows.ids.tolist(), "label": labels})
-    findings = pa.concat_tables([ds.findings, new.findings]).to_pylist()
-    keys = ("level", "members", "score", "why")
-    notes = [{key: note[key] for key in keys} for note in findings if note["check"] == "read"]
-    return grown.with_findings("read", notes)
+    return grown.with_findings("read", _notes(grown, new, names))
+
+
+def _notes(grown: Dataset, new: Dataset, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return what reading noticed about both, each once, without what is true of one source alone only."""
+    labels = Counter(grown.usable().table["label"].to_pylist())
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for note in pa.concat_tables([grown.findings, new.findings]).to_pylist():
+        if note.pop("check") != "read":
+            continue
+        few = [labels[names.get(name, name)] > 1 for name in note["members"]] if LONE_SAMPLE in note["why"] else []
+        if any(few) or (note["why"].startswith(LONE_CLASS) and len(grown.schema.classes) > 1):
+            continue
+        found.setdefault((note["level"], *note["members"], note["why"]), note)
+    return list(found.values())
 
 
 def _matching(values: Mapping[str, Any], table_before: pa.Table) -> dict[str, Any]:

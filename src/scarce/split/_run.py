@@ -16,6 +16,7 @@ from scarce.errors import ConfigError, DataError, unknown_name
 from scarce.lineage import Step
 from scarce.split._base import NAMES, TEST, TRAIN, VAL, AbstractSplitter, Units
 from scarce.split._component import Links, chain, component_codes, components, links
+from scarce.split._new import Past, shares_left, why_waiting
 from scarce.split._prove import proofs
 
 FREE, POOL = -1, 3
@@ -35,9 +36,15 @@ def run(
 ) -> Dataset:
     """Set ``split`` and ``split_group``, and say in findings what each class's counts can prove.
 
-    What the data came with is respected: test stays test. Where val or test is missing, it is carved out of train. New
-    rows (no split yet, beside rows that have one) go to train and val; copies of test samples among them, and rows
-    that would bridge two splits, wait in the pool. Unlabelled rows are the pool; once labelled, they count as new.
+    What the data came with is respected: test stays test. Where val or test is missing, it is carved out of train.
+
+    New rows (no split yet, beside rows that have one) go to train and val, so that scores on the test stay comparable.
+    A class without a test sample could never be judged so: its new rows, with all of their groups, go to train, val
+    and test, as many as bring the class nearest to its shares, and so do those that it gets later. Only where the test
+    was named (``hold_out``, ``test``) does no other row enter it. Copies of test samples among the new rows, and rows
+    that would bridge two splits, wait in the pool; a finding of level ``sample`` says why, and they stay kept, since a
+    later split may take them. Unlabelled rows are the pool; once labelled, they count as new.
+
     Where a given split cuts a group, its evaluation rows stay and its training rows wait in the pool.
 
     Args:
@@ -62,13 +69,14 @@ def run(
                           "give one or the other")  # fmt: skip
     real = np.flatnonzero(ds["origin"] == "real")
     real = real[np.argsort(ds.ids[real].astype(str), kind="stable")]
-    job = _Job(ds.take(real), given[real], shares, chosen, seed)
+    job = _Job(ds.take(real), given[real], shares, chosen, seed, _past(ds, given, test))
     job.keep_together()
     job.repair()
     job.admit()
     job.divide()
     out = _written(ds, real, job)
-    step = Step(stage="split", name=chosen.plugin_name(), params={**chosen.params(), "ratios": list(shares)}, seed=seed)
+    params = {**chosen.params(), "ratios": list(shares), **job.past.params()}
+    step = Step(stage="split", name=chosen.plugin_name(), params=params, seed=seed)
     out = out.with_step(step.stamped(seconds=time.perf_counter() - started))
     return out.with_findings("split", [*proofs(out), *job.findings])
 
@@ -107,6 +115,12 @@ def _given(ds: Dataset, test: str | Path | None) -> Ints:
     return given
 
 
+def _past(ds: Dataset, given: Ints, test: str | Path | None) -> Past:
+    """Return what still holds of the last split; nothing does where it was forgotten."""
+    past = Past.of(ds) if (given == TEST).any() else Past()
+    return replace(past, apart=past.apart or test is not None)
+
+
 def _same(place: str, test: str | Path) -> bool:
     return Path(place).resolve() == Path(test).resolve()
 
@@ -123,6 +137,7 @@ class _Job:
     ratios: tuple[float, float, float]
     splitter: AbstractSplitter
     seed: int
+    past: Past
 
     def __post_init__(self) -> None:
         self.findings: list[Mapping[str, Any]] = []
@@ -130,6 +145,7 @@ class _Job:
         self.usable: Mask = self.ds["keep"].astype(bool) & (self.labels >= 0)
         self.split: Ints = self.given.copy()
         self.code: Ints = np.arange(len(self.ds))
+        self.links = Links(np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
 
     def keep_together(self) -> None:
         """Find the components: old rows among themselves first, so that no new row can tie old splits together."""
@@ -141,6 +157,7 @@ class _Job:
             found = _tied(found, self.ds["split_group"], old)
         if "group" in self.ds and old.any():
             found = _tied(found, self.ds["group"], old)
+        self.links = found
         joined = components(self.ds, found, labels=np.where(self.usable, self.labels, -1), n_classes=self._k)
         self.findings += joined.findings
         self.code = joined.code
@@ -168,6 +185,8 @@ class _Job:
                 )
         if not bridging.any():
             return code
+        decided = np.where(old, self.given, FREE)
+        self.findings += why_waiting(self.ds, found, code, decided, np.flatnonzero(bridging))
         self.split[bridging] = POOL
         return component_codes(len(code), pairs[~bridging[pairs].any(axis=1)])
 
@@ -206,10 +225,12 @@ class _Job:
         held = np.flatnonzero(new & kinds[:, TEST])
         if len(held):
             self.split[held] = POOL
-            self._tell(held, "they are new copies of test samples, or of their group; they wait in the pool")
+            self._tell(held, "they are copies of test samples, or of their group; they wait in the pool")
+            self.findings += why_waiting(self.ds, self.links, self.code, self.split, held)
 
     def divide(self) -> None:
         """Divide what is free by the splitter, and put unlabelled rows into the pool."""
+        self._spread()
         ratios, source = self._open()
         free = self.usable & np.isin(self.split, source)
         if free.any() and max(ratios) > 0:
@@ -220,6 +241,32 @@ class _Job:
         decided = np.flatnonzero((self.split >= TRAIN) & (self.split <= TEST))
         tied[self.code[decided]] = self.split[decided]
         self.split = np.where(self.split == FREE, tied[self.code], self.split)
+
+    def _spread(self) -> None:
+        """Divide the new rows of classes that have no test sample, or had none when they came, and of their groups."""
+        tested = (self.given == TEST) & self.usable
+        if not tested.any() or not self.ratios[TEST] or self.past.apart:
+            return
+        late = set(self.past.late)
+        for k in np.unique(self.labels[self.usable & (self.split == FREE)]).tolist():
+            if not (tested & (self.labels == k)).any():
+                late.add(self.ds.schema.classes[k])
+        self.past = replace(self.past, late=frozenset(late & set(self.ds.schema.classes)))
+        codes = [self.ds.schema.classes.index(name) for name in self.past.late]
+        for k in sorted(codes, key=lambda k: (int(((self.labels == k) & (self.split == FREE)).sum()), k)):
+            self._spread_class(k)
+
+    def _spread_class(self, k: int) -> None:
+        mine = self.usable & (self.labels == k)
+        new = mine & (self.split == FREE)
+        if not new.any():
+            return
+        have = np.bincount(self.split[mine & (self.split >= TRAIN) & (self.split <= TEST)], minlength=3)
+        rows = self.usable & (self.split == FREE) & np.isin(self.code, self.code[new])
+        self._assign(rows, shares_left(have, int(new.sum()), self.ratios))
+        went = ", ".join(f"{name} {int((self.split[new] == kind).sum())}" for kind, name in enumerate(NAMES))
+        name = self.ds.schema.classes[k]
+        self._tell(np.flatnonzero(new), f"they are new, and {name} came after the test was drawn: {went}", score=0.0)
 
     def _open(self) -> tuple[tuple[float, float, float], tuple[int, ...]]:
         """Return the shares of what is still to be filled, and from which rows."""
@@ -248,9 +295,8 @@ class _Job:
 
     def _tell(self, rows: Array, why: str, *, score: float = 0.5) -> None:
         members = self.ds.ids[np.asarray(rows)[:SHOWN]].tolist()
-        self.findings.append(
-            {"level": "group", "members": members, "score": score, "why": f"{len(rows)} samples: {why}"}
-        )
+        told = f"{len(rows)} sample{'s' * (len(rows) != 1)}: {why}"
+        self.findings.append({"level": "group", "members": members, "score": score, "why": told})
 
 
 def _normal(*shares: float) -> tuple[float, float, float]:

@@ -1,0 +1,74 @@
+"""What several commands add to a version before they work: measurements, features, copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scarce.dataset import Dataset
+    from scarce.project import Project
+
+COPIES: Final = ("exact_duplicate", "near_duplicate", "same_object")
+"""The checks whose pairs a split keeps together."""
+PARTIAL: Final = ("same_object",)
+"""Those of them that judge no small pictures; the others judge every sample."""
+
+
+def with_scan(project: Project, ds: Dataset, *, workers: int | None) -> Dataset:
+    """Add the measurements of the one pass over the bytes; remembered ones are not measured again."""
+    from scarce import modality
+
+    found = modality.scan(ds, workers=workers, cache=project.features / "scan")
+    return ds.with_columns({name: array for name, array in found.wide.items() if name.startswith("scan.")})
+
+
+def with_features(
+    project: Project, ds: Dataset, *, encoder: str | None = None, size: int | None = None, workers: int | None = None,
+    seed: int = 0,
+) -> Dataset:  # fmt: skip
+    """Add the features of the project's encoder, or of another one; cached ones are not computed again."""
+    from scarce import encode
+
+    chosen = project.config.encode
+    name = encoder or chosen.encoder
+    return encode.run(
+        ds, name, size=size or chosen.size or None, cache=project.features, workers=workers, seed=seed,
+        batch=chosen.batch, settings=dict(chosen.plugins.get(encode.choose(ds, name), {})),
+    )  # fmt: skip
+
+
+def with_copies(project: Project, ds: Dataset, *, workers: int | None = None, seed: int = 0) -> Dataset:
+    """Look for exact and near duplicates and for pictures of one object, with the project's settings of those checks.
+
+    Pictures are compared by their thumbnails, all else by its features, which are computed where they are missing.
+
+    Args:
+        project: where measurements and features are remembered.
+        ds: what is compared; ``scan.*`` is used if it is there.
+        workers: threads at most; None = all cores.
+        seed: of the features.
+    """
+    from scarce import audit
+
+    if ds.schema.modality != "image":
+        ds = with_features(project, ds, workers=workers, seed=seed)
+    return audit.run(ds, COPIES, seed=seed, workers=workers, settings=project.config.audit.plugins)
+
+
+def copies_unknown(ds: Dataset) -> bool:
+    """Return whether a kept, real sample was never compared with the others."""
+    judged = ds["keep"].astype(bool) & (ds["origin"] == "real")
+    for check in COPIES:
+        column = f"audit.{check}.score"
+        if column not in ds.table.column_names:
+            return bool(judged.any())
+        score = np.asarray(ds.table[column].to_numpy(zero_copy_only=False), np.float64)[judged]
+        if check not in PARTIAL and np.isnan(score).any() and not _skipped(ds, check):
+            return True
+    return False
+
+
+def _skipped(ds: Dataset, check: str) -> bool:
+    return any(row["check"] == check and (row["why"] or "").startswith("skipped:") for row in ds.findings.to_pylist())
