@@ -34,8 +34,8 @@ def split(
 ) -> None:
     """Split into train, val and test: groups first, classes second.
 
-    Groups are the user's own, copies, and pictures of one object; these are looked for first if scarce audit has not done
-    so. None is cut. What is split already stays, unless --anew. Says what each class's counts can prove.
+    Groups are the user's own, copies, and pictures of one object; these are looked for first if scarce audit has not
+    done so. None is cut. What is split already stays, unless --anew. Says what each class's counts can prove.
 
     Example:
         scarce split photos-scarce --ratios 0.6,0.2,0.2
