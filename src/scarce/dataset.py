@@ -295,6 +295,10 @@ class FoldView:
                     do="split by split_group",
                 )  # fmt: skip
 
+    def __repr__(self) -> str:
+        """Return the sizes of both sides."""
+        return f"FoldView(train={len(self.train_ids):,} real samples, eval={len(self.eval_ids):,})"
+
     @cached_property
     def train(self) -> Dataset:
         """The rows that may be fitted on."""

@@ -70,16 +70,16 @@ def fit(
     from scarce import registry
     from scarce import train as stage
     from scarce.loop.conclude import choose_trainer
-    from scarce.loop.fitting import training_view
+    from scarce.loop.fitting import trainer_settings, training_view
     from scarce.loop.options import Options
 
     notes: list[str] = []
     name = choose_trainer(ds, Options(trainer=trainer or project.config.train.trainer), notes)
     kind = registry.load("train", name, stage.AbstractTrainer)  # type: ignore[type-abstract]
     known = {field.name for field in fields(kind)}
-    chosen = {"embedding": embedding_of(ds), "minutes": minutes, "epochs": project.config.train.epochs or None}
+    chosen = {"embedding": embedding_of(ds), "minutes": minutes}
     params = {key: value for key, value in chosen.items() if key in known and value is not None}
-    params |= project.config.train.plugins.get(kind.plugin_name(), {})
+    params |= trainer_settings(project.config.train, name)
     checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
     model = stage.fit(training_view(ds), kind.from_params(params), seed=seed, checkpoint=checkpoint)
     return model.stamped(data={**model.card["data"], "version": version}), notes
@@ -110,6 +110,7 @@ def judge(
 def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
     """Return the operating point at the threshold that the model was given before anybody looked."""
     from scarce.evaluate.operating_point import defect_score, operating_point
+    from scarce.ledger import groups_of
 
     point, normal = (
         model.card.get("operating_point") or {},
@@ -120,7 +121,7 @@ def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
         return {}
     found = operating_point(
         defects, defect_score(probs, tuple(normal)), threshold=point["threshold"],
-        false_positive_rate=point.get("false_positive_rate", 0.01),
+        false_positive_rate=point.get("false_positive_rate", 0.01), groups=groups_of(ds),
     )  # fmt: skip
     return {"operating_point": found.to_json()}
 

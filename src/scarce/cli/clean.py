@@ -71,7 +71,7 @@ def clean(
                 console.print(table(("action", "apply", "samples", "new", "why"), rows))
             if len(actions) > limit:
                 console.print(f"{len(actions) - limit:,} more: --limit {len(actions)}")
-            said = f"{version}: {len(wanted)} actions carried out" if version else "nothing was changed"
+            said = f"{version}: actions carried out: {len(wanted)}" if version else "nothing was changed"
             waiting = len(actions) - len(wanted)
             console.print(
                 f"{said}; {waiting} proposed" + f" ({len(wanted)} would be carried out)" * (dry_run and bool(wanted))

@@ -78,7 +78,8 @@ def run(
         ),
     ] = None,
     trainer: Annotated[
-        str | None, typer.Option(help="auto, linear_probe or finetune.", show_default="auto", rich_help_panel=MODEL)
+        str | None,
+        typer.Option(help="auto, linear_probe, finetune or blend.", show_default="auto", rich_help_panel=MODEL),
     ] = None,
     policy: Annotated[
         str | None, typer.Option(help="Augmentation preset.", show_default="told by the data", rich_help_panel=MODEL)

@@ -18,7 +18,7 @@ def train(
     named: InProject = None,
     version: Version = None,
     trainer: Annotated[
-        str | None, typer.Option(help="auto, linear_probe or finetune.", show_default="that of scarce.toml")
+        str | None, typer.Option(help="auto, linear_probe, finetune or blend.", show_default="that of scarce.toml")
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Time budget of a network.", show_default="none")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scarce.loop.measure import COPIES
+
 if TYPE_CHECKING:
     from scarce.loop.conclude import Outcome
     from scarce.loop.weigh import Weighed
@@ -52,8 +54,8 @@ def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> 
         line("Label errors were sought", f"{findings.get('label_error', 0)} contradicted (flagged, not proven)",
              done="label_error" in findings),
         line("Duplicates were looked for and never cut by the split",
-             f"{findings.get('exact_duplicate', 0) + findings.get('near_duplicate', 0)} groups",
-             done="near_duplicate" in findings or "exact_duplicate" in findings),
+             f"{sum(findings.get(name, 0) for name in COPIES)} groups of copies and of pictures of one object",
+             done=not {"near_duplicate", "exact_duplicate"}.isdisjoint(findings)),
         line("Outliers were looked for", f"{findings.get('outlier', 0)} findings", done="outlier" in findings),
         line("Failures are collected for the next round", f"{len(outcome.test.get('mistakes', ()))} mistakes listed",
              done=bool(outcome.test.get("mistakes"))),

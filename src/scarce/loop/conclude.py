@@ -13,7 +13,7 @@ from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
 from scarce.ledger import HYBRID, Design, Ledger, groups_of, paired_effect
 from scarce.lineage import Step
-from scarce.loop.fitting import PROBE, confirm, fit_after, training_view
+from scarce.loop.fitting import PROBE, confirm, fit_after, trainer_settings, training_view
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed
@@ -26,9 +26,9 @@ SMALL_PIXELS = 64
 SHARE_TO_TRAIN = 0.44
 """Share of the time left for each of the two networks: baseline and final plan get the same."""
 LEAST_MINUTES = 1.0
+"""A network gets this much even where the budget is used up."""
 WORSE = 0.05
 """A network that much below the linear probe is not what the user wants."""
-"""A network gets this much even where the budget is used up."""
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
 
 
@@ -72,8 +72,10 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         plan = plan_for(trainer, weighed, notes)
         minutes = max(clock.left / 60, LEAST_MINUTES)
         share = SHARE_TO_TRAIN * minutes
-        baseline = fit_after(view, trainer, ready.embedding, (), seed=options.seed, minutes=share, calibrate=False)
-        final = fit_after(view, trainer, ready.embedding, plan, seed=options.seed, minutes=share)
+        more: dict[str, Any] = {"seed": options.seed, "minutes": share}
+        more["settings"] = trainer_settings(project.config.train, trainer)
+        baseline = fit_after(view, trainer, ready.embedding, (), calibrate=False, **more)
+        final = fit_after(view, trainer, ready.embedding, plan, **more)
         notes += doubts(final, weighed)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)
@@ -153,7 +155,7 @@ def materialize(ds: Dataset, candidates: Dataset, decision: Any, fold: Fold) -> 
 
 
 def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
-    """Return ``finetune`` for small pictures, else ``linear_probe``; the user's choice comes first."""
+    """Return ``blend`` for small pictures, else ``linear_probe``; the user's choice comes first."""
     from scarce.extras import available
 
     if options.trainer != "auto":
@@ -161,7 +163,7 @@ def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
     sides = ds.wide.get("scan.width")
     small = sides is not None and float(np.median(sides)) <= SMALL_PIXELS
     if ds.schema.modality == "image" and small and available("torch"):
-        return "finetune"
+        return "blend"
     notes.append("The model is a linear head on the features, fitted in seconds; --trainer finetune trains a network.")
     return "linear_probe"
 
@@ -187,14 +189,15 @@ def doubts(final: Any, weighed: Weighed) -> list[str]:
     if card["trainer"] == "linear_probe":
         return []
     notes = []
-    epochs, wanted = card["epochs"], card["schedule"]["epochs"]
-    if epochs < wanted / 2 and card["schedule"]["seconds"] is not None:
+    network = card.get("members", {}).get("finetune", card)
+    epochs, wanted = network["epochs"], network["schedule"]["epochs"]
+    if epochs < wanted / 2 and network["schedule"]["seconds"] is not None:
         notes.append(f"The network had time for {epochs} of {wanted} epochs: more --minutes will make it better.")
     held = (card["metrics"].get("held_out") or {}).get("balanced_accuracy")
     probe = weighed.ledger.planned
     if held is not None and weighed.ledger.metric == "balanced_accuracy" and held < probe - WORSE:
         notes.append(
-            f"The network reaches {held:.1%} balanced accuracy on held-back training samples, the linear probe "
+            f"{card['trainer']} reaches {held:.1%} balanced accuracy on held-back training samples, the linear probe "
             f"{probe:.1%} on the development folds: take --trainer linear_probe, or give more --minutes."
         )
     return notes

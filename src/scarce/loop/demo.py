@@ -48,7 +48,7 @@ def demo(*, seed: int = 0, **options: Any) -> Run:
         "project": "garments-scarce",
         "policy": "garment",
         "minutes": MINUTES,
-        "trainer": "finetune",
+        "trainer": "blend",
         "repeats": 2,
     }
     return run_beside(PUBLISHED, garments(), {**ours, **options, "seed": seed})

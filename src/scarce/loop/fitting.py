@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import fold_of_view, train_set
 from scarce.ledger import Design, Folds, Row, out_of_fold, paired_effect, views_of
 from scarce.probe import LinearProbe
+from scarce.train import originals
+
+if TYPE_CHECKING:
+    from scarce.config import Train
 
 PROBE = LinearProbe()
 CONFIRM_SEEDS = 3
@@ -27,12 +31,13 @@ def training_view(ds: Dataset) -> FoldView:
 
 def fit_after(  # noqa: PLR0913  one knob each
     view: FoldView, trainer: str, embedding: str, decisions: Sequence[Any], *, seed: int, minutes: float | None = None,
-    calibrate: bool = True,
+    calibrate: bool = True, settings: Mapping[str, Any] | None = None,
 ) -> Any:  # fmt: skip
     """Fit on the training side after the decisions.
 
     A network makes its augmented copies anew in every epoch, so stored copies are replaced by their originals.
     ``minutes`` bounds the training of a network. Without ``calibrate`` the linear probe saves its cross-validation.
+    ``settings`` are the user's own parameters of the trainer.
     """
     from scarce import train
     from scarce.augment.policy import policy
@@ -40,24 +45,26 @@ def fit_after(  # noqa: PLR0913  one knob each
     fold, _ = fold_of_view(view, embedding, seed, PROBE.components)
     given = train_set(fold, decisions)
     kind = registry.load("train", trainer, train.AbstractTrainer)  # type: ignore[type-abstract]
-    if trainer == "linear_probe":
-        given = replace(given, rows=view.train.rows_of(fold.train.ids[given.rows]))
-        told = {"embedding": embedding, "l2": PROBE.l2, "components": PROBE.components}
-        plugin = kind.from_params(told if calibrate else {**told, "folds": 0})
-        return train.fit(view, plugin, seed=seed, given=given)
-    given = replace(given, rows=originals(view.train, fold.train.ids[given.rows]))
-    plugin = kind.from_params({"minutes": minutes} if given.online else {"minutes": minutes, "augment": "none"})
-    return train.fit(view, plugin, seed=seed, given=given, online=policy(given.online) if given.online else None)
+    told = {"embedding": embedding, "l2": PROBE.l2, "components": PROBE.components, "minutes": minutes}
+    told |= {} if calibrate or trainer != "linear_probe" else {"folds": 0}
+    told |= {} if given.online else {"augment": "none"}
+    known = {field.name for field in fields(kind)}
+    plugin = kind.from_params({**{name: value for name, value in told.items() if name in known}, **(settings or {})})
+    ids = fold.train.ids[given.rows]
+    rows = originals(view.train, ids) if trainer == "finetune" else view.train.rows_of(ids)
+    online = policy(given.online) if given.online and "augment" in known else None
+    return train.fit(view, plugin, seed=seed, given=replace(given, rows=rows), online=online)
 
 
-def originals(ds: Dataset, ids: Array) -> Array:
-    """Return row numbers with every augmented row replaced by its original."""
-    rows = ds.rows_of(ids)
-    copied = np.flatnonzero(ds["origin"][rows] == "augmented")
-    parents = ds.table["parents"].take(rows[copied]).to_pylist()
-    rows = rows.copy()
-    rows[copied] = ds.rows_of([family[0] for family in parents])
-    return rows
+def trainer_settings(config: Train, trainer: str) -> dict[str, Any]:
+    """Return the parameters of a trainer that the section [train] of ``scarce.toml`` sets."""
+    from scarce import train
+
+    kind = registry.load("train", trainer, train.AbstractTrainer)  # type: ignore[type-abstract]
+    known, own = {field.name for field in fields(kind)}, kind.plugin_name()
+    shared = {"network": "" if config.model == "auto" else config.model, "epochs": config.epochs}
+    named = next((values for name, values in config.plugins.items() if registry.canonical(name) == own), {})
+    return {**{name: value for name, value in shared.items() if value and name in known}, **named}
 
 
 @dataclass(eq=False)

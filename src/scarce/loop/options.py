@@ -28,7 +28,7 @@ class Options:
         false_positive_rate: wanted false-alarm rate of the operating point.
         encoder: name of an encoder plugin, or ``timm:resnet18`` for a network of timm; ``auto`` by default.
         size: pixels, chosen from the images if None.
-        trainer: ``auto``, ``linear_probe`` or ``finetune``.
+        trainer: ``auto``, ``linear_probe``, ``finetune`` or ``blend``.
         policy: augmentation preset; guessed from the data if None.
         normal: names of the sound classes, where their names do not say so.
         minutes: time budget of the whole run.

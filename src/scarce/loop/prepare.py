@@ -24,8 +24,9 @@ WARM_UP = 4
 """Samples encoded before that, so that loading a network is not counted."""
 SHARE_TO_ENCODE = 0.45
 """At most this share of the time budget goes into features; beyond it a cheaper encoding is taken."""
-PAIR_SECONDS, ROW_SECONDS, LEDGER_SECONDS = 4e-7, 1e-3, 7e-3
-"""What the audit takes a pair of samples and a sample, and the ledger a sample; measured on two cores."""
+PAIR_SECONDS, ROW_SECONDS, OBJECT_SECONDS, LEDGER_SECONDS = 4e-7, 1e-3, 7e-3, 7e-3
+"""What the audit takes a pair of samples, a sample, and a photo that is compared in detail; what the ledger takes a
+sample. Measured on two cores."""
 FALLBACK_SIZES = (160, 128, 96)
 
 
@@ -154,15 +155,22 @@ def encode_in_time(
             f"Encoding with {encoder} at {size or 'its own'} px would take about {encode_seconds / 60:.1f} min, more "
             f"than {SHARE_TO_ENCODE:.0%} of the time left; a cheaper encoding was taken. More --minutes avoid it."
         )
-    progress.say(outlook(len(rows), encode_seconds, clock))
+    progress.say(outlook(len(rows), encode_seconds, clock, compared=_compared(project, ds)))
     ds = encode.run(ds, encoder, cache=cache, workers=options.workers, **more)
     embedding = next(name for name in reversed(list(ds.wide)) if name.startswith("embedding."))
     return ds, embedding
 
 
-def outlook(n: int, encode_seconds: float, clock: Clock) -> str:
-    """Return what the rest of the run will take, as far as it can be told before it begins."""
-    audit = PAIR_SECONDS * n * n + ROW_SECONDS * n
+def outlook(n: int, encode_seconds: float, clock: Clock, *, compared: int = 0) -> str:
+    """Return what the rest of the run will take, as far as it can be told before it begins.
+
+    Args:
+        n: usable samples.
+        encode_seconds: what their features will take.
+        clock: what is left of the budget.
+        compared: pictures whose detail is compared.
+    """
+    audit = PAIR_SECONDS * n * n + ROW_SECONDS * n + OBJECT_SECONDS * compared
     ledger = min(0.35 * clock.left, LEDGER_SECONDS * n)
     parts = {"features": encode_seconds, "audit": audit, "ledger": ledger}
     told = ", ".join(f"{name} {max(seconds, 1):.0f} s" for name, seconds in parts.items())
@@ -171,6 +179,16 @@ def outlook(n: int, encode_seconds: float, clock: Clock) -> str:
         f"expected: about {told}, so {max(rest, 0.1):.1f} min without the model; with it and the report at most "
         f"{clock.minutes:g} min, the budget"
     )
+
+
+def _compared(project: Project, ds: Dataset) -> int:
+    """Return how many pictures the check for pictures of one object will open."""
+    from scarce.audit._run import ordered
+
+    only = project.config.audit.only or None
+    check = next((one for one in ordered(only) if one.plugin_name() == "same_object"), None)
+    kept = ds.usable()
+    return 0 if check is None or check.unmet(kept) else len(kept)
 
 
 def compare_splits(ds: Dataset, embedding: str, options: Options) -> dict[str, tuple[float, float]]:
@@ -209,7 +227,8 @@ def _refuse_unusable(ds: Dataset, project: Project) -> None:
     if len(known) >= 2:
         return
     found = [ds.schema.classes[code] for code in known]
-    there = f"the only class is {found[0]!r}" if found else "no sample has a label"
+    heard = " ".join(row["why"] for row in ds.findings.to_pylist() if row["check"] == "read")
+    there = f"the only class is {found[0]!r}" if found else f"no sample has a label. {heard}".strip()
     raise DataError(
         "run", "a model needs at least two classes", there,
         "add samples of another class (one folder per class, or a label column). What was found so far is kept: "

@@ -83,7 +83,7 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
         "findings": finding_counts(ds),
         "set_aside": set_aside(ds),
         "label_error_rate": rate,
-        "plan": {"steps": list(weighed.plan.steps), "why": reasons(weighed.plan.why, rate)},
+        "plan": {"steps": list(weighed.plan.steps), "why": list(weighed.plan.why)},
         "metric": options.metric,
         "ledger": outcome.ledger.to_json(),
         "development": {"baseline": weighed.ledger.baseline, "final": weighed.ledger.planned},
@@ -114,13 +114,6 @@ def development(weighed: Weighed) -> float:
         return weighed.ledger.baseline
     labels, k = weighed.folds.labels, len(weighed.dataset.schema.classes)
     return float(np.mean([metrics.balanced_accuracy(labels, probs.argmax(1), k) for probs in weighed.probs]))
-
-
-def reasons(why: Sequence[str], rate: float | None) -> list[str]:
-    """Return why the plan was proposed; the share of flagged labels is called what it is."""
-    guess = "" if rate is None else f"about {rate:.1%} of the labels look wrong"
-    flagged = "" if rate is None else f"{100 * rate:.1f} % of the labels are contradicted (flagged, not proven)"
-    return [line.replace(guess, flagged) if guess else line for line in why]
 
 
 def test_groups(outcome: Outcome) -> int:

@@ -143,7 +143,10 @@ def _by_ratio(ratio: float, total: int, limits: StrategyThresholds) -> tuple[str
 def _clean_reasons(total: int, errors: float | None, noise: float | None, limits: StrategyThresholds) -> list[str]:
     why = []
     if errors is not None and errors >= limits.label_error_rate:
-        why.append(f"about {errors:.1%} of the labels look wrong: clean first, growing would multiply them")
+        why.append(
+            f"{errors:.1%} of the labels are contradicted (flagged, not proven): clean first, growing would multiply "
+            "wrong ones"
+        )
     if noise is not None and noise >= limits.label_error_rate:
         why.append(f"{noise:.1%} of the samples have a fault: clean first, growing would multiply them")
     if total < limits.clean_total:

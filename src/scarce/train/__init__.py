@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scarce.train._base import AbstractTrainer, Setup
+    from scarce.train._base import AbstractTrainer, Setup, originals
     from scarce.train._run import fit
     from scarce.train.model import Model, load
     from scarce.train.predict import Prediction, write_csv, write_json
@@ -22,11 +22,12 @@ _HOME = {
     "Setup": "_base",
     "fit": "_run",
     "load": "model",
+    "originals": "_base",
     "Prediction": "predict",
     "write_csv": "predict",
     "write_json": "predict",
 }
-__all__ = ["AbstractTrainer", "Model", "Prediction", "Setup", "fit", "load", "write_csv", "write_json"]
+__all__ = ["AbstractTrainer", "Model", "Prediction", "Setup", "fit", "load", "originals", "write_csv", "write_json"]
 
 MODULES = ("loss", "model", "predict")
 """Public modules of this stage that are not plugins."""

@@ -134,6 +134,16 @@ def training_rows(train: Dataset, setup: Setup, *, who: str) -> TrainRows:
     return TrainRows(rows, soft, weights / weights.mean())
 
 
+def originals(ds: Dataset, ids: Array) -> Ints:
+    """Return row numbers with every augmented row replaced by its original."""
+    rows = ds.rows_of(ids)
+    copied = np.flatnonzero(ds["origin"][rows] == "augmented")
+    parents = ds.table["parents"].take(rows[copied]).to_pylist()
+    rows = np.asarray(rows, np.int64).copy()
+    rows[copied] = ds.rows_of([family[0] for family in parents])
+    return rows
+
+
 def _weights(train: Dataset, rows: Ints, setup: Setup) -> Floats:
     if setup.weights is not None:
         weights = np.asarray(setup.weights, np.float64)

@@ -93,7 +93,7 @@ def balancing(labels: Ints, n_classes: int) -> Floats:
 
 
 def verdict(
-    logits: Floats, labels: Ints, card: Mapping[str, Any], *, balanced: bool
+    logits: Floats, labels: Ints, card: Mapping[str, Any], *, balanced: bool, groups: Array | None = None
 ) -> tuple[dict[str, Any], tuple[Ints, Floats]]:
     """Return what held-back samples say: temperature, metrics and operating point; and the probabilities.
 
@@ -102,6 +102,7 @@ def verdict(
         labels: (M,) codes.
         card: for the classes.
         balanced: the model answers as if all classes were equally common, so its temperature is fitted that way too.
+        groups: (M,) what several samples share; the proven recall counts groups.
     """
     n_classes = logits.shape[1]
     weights = balancing(labels, n_classes) if balanced else None
@@ -115,13 +116,13 @@ def verdict(
     }  # fmt: skip
     names = list(card["classes"])
     normal = [names.index(name) for name in card["normal_classes"]]
-    point = _threshold(labels, probs, normal)
+    point = _threshold(labels, probs, normal, groups)
     return {
         "temperature": temperature, "metrics": {"held_out": metrics}, "operating_point": point
     }, (labels, probs)  # fmt: skip
 
 
-def _threshold(labels: Ints, probs: Floats, normal: list[int]) -> dict[str, Any] | None:
+def _threshold(labels: Ints, probs: Floats, normal: list[int], groups: Array | None) -> dict[str, Any] | None:
     """Return the threshold of 1 - p(normal) at the wanted false-alarm rate, with what the held-back samples prove."""
     sound = np.isin(labels, normal)
     if not normal or not sound.any() or sound.all():
@@ -131,9 +132,10 @@ def _threshold(labels: Ints, probs: Floats, normal: list[int]) -> dict[str, Any]
     if not np.isfinite(chosen):
         return None
     defects, caught = int((~sound).sum()), int((score[~sound] >= chosen).sum())
+    things = defects if groups is None else len(np.unique(groups[~sound].astype(str)))
     return {
         "threshold": float(chosen), "false_positive_rate": FALSE_POSITIVE_RATE, "chosen_on": "held-out training rows",
         "defects": defects, "caught": caught, "recall": caught / defects,
-        "recall_low": clopper_pearson(caught, defects, 0.95, "lower")[0], "normals": int(sound.sum()),
+        "recall_low": clopper_pearson(caught, defects, 0.95, "lower", groups=things)[0], "normals": int(sound.sum()),
         "in_sample": True,
     }  # fmt: skip

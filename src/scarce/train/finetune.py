@@ -20,7 +20,7 @@ from scarce.train import _network as networks
 from scarce.train._base import AbstractTrainer, LossName, Online, Setup, TrainRows, loss_of, training_rows
 from scarce.train._online import Light
 from scarce.train._pixels import Shape, load_pixels, moments, shape_for
-from scarce.train._validation import free_of, held_back, verdict
+from scarce.train._validation import free_of, group_names, held_back, verdict
 from scarce.train.model import Model, base_card
 
 WHO = "train.finetune"
@@ -137,7 +137,8 @@ class Finetune(AbstractTrainer):
         if not len(task.held_labels):
             return model
         logits = model.logits_of(task.held_pixels)
-        found, told = verdict(logits, task.held_labels, card, balanced=work.spec.prior is not None)
+        groups = group_names(view.train)[work.held]
+        found, told = verdict(logits, task.held_labels, card, balanced=work.spec.prior is not None, groups=groups)
         return NetworkModel(card={**card, **found}, net=course.average, held_out=told)
 
     @classmethod

@@ -72,9 +72,10 @@ class LinearProbe(AbstractTrainer):
             "absent_classes": absent, "fitted_rows": len(used.rows),
         }  # fmt: skip
         held = None
-        logits, labels = self._out_of_fold(train, features, used, spec, seed)
-        if len(labels):
-            found, held = verdict(logits, labels, card, balanced=spec.prior is not None)
+        logits, judged = self._out_of_fold(train, features, used, spec, seed)
+        if len(judged):
+            labels, groups = train["label"][judged], group_names(train)[judged]
+            found, held = verdict(logits, labels, card, balanced=spec.prior is not None, groups=groups)
             card |= found
         return ProbeModel(card=card, held_out=held, fitted=fitted)
 
@@ -85,7 +86,7 @@ class LinearProbe(AbstractTrainer):
     def _out_of_fold(
         self, train: Dataset, features: Array, used: TrainRows, spec: LossSpec, seed: int
     ) -> tuple[Floats, Ints]:
-        """Return logits and labels of real rows, each from a probe that saw none of its group."""
+        """Return logits of real rows, and their row numbers, each from a probe that saw none of its group."""
         real = np.zeros(len(train), bool)
         real[used.rows] = True
         real &= (train["origin"] == "real") & (train["label"] >= 0)
@@ -104,7 +105,7 @@ class LinearProbe(AbstractTrainer):
             if not len(inside.rows) or (inside.soft.sum(0) > 0).sum() < 2:
                 return empty
             judged = np.flatnonzero(place == fold)
-            return self._fit(features, inside, spec).logits(features[judged]), train["label"][judged]
+            return self._fit(features, inside, spec).logits(features[judged]), judged
 
         parts = spread(judge, [int(fold) for fold in np.unique(place[real])])
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
