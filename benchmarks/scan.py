@@ -6,8 +6,9 @@ Draws photo-like JPEGs of 640 x 480 (gradients, cloth-like textures, shapes, sen
 folder, or in FOLDER, where they are found again. Ours reads every file, hashes content and pixels, measures sharpness,
 percentiles, entropy and edges, makes two perceptual hashes and a thumbnail, and checks for cut files: one decode. The
 peers read and decode with Pillow and do their gradient hash, MD5 and brightness; imagehash decodes for each hash as its
-users do. Each side runs in a process of its own, so that peak memory is its own; the files are in the page cache for
-both. The machine may be shared: seconds of processor time are printed beside the wall clock.
+users do. The quality checks and duplicate groups that follow are timed apart (audit_seconds). Each side runs in a
+process of its own, so that peak memory is its own; the files are in the page cache for both. The machine may be
+shared: seconds of processor time are printed beside the wall clock.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ import PIL
 import PIL.Image
 
 from scarce.extras import available
+
+CHECKS = (
+    "exact_duplicate", "near_duplicate", "blurred", "dark", "bright", "low_information", "odd_size", "odd_aspect_ratio"
+)  # fmt: skip
 
 
 @cache
@@ -91,7 +96,17 @@ def ours(folder: Path, workers: int) -> dict[str, Any]:
     ds = reading.read(folder)
     read_seconds = time.perf_counter() - start
     ds = modality.scan(ds, workers=workers)
-    return {"images": len(ds), "read_seconds": round(read_seconds, 3), "kept": int(ds["keep"].sum())}
+    return {"images": len(ds), "read_seconds": round(read_seconds, 3), "kept": int(ds["keep"].sum()), "dataset": ds}
+
+
+def audited(ds: Any, workers: int) -> dict[str, Any]:
+    """Return what the quality checks and the duplicate groups take after the pass."""
+    from scarce import audit
+
+    start = time.perf_counter()
+    audit.run(ds, CHECKS, workers=workers)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"audit_seconds": round(time.perf_counter() - start, 3), "peak_rss_mib_with_audit": round(peak, 1)}
 
 
 def with_pillow(data: bytes) -> None:
@@ -133,8 +148,9 @@ def part(name: str, folder: Path, count: int, workers: int) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    more = audited(found.pop("dataset"), workers) if "dataset" in found else {}
     return {
-        **found, "workers": workers, "seconds": round(seconds, 3), "cpu_seconds": round(cpu, 3),
+        **found, **more, "workers": workers, "seconds": round(seconds, 3), "cpu_seconds": round(cpu, 3),
         "images_per_second": round(found["images"] / seconds, 1),
         "images_per_cpu_second": round(found["images"] / cpu, 1), "peak_rss_mib": round(after.ru_maxrss / 1024, 1),
     }  # fmt: skip

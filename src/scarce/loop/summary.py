@@ -104,7 +104,7 @@ def contradicted(rate: float | None, weighed: Weighed) -> str:
     """Return what share of the labels is contradicted, and whether by a weak model; empty where none is."""
     if not rate:
         return ""
-    text = f"{100 * rate:.1f} % of the labels are contradicted (flagged, not proven)"
+    text = f"{100 * rate:.{1 if rate >= 0.001 else 2}f} % of the labels are contradicted (flagged, not proven)"
     return text + ("; the model that contradicts them is weak itself." if development(weighed) < WEAK else ".")
 
 

@@ -19,14 +19,14 @@ Child: TypeAlias = "str | int | float | Sequence[Child] | None"
 
 
 def flatten(child: Child) -> str:
-    """Return a child as markup; plain text is escaped, None is nothing."""
+    """Return a child as markup; plain text is escaped, a number never parts from its per cent sign, None is nothing."""
     if child is None:
         return ""
     if isinstance(child, Safe):
         return child
     if isinstance(child, list | tuple):
         return "".join(flatten(item) for item in child)
-    return escape(str(child), quote=False)
+    return escape(str(child), quote=False).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def tag(name: str, /, *children: Child, **attributes: object) -> Safe:

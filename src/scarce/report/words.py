@@ -9,8 +9,7 @@ from scarce.report.model import Interval, OperatingPoint, ReportData, TestResult
 TITLES = {
     "clean": "Clean the labels",
     "clean.label_error": "Set aside contradicted labels",
-    "clean.exact_duplicate": "Drop exact duplicates",
-    "clean.near_duplicate": "Drop near-duplicates",
+    "clean.merge_duplicates": "Merge copies into one",
     "augment": "Augmented copies",
     "synthesize": "Synthetic defects",
     "rebalance.oversample": "Oversample rare classes",
