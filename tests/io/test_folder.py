@@ -113,6 +113,16 @@ def test_wrapping_folder_is_no_class(tmp_path: Path) -> None:
     assert io.read(tmp_path).schema.classes == ("a", "b")
 
 
+def test_one_folder_around_all_classes_is_told(tmp_path: Path) -> None:
+    for name in ("good", "torn"):
+        put(tmp_path / "march" / name / "a.png")
+    ds = io.read(tmp_path)
+    assert set(labels(ds).values()) == {"march"}
+    assert told(ds, f"if good, torn are the classes, read {tmp_path / 'march'} instead")
+    put(tmp_path / "april" / "a.png")
+    assert not told(io.read(tmp_path), "are the classes")
+
+
 def test_flat_folder_is_unlabeled(tmp_path: Path) -> None:
     put(tmp_path / "1.png")
     put(tmp_path / "2.png")

@@ -28,6 +28,7 @@ def run(
     seed: int = 0,
     workers: int | None = None,
     settings: Settings | None = None,
+    skip: Sequence[str] = (),
 ) -> Dataset:
     """Measure what may be wrong with the data; nothing is changed.
 
@@ -39,6 +40,7 @@ def run(
         only: names of the checks to run; None = all.
         seed: for cross-validation folds and subsamples.
         workers: threads at most; None = as many as there are cores.
+        skip: names of checks to leave out.
         settings: parameters per check, for example ``{"near_duplicate": {"threshold": 0.97}}``.
 
     Raises:
@@ -46,7 +48,7 @@ def run(
         ConfigError: a parameter is unknown or has a wrong value.
         DataError: a check that was asked for by name cannot judge this data.
     """
-    checks = ordered(only, settings, seed=seed)
+    checks = [check for check in ordered(only, settings, seed=seed) if check.plugin_name() not in skip]
     rows = np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real"))
     rows = rows[np.argsort(ds.ids[rows].astype(str), kind="stable")]
     view = ds.take(rows)

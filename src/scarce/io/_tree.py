@@ -47,6 +47,12 @@ def list_tree(path: Path, walked: Walked, files: Sequence[Found], *, modality: s
     if any(label is None for label in labels) and any(labels):
         why = "files outside class folders (or in one called unlabeled) were read without a label"
         notes.append(Note("data", why, INFO))
+    inner = sorted({deeper.split("/")[0] for deeper in rest if deeper})
+    if len(set(labels)) == 1 and labels[0] and len(inner) > 1 and all(rest) and not has_splits:
+        where = path.joinpath(*files[0].parts[: depth + 1])
+        why = f"the only class is the folder {labels[0]!r}; if {', '.join(inner[:5])} are the classes, read {where} "
+        why += "instead"
+        notes.append(Note("data", why, WARN))
     columns.update(_own_groups(files, options))
     return Listing(
         base=path, source=options.name_for(path), modality=modality, uris=[file.uri for file in files],

@@ -23,11 +23,14 @@ SAMPLE_TO_TIME = 48
 WARM_UP = 4
 """Samples encoded before that, so that loading a network is not counted."""
 SHARE_TO_ENCODE = 0.45
-"""At most this share of the time budget goes into features; beyond it a cheaper encoding is taken."""
+"""At most this share of the time that is left goes into features; beyond it a cheaper encoding is taken."""
+SHARE_TO_COMPARE, SHARE_TO_FINISH = 0.25, 0.3
+"""At most this share goes into the search for pictures of one object; this share stays free for ledger and model."""
 PAIR_SECONDS, ROW_SECONDS, OBJECT_SECONDS, LEDGER_SECONDS = 4e-7, 1e-3, 7e-3, 7e-3
 """What the audit takes a pair of samples, a sample, and a photo that is compared in detail; what the ledger takes a
 sample. Measured on two cores."""
 FALLBACK_SIZES = (160, 128, 96)
+SEARCH = "same_object"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def prepare(project: Project, path: str | Path, options: Options, clock: Clock) 
     with clock.step("audit"):
         ds = audit.run(
             ds, project.config.audit.only or None, seed=options.seed, workers=options.workers,
-            settings=project.config.audit.plugins,
+            settings=project.config.audit.plugins, skip=too_slow(project, ds, clock, notes),
         )  # fmt: skip
     with clock.step("split"):
         ds = split.run(
@@ -137,7 +140,8 @@ def encode_in_time(
     more: dict[str, Any] = {"seed": options.seed, "batch": chosen.batch}
     rows = np.flatnonzero(ds["keep"].astype(bool))
     sample = rows[:: max(1, len(rows) // SAMPLE_TO_TIME)][:SAMPLE_TO_TIME]
-    allowed = SHARE_TO_ENCODE * clock.left
+    audit = audit_seconds(len(rows), _compared(project, ds, clock))
+    allowed = min(SHARE_TO_ENCODE * clock.left, max(0.0, (1 - SHARE_TO_FINISH) * clock.left - audit))
     sizes: tuple[int | None, ...] = (options.size, *FALLBACK_SIZES) if options.size is None else (options.size,)
     tries: list[tuple[str, int | None]] = [(options.encoder, size) for size in sizes]
     if options.encoder == "auto" and ds.schema.modality == "image":
@@ -152,43 +156,66 @@ def encode_in_time(
         if encode_seconds <= allowed or (encoder, size) == tries[-1]:
             break
         notes.append(
-            f"Encoding with {encoder} at {size or 'its own'} px would take about {encode_seconds / 60:.1f} min, more "
-            f"than {SHARE_TO_ENCODE:.0%} of the time left; a cheaper encoding was taken. More --minutes avoid it."
+            f"Encoding with {encode.choose(ds, encoder)} at {size or 'its own'} px would take about "
+            f"{encode_seconds / 60:.1f} min, more than the time left allows; a cheaper encoding was taken. More "
+            "--minutes avoid it."
         )
-    progress.say(outlook(len(rows), encode_seconds, clock, compared=_compared(project, ds)))
+    progress.say(outlook(len(rows), encode_seconds, audit, clock))
     ds = encode.run(ds, encoder, cache=cache, workers=options.workers, **more)
     embedding = next(name for name in reversed(list(ds.wide)) if name.startswith("embedding."))
     return ds, embedding
 
 
-def outlook(n: int, encode_seconds: float, clock: Clock, *, compared: int = 0) -> str:
+def audit_seconds(n: int, compared: int) -> float:
+    """Return about what the audit of n samples takes, of which so many pictures are compared in detail."""
+    return PAIR_SECONDS * n * n + ROW_SECONDS * n + OBJECT_SECONDS * compared
+
+
+def outlook(n: int, encode_seconds: float, audit: float, clock: Clock) -> str:
     """Return what the rest of the run will take, as far as it can be told before it begins.
 
     Args:
         n: usable samples.
         encode_seconds: what their features will take.
+        audit: what the audit will take, in seconds.
         clock: what is left of the budget.
-        compared: pictures whose detail is compared.
     """
-    audit = PAIR_SECONDS * n * n + ROW_SECONDS * n + OBJECT_SECONDS * compared
     ledger = min(0.35 * clock.left, LEDGER_SECONDS * n)
     parts = {"features": encode_seconds, "audit": audit, "ledger": ledger}
     told = ", ".join(f"{name} {max(seconds, 1):.0f} s" for name, seconds in parts.items())
-    rest = (clock.seconds + sum(parts.values())) / 60
-    return (
-        f"expected: about {told}, so {max(rest, 0.1):.1f} min without the model; with it and the report at most "
-        f"{clock.minutes:g} min, the budget"
+    rest = max((clock.seconds + sum(parts.values())) / 60, 0.1)
+    end = (
+        f"with it and the report at most {clock.minutes:g} min, the budget" if rest < clock.minutes
+        else f"the budget of {clock.minutes:g} min is too small for this data, and will be passed"
+    )  # fmt: skip
+    return f"expected: about {told}, so {rest:.1f} min without the model; {end}"
+
+
+def too_slow(project: Project, ds: Dataset, clock: Clock, notes: list[str]) -> tuple[str, ...]:
+    """Return the checks that the time left does not allow: the search for pictures of one object, on many pictures."""
+    if project.config.audit.only or not _searched(ds) or _compared(project, ds, clock):
+        return ()
+    notes.append(
+        f"Pictures of one object were not searched for: it would take about {OBJECT_SECONDS * _searched(ds) / 60:.1f} "
+        "min. Where parts were photographed more than once, pass --group, or give more --minutes."
     )
+    return (SEARCH,)
 
 
-def _compared(project: Project, ds: Dataset) -> int:
-    """Return how many pictures the check for pictures of one object will open."""
-    from scarce.audit._run import ordered
+def _compared(project: Project, ds: Dataset, clock: Clock) -> int:
+    """Return how many pictures the search for pictures of one object will open: none where it takes too long."""
+    only, many = project.config.audit.only or None, _searched(ds)
+    if only is not None:
+        return many if SEARCH in only else 0
+    return many if OBJECT_SECONDS * many <= SHARE_TO_COMPARE * clock.left else 0
 
-    only = project.config.audit.only or None
-    check = next((one for one in ordered(only) if one.plugin_name() == "same_object"), None)
+
+def _searched(ds: Dataset) -> int:
+    """Return how many pictures could be searched for those of one object."""
+    from scarce.audit.same_object import SameObject
+
     kept = ds.usable()
-    return 0 if check is None or check.unmet(kept) else len(kept)
+    return 0 if SameObject().unmet(kept) else len(kept)
 
 
 def compare_splits(ds: Dataset, embedding: str, options: Options) -> dict[str, tuple[float, float]]:
@@ -228,9 +255,9 @@ def _refuse_unusable(ds: Dataset, project: Project) -> None:
         return
     found = [ds.schema.classes[code] for code in known]
     heard = " ".join(row["why"] for row in ds.findings.to_pylist() if row["check"] == "read")
-    there = f"the only class is {found[0]!r}" if found else f"no sample has a label. {heard}".strip()
+    there = f"the only class is {found[0]!r}" if found else "no sample has a label"
     raise DataError(
-        "run", "a model needs at least two classes", there,
+        "run", "a model needs at least two classes", f"{there}. {heard}".strip() if heard else there,
         "add samples of another class (one folder per class, or a label column). What was found so far is kept: "
         f"scarce audit {project.folder}",
     )  # fmt: skip

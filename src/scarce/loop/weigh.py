@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from scarce.rebalance.strategy import Plan
 
 SHARE_TO_JUDGE = 0.35
-"""Share of the time that is left which the ledger may use."""
+"""Share of the time budget that the ledger may use."""
+SHARE_IN_NEED = 0.8
+"""And of what is left of it where that is less."""
 COPIES = 4
 """Augmented copies of one original, at most, among the candidates that the ledger judges."""
 MOST_CANDIDATES = 1500
@@ -259,9 +261,9 @@ def design_for(
         return replace(design, repeats=options.repeats)
     seconds = seconds_of(ds, design, instrument, plans=len(decisions) + 2)
     allowed = SHARE_TO_JUDGE * 60 * options.minutes
-    if allowed > clock.left:
+    if allowed > SHARE_IN_NEED * clock.left:
         progress.say("the time is short: the ledger judges with fewer repeats, and another run may judge with more")
-        allowed = clock.left
+        allowed = SHARE_IN_NEED * clock.left
     if 2 * seconds > allowed and design.folds > LEAST_FOLDS:
         seconds *= LEAST_FOLDS / design.folds
         design = replace(design, folds=LEAST_FOLDS)
