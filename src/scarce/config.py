@@ -156,7 +156,7 @@ class Rebalance:
 class Train:
     """The final model. Parameters of a trainer: [train.<trainer>]."""
 
-    trainer: str = setting("auto", "linear_probe (seconds), finetune (minutes), blend (both) or auto (by picture size).")
+    trainer: str = setting("auto", "linear_probe (seconds), finetune (minutes), blend (both) or auto (by pixels).")
     model: str = setting("auto", "Backbone of finetune and blend: any name that timm knows.")
     epochs: int = setting(0, "Passes over the training data; 0 = chosen by the trainer.", low=0, high=100000)
     quota_gib: float = setting(5.0, "Checkpoints may take this much disk; the oldest go first.", low=0.0)
