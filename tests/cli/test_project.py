@@ -44,7 +44,7 @@ def test_stage_by_stage(
     checks = ["--only", "exact-duplicate", "--only", "near-duplicate", "--only", "imbalance"]
     audited = call("audit", project, *checks)
     assert audited["version"] == "v2"
-    assert set(audited["findings"]) == {"exact_duplicate", "near_duplicate", "imbalance"}
+    assert set(audited["counts"]) == {"exact_duplicate", "near_duplicate", "imbalance"}
     assert call("clean", project, "--dry-run")["version"] is None
     halved = call("split", project, "--ratios", "0.5,0.2,0.3")
     counts = halved["counts"]
@@ -259,10 +259,33 @@ def test_one_class_can_be_audited_and_split(photos: Path, tmp_path: Path, call: 
     text = (folder / "scarce.toml").read_text(encoding="utf-8")
     (folder / "scarce.toml").write_text(text.replace('#encoder = "auto"', 'encoder = "pixel"'), encoding="utf-8")
     body = call("audit", folder)
-    assert body["findings"]["exact_duplicate"] == 1
-    assert {"blurred", "dark", "near_duplicate"} <= set(body["findings"])
+    assert body["counts"]["exact_duplicate"] == 1
+    assert {"blurred", "dark", "near_duplicate"} <= set(body["counts"])
     assert "fewer than two classes" in body["skipped"]["label_error"]
     assert sum(call("split", folder)["counts"]["Coat"].values()) == 25
+
+
+def test_data_is_audited_without_a_project(
+    photos: Path, tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "photos"
+    shutil.copytree(photos, source)
+    first = min((source / "Coat").iterdir())
+    shutil.copy(first, source / "Bag" / "copy.png")
+    before = sorted(tmp_path.rglob("*"))
+    body = call("audit", source, "--only", "exact-duplicate", "--only", "imbalance")
+    assert sorted(tmp_path.rglob("*")) == before, "nothing is kept"
+    assert (body["version"], body["path"]) == (None, str(source))
+    pair = next(row for row in body["findings"] if row["check"] == "exact_duplicate" and row["group"])
+    assert sorted(pair["samples"]) == ["Bag/copy.png", f"Coat/{first.name}"]
+    assert (pair["score"], len(pair["ids"]), pair["classes"]) == (pytest.approx(1.0), 2, [])
+    assert pair["why"]
+    assert main(["audit", str(source), "--only", "imbalance"]) == 0
+    assert "Nothing was kept" in capsys.readouterr().out
+    folder = tmp_path / "p"
+    call("init", folder, "--from", source)
+    assert main(["audit", str(folder), "--label", "colour"]) == 2
+    assert "is a project" in capsys.readouterr().err
 
 
 def test_backup_comes_back(project: Path, tmp_path: Path, call: Call) -> None:
@@ -289,7 +312,7 @@ def test_text_output_of_every_reading_command(project: Path, capsys: pytest.Capt
         ["run", "{photos}", "--hold-out", "camera=B"], ["run", "{photos}", "--label", "colour"],
         ["run", "{photos}", "--ratios", "1,2,3"], ["run", "{photos}", "--ratios", "half"],
         ["run", "{photos}", "--test", "{gone}"],
-        ["audit", "{gone}"], ["audit", "{photos}"], ["status", "{photos}"], ["log", "{damaged}"], ["status", "{wrong}"],
+        ["audit", "{gone}"], ["audit", "{empty}"], ["status", "{photos}"], ["log", "{damaged}"], ["status", "{wrong}"],
         ["predict", "{gone}", "{photos}"], ["predict", "{photos}", "{photos}"], ["init", "{file}"],
         ["tag", "v7", "--project", "{photos}"], ["evaluate", "{gone}"], ["report", "{gone}"],
         ["doctor", "{gone}", "--nonsense"],

@@ -28,6 +28,13 @@ InProject: TypeAlias = Annotated[
 Version: TypeAlias = Annotated[
     str | None, typer.Option("--version", help="Number or tag of the version.", show_default="the newest")
 ]
+LabelColumn: TypeAlias = Annotated[str | None, typer.Option("--label", help="Column of the label.")]
+GroupColumn: TypeAlias = Annotated[
+    str | None, typer.Option("--group", help="Column that must not be cut: part, lot, patient.")
+]
+SplitColumn: TypeAlias = Annotated[str | None, typer.Option("--split", help="Column of a given split.")]
+TimeColumn: TypeAlias = Annotated[str | None, typer.Option("--time", help="Column of the time of capture.")]
+TextColumn: TypeAlias = Annotated[str | None, typer.Option("--text", help="Column of the text.")]
 
 
 class FailOn(StrEnum):

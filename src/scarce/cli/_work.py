@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scarce.errors import ReadError
+from scarce.errors import ConfigError, ReadError
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
@@ -18,6 +18,29 @@ def needs_features(only: Sequence[str] | None) -> bool:
     from scarce.audit._run import ordered
 
     return any("embedding" in need for check in ordered(only) for need in check.needs)
+
+
+def holds_data(path: Path) -> bool:
+    """Return whether a path is data to be read (or nothing at all) rather than the folder of a project."""
+    from scarce.project import HIDDEN, SETTINGS
+
+    if (path / HIDDEN).is_dir() or (path / SETTINGS).exists():
+        return False
+    return not path.is_dir() or any(path.iterdir())
+
+
+def refuse_columns(columns: Mapping[str, str | None], folder: Path) -> None:
+    """Refuse names of columns for a project, which was read already.
+
+    Raises:
+        ConfigError: a name was given.
+    """
+    for name, value in columns.items():
+        if value is not None:
+            raise ConfigError(
+                "audit", f"--{name} {value} says how to read data, and {folder} is a project, read already",
+                do=f"leave it out, or pass the data itself in place of {folder}",
+            )  # fmt: skip
 
 
 def embedding_of(ds: Dataset) -> str:

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scarce.cli._options import AsJson, Debug, InProject, Quiet, Seed, Workers, folder_of, pairs
+from scarce.cli._options import (
+    AsJson,
+    Debug,
+    GroupColumn,
+    InProject,
+    LabelColumn,
+    Quiet,
+    Seed,
+    SplitColumn,
+    TextColumn,
+    TimeColumn,
+    Workers,
+    folder_of,
+    pairs,
+)  # fmt: skip
 from scarce.cli._screen import safe, screen, table
 
 if TYPE_CHECKING:
@@ -23,11 +37,11 @@ def add(
         list[str] | None, typer.Option(metavar="THEIRS=OURS", help="What a class is called here; repeat for more.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the source.", show_default="that of its folder")] = None,
-    label: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column that must not be cut: part, lot, patient.")] = None,
-    split: Annotated[str | None, typer.Option(help="Column of a given split.")] = None,
-    time: Annotated[str | None, typer.Option(help="Column of the time of capture.")] = None,
-    text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    label: LabelColumn = None,
+    group: GroupColumn = None,
+    split: SplitColumn = None,
+    time: TimeColumn = None,
+    text: TextColumn = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=0, help="List so many of what waits, and of remarks.")
     ] = 20,

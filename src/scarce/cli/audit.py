@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,29 +12,47 @@ from scarce.cli._options import (
     Debug,
     FailFrom,
     FailOn,
+    GroupColumn,
     InProject,
-    ProjectFolder,
+    LabelColumn,
     Quiet,
     Seed,
+    SplitColumn,
+    TextColumn,
+    TimeColumn,
     Workers,
     folder_of,
 )  # fmt: skip
 from scarce.cli._screen import screen, table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rich.console import Console
+
+    from scarce.dataset import Dataset
 
 CERTAIN = 0.9
 
 
 def audit(
-    project: ProjectFolder = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PATH]", help="A project, or a folder or manifest of data.", show_default="the working directory"
+        ),
+    ] = None,
     named: InProject = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="CHECK", help="Run this check; repeat for more.", show_default="all")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="List so many findings of each check.")] = 5,
     fail_on: FailFrom = FailOn.never,
+    label: LabelColumn = None,
+    group: GroupColumn = None,
+    split: SplitColumn = None,
+    time: TimeColumn = None,
+    text: TextColumn = None,
     workers: Workers = None,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -42,32 +61,32 @@ def audit(
 ) -> None:
     """Measure what may be wrong with the data; nothing is changed.
 
-    Label errors, duplicates, leakage, outliers, picture quality. Scores go to a new version; 1 is worst. For
-    --fail-on, a finding with a score of 0.9 or more is an error, any other a warning.
+    Label errors, duplicates, leakage, outliers, picture quality. Scores go to a new version of a project; of other
+    data nothing is kept, so one can look before making a project. 1 is worst. For --fail-on, a finding with a score
+    of 0.9 or more is an error, any other a warning.
 
     Example:
-        scarce audit photos-scarce
+        scarce audit photos/
         scarce audit photos-scarce --only label-error --only near-duplicate --fail-on error
     """
+    columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
-        from scarce import audit as stage
-        from scarce.cli._work import finding_rows, named_by, needs_features, skipped
-        from scarce.loop.measure import with_features, with_scan
-        from scarce.project import Project
+        from scarce.cli._work import finding_rows, holds_data, named_by, refuse_columns, skipped
+        from scarce.loop.measure import judged
 
-        with Project.open(folder_of(project, named)) as opened:
-            settings = opened.config.audit
-            ds = with_scan(opened, opened.dataset(), workers=workers)
-            chosen = only or settings.only or None
-            if needs_features(chosen):
-                ds = with_features(opened, ds, workers=workers, seed=seed)
-            ds = stage.run(ds, chosen, seed=seed, workers=workers, settings=settings.plugins)
-            version = opened.commit(ds, "audit", owner=("audit",))
+        folder, version = folder_of(path, named), None
+        if path is not None and named is None and holds_data(folder):
+            ds = judged(folder, only or None, named=columns, workers=workers, seed=seed)
+        else:
+            refuse_columns(columns, folder)
+            ds, version = _judged_project(folder, only, workers, seed)
         ran = [name.split(".")[1] for name in ds.table.column_names if name.startswith("audit.")]
         found = {name: finding_rows(ds, name) for name in ran}
         counts, left_out = {name: len(rows) for name, rows in found.items()}, skipped(ds)
-        body = {"version": version, "findings": counts, "skipped": left_out, "worst": found}
         places = dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
+        rows = [row for name in ran for row in listed(found[name], places)]
+        body = {"path": str(folder), "version": version, "samples": len(ds), "counts": counts, "skipped": left_out,
+                "findings": rows}  # fmt: skip
 
         def draw(console: Console) -> None:
             console.print(table(("check", "findings"), counts.items(), right=("findings",)))
@@ -80,9 +99,46 @@ def audit(
                     console.print(table(("what", "score", "why"), lines, title=name, right=("score",)))
             for name, why in left_out.items():
                 console.print(f"{name}: {why}")
-            console.print(f"{version}: nothing was changed; scarce clean proposes what to do.")
+            told = f"{version}: nothing was changed; scarce clean proposes what to do."
+            console.print(told if version else f"Nothing was kept. scarce run {folder} goes on from here.")
 
         out.show(body, draw)
-        scores = [row["score"] or 0 for rows in found.values() for row in rows]
-        errors = sum(score >= CERTAIN for score in scores)
-        out.gate(errors=errors, warnings=len(scores) - errors, fail_on=fail_on)
+        errors = sum(row["score"] >= CERTAIN for row in rows)
+        out.gate(errors=errors, warnings=len(rows) - errors, fail_on=fail_on)
+
+
+def _judged_project(folder: Path, only: Sequence[str] | None, workers: int | None, seed: int) -> tuple[Dataset, str]:
+    from scarce import audit as stage
+    from scarce.cli._work import needs_features
+    from scarce.loop.measure import with_features, with_scan
+    from scarce.project import Project
+
+    with Project.open(folder) as opened:
+        settings = opened.config.audit
+        ds = with_scan(opened, opened.dataset(), workers=workers)
+        chosen = only or settings.only or None
+        if needs_features(chosen):
+            ds = with_features(opened, ds, workers=workers, seed=seed)
+        ds = stage.run(ds, chosen, seed=seed, workers=workers, settings=settings.plugins)
+        return ds, opened.commit(ds, "audit", owner=("audit",))
+
+
+def listed(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """Return one check's findings for other programs.
+
+    Returns:
+        ``check``, ``level``, ``samples`` (paths, or file#row), ``ids``, ``classes``, ``score`` in [0, 1] (1 = worst),
+        ``group`` (a number from 1 on for findings about several samples, else null) and ``why``.
+    """
+    out: list[dict[str, Any]] = []
+    groups = 0
+    for row in rows:
+        members = list(row["members"] or ())
+        ids = [] if row["level"] == "class" else [item for item in members if item in places]
+        groups += len(ids) > 1
+        out.append({
+            "check": row["check"], "level": row["level"], "samples": [places[item] or item for item in ids], "ids": ids,
+            "classes": [item for item in members if item not in places], "score": row["score"] or 0.0,
+            "group": groups if len(ids) > 1 else None, "why": row["why"],
+        })  # fmt: skip
+    return out

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from scarce.cli._options import AsJson, Debug, Quiet, Workers
+from scarce.cli._options import (
+    AsJson,
+    Debug,
+    GroupColumn,
+    LabelColumn,
+    Quiet,
+    SplitColumn,
+    TextColumn,
+    TimeColumn,
+    Workers,
+)  # fmt: skip
 from scarce.cli._screen import relative, safe, screen
 
 if TYPE_CHECKING:
@@ -25,11 +35,11 @@ def init(
         Path | None, typer.Option("--from", metavar="SOURCE", help="Read this data as the first version.")
     ] = None,
     name: Annotated[str, typer.Option(help="Shown on reports.", show_default="the folder's name")] = "",
-    label: Annotated[str | None, typer.Option(help="Column of the label.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column that must not be cut: part, lot, patient.")] = None,
-    split: Annotated[str | None, typer.Option(help="Column of a given split.")] = None,
-    time: Annotated[str | None, typer.Option(help="Column of the time of capture.")] = None,
-    text: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
+    label: LabelColumn = None,
+    group: GroupColumn = None,
+    split: SplitColumn = None,
+    time: TimeColumn = None,
+    text: TextColumn = None,
     workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

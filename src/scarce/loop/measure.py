@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from scarce.dataset import Dataset
     from scarce.project import Project
 
@@ -37,6 +40,39 @@ def with_features(
         ds, name, size=size or chosen.size or None, cache=project.features, workers=workers, seed=seed,
         batch=chosen.batch, settings=dict(chosen.plugins.get(encode.choose(ds, name), {})),
     )  # fmt: skip
+
+
+def judged(
+    path: Path,
+    only: Sequence[str] | None = None,
+    *,
+    named: Mapping[str, str | None] | None = None,
+    encoder: str = "auto",
+    workers: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Read a folder or a manifest, measure and audit it, and keep nothing: no project, no file.
+
+    Args:
+        path: as ``scarce.read`` takes it.
+        only: names of the checks; None = all.
+        named: the columns of the manifest: ``label``, ``group``, ``split``, ``time``, ``text``.
+        encoder: whose features the checks see.
+        workers: threads at most; None = all cores.
+        seed: of everything random.
+
+    Raises:
+        UnknownNameError: no such check.
+        DataError, ReadError: there is nothing to judge.
+    """
+    from scarce import audit, encode, io, modality
+    from scarce.audit._run import ordered
+
+    checks = ordered(only)
+    ds: Dataset = modality.scan(io.read(path, **(named or {})), workers=workers)
+    if any("embedding" in need for check in checks for need in check.needs):
+        ds = encode.run(ds, encoder, workers=workers, seed=seed)
+    return audit.run(ds, only, seed=seed, workers=workers)
 
 
 def with_copies(project: Project, ds: Dataset, *, workers: int | None = None, seed: int = 0) -> Dataset:
