@@ -284,7 +284,11 @@ def cross_val_probs(  # noqa: PLR0913  one knob each
     member = _group_numbers(groups, len(labels))
     n_groups = len(np.unique(member[known]))
     if n_groups < 2:
-        raise DataError("probe", f"cross-validation needs 2 labelled groups, there are {n_groups}")
+        raise DataError(
+            "probe", f"cross-validation needs 2 labelled groups, there {'is' if n_groups == 1 else 'are'} {n_groups}",
+            "samples of one group are never parted; copies of one another are one group",
+            "add labelled samples of other parts, lots or scenes",
+        )  # fmt: skip
     place = fold_of(labels, groups, min(folds, n_groups), seed=seed)
     probe = probe or LinearProbe()
     out = np.full((len(labels), n_classes), 1.0 / n_classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from scarce import io, modality
 from scarce.cli._screen import RESUME
 from scarce.project import Project
 
@@ -142,3 +144,17 @@ def test_the_module_is_the_command() -> None:
     assert "Usage: scarce COMMAND" in done.stdout
     wrong = subprocess.run([sys.executable, "-m", "scarce", "nosuch"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+@pytest.mark.timeout(60)
+def test_a_named_pipe_is_set_aside(photos: Path, tmp_path: Path) -> None:
+    """Nobody writes to it, and nobody waits for it."""
+    source = tmp_path / "photos"
+    shutil.copytree(photos, source)
+    os.mkfifo(source / "Coat" / "pipe.png")
+    ds = modality.scan(io.read(source))
+    row = ds.table["uri"].to_pylist().index("Coat/pipe.png")
+    assert not ds["keep"][row]
+    assert ds["drop_reason"][row] == "broken: not a regular file"
+    assert ds["keep"].sum() == modality.scan(io.read(photos))["keep"].sum()

@@ -17,6 +17,7 @@ from scarce.errors import ConfigError, DataError, UnknownNameError
 from scarce.loop import Run, default_folder
 from scarce.loop.gallery import suggestion
 from scarce.loop.options import Options
+from scarce.train import _loop, finetune
 
 QUICK: dict[str, Any] = {"encoder": "pixel", "trainer": "linear_probe", "folds": 3, "repeats": 2}
 
@@ -133,6 +134,68 @@ def test_outer_folds_judge_every_sample(garments: Path, tmp_path: Path) -> None:
     result = scarce.run(data, project=tmp_path / "p", test="cv", normal=("Trouser",), **QUICK).result
     assert result["test"]["n"] == 64
     assert result["test"]["balanced_accuracy"]["value"] > 0.9
+
+
+@pytest.mark.slow
+def test_outer_folds_judge_the_kind_of_model_that_is_kept(garments: Path, tmp_path: Path) -> None:
+    """Not the ledger's probe: with a network as final model, networks answer in every outer fold."""
+    data = part_of(garments, {"Trouser": 40, "Bag": 24}, tmp_path / "few.parquet")
+    seen: list[str] = []
+    inner = finetune.Finetune.fit
+
+    def counted(self: Any, view: Any, **more: Any) -> Any:
+        seen.append(",".join(sorted(view.train.ids)))
+        return inner(self, view, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finetune.Finetune, "fit", counted)
+        result = scarce.run(
+            data, project=tmp_path / "p", test="cv", normal=("Trouser",), minutes=1.0,
+            **{**QUICK, "trainer": "finetune"},
+        ).result  # fmt: skip
+    assert len(seen) == 2 + 2 * QUICK["folds"]
+    assert len(set(seen)) == 1 + QUICK["folds"], "each fold trains on other samples, without and with its plan"
+    assert result["test"]["n"] == 64
+    assert any("models like the final one (finetune)" in note for note in result["notes"])
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_with_its_network(garments: Path, tmp_path: Path) -> None:
+    data = part_of(garments, {"Trouser": 60, "Bag": 24}, tmp_path / "few.parquet")
+    asked: dict[str, Any] = {**QUICK, "trainer": "finetune", "normal": ("Trouser",), "project": tmp_path / "p"}
+    begun = tmp_path / "p" / ".scarce" / "models" / "begun"
+    inner, told = _loop._epoch, []
+
+    def stopped(course: Any, *rest: Any) -> None:
+        told.append(course.epoch)
+        if len(told) == 13:
+            raise KeyboardInterrupt
+        inner(course, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_loop, "_epoch", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            scarce.run(data, minutes=0.2, **asked)
+        at = told[-1]
+        assert list(begun.iterdir())
+        scarce.run(data, minutes=0.2, **asked)
+    assert told[13] == at, f"it went on at epoch {told[13]}, not {at}"
+    assert not begun.exists()
+
+
+def test_a_network_on_pictures_is_refused_for_tables(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pa.table({"a": rng.normal(size=60), "b": rng.normal(size=60), "label": ["x", "y"] * 30})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(ConfigError, match="a network on pictures, and this is tabular"):
+        scarce.run(tmp_path / "rows.parquet", project=tmp_path / "p", trainer="finetune")
+    assert not (tmp_path / "p").exists()
+
+
+def test_the_checklist_ticks_only_what_was_shown(done: Run) -> None:
+    text = done.report.read_text(encoding="utf-8")
+    assert f"{done.result['test']['mistakes']['n']} mistakes on the test set" in text
+    assert "guessed: nobody confirmed it" in text
 
 
 def test_one_class_and_empty_folders_say_what_to_do(garments: Path, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_names_from_files_cannot_become_markup(data: ReportData) -> None:
 def test_grown_samples_that_were_left_out_are_called_so(data: ReportData) -> None:
     assert "The final model is trained on them." in to_html(data)
     none = tuple(replace(row, kept=False) for row in data.ledger)
-    assert "The ledger left them out of the final model." in to_html(replace(data, ledger=none))
+    assert "The ledger left these out of the final model." in to_html(replace(data, ledger=none))
 
 
 def test_an_empty_run_still_gives_a_page() -> None:

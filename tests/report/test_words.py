@@ -91,6 +91,15 @@ def test_where_nothing_was_kept_nothing_is_claimed() -> None:
     assert words.gain_sentence(ReportData(title="x", test=test, ledger=ledger)).startswith("No decision was kept")
 
 
+def test_copies_that_a_network_draws_are_named() -> None:
+    test = TestResult(n=9, balanced_accuracy=Interval(value=0.5), difference=Interval(value=0.03, low=0.01, high=0.05))
+    ledger = (Decision(decision="augment", gain=-0.01, verdict="no evidence"),)
+    drawn = ReportData(title="x", test=test, ledger=ledger, draws_copies=True)
+    assert words.gain_sentence(drawn).startswith("The changed copies that the network draws in every epoch added 3.0")
+    kept = replace(drawn, ledger=(Decision(decision="rebalance.focal", gain=0.02, verdict="helped", kept=True),))
+    assert "The kept decisions and the changed copies" in words.gain_sentence(kept)
+
+
 def test_decision_titles() -> None:
     assert words.decision_title("rebalance.focal") == "Focal loss"
     assert words.decision_title("synthesize.cut_paste") == "Synthetic defects: cut paste"

@@ -132,7 +132,10 @@ def overview(*, width: int = 100) -> str:
             lines.append(f"  {typer.style(name.ljust(wide), fg='cyan')}  {shown}")
     first = typer.style("First step:", bold=True)
     lines += ["", f"{first} scarce run photos/    (class folders, or a CSV or Parquet file)"]
-    lines += ["Every command has --help with an example, --json for programs, and --quiet.", ""]
+    lines += [
+        "Every command has --help with an example, --json for programs, and --quiet if it takes a while.",
+        "",
+    ]
     lines += [
         "  --version             print the version",
         "  --install-completion  complete commands in this shell",

@@ -165,8 +165,9 @@ def left_out(result: Mapping[str, Any]) -> list[str]:
     if not reasons:
         return []
     total = sum(n for _, n in reasons)
-    told = ", ".join(f"{n:,} {reason}" for reason, n in reasons[:MOST_REASONS])
-    more = sum(n for _, n in reasons[MOST_REASONS:])
+    shown = len(reasons) if len(reasons) == MOST_REASONS + 1 else MOST_REASONS
+    told = ", ".join(f"{n:,} {reason}" for reason, n in reasons[:shown])
+    more = sum(n for _, n in reasons[shown:])
     told += f", {more:,} for other reasons" if more else ""
     return [f"{total:,} sample{'s' * (total != 1)} set aside, none deleted: {safe(told)}."]
 

@@ -126,6 +126,11 @@ def estimate(
     return (time.perf_counter() - start) * len(rows) / len(part)
 
 
+def own_size(ds: Dataset, encoder: str = AUTO, *, settings: dict[str, Any] | None = None) -> int | None:
+    """Return the side in pixels that an encoder takes by itself for this data, None for those that have none."""
+    return getattr(_built(ds, encoder, None, settings or {}), "size", 0) or None
+
+
 @dataclass(kw_only=True)
 class _Job:
     """What to encode and how, and what went wrong."""

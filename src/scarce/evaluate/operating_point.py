@@ -112,7 +112,9 @@ class Point:
         """Return a few sentences for people."""
         caught = f"{self.caught} of {self.defects} defects caught proves at least {self.recall_low:.1%} recall"
         alarms = f"{self.false_alarms} of {self.normals} sound samples rejected: at most {self.false_alarm_high:.1%}"
-        limit = f"without a miss {self.defects} defects prove {self.provable_recall:.1%}"
+        by_group = self.defect_groups < self.defects
+        many = f"{self.defect_groups} groups of defects" if by_group else f"{self.defects} defects"
+        limit = f"without a miss {many} prove {self.provable_recall:.1%}"
         return " ".join([f"{caught}, {alarms} (one-sided 95 %); {limit}.", *self._asides()])
 
     def _asides(self) -> list[str]:

@@ -27,6 +27,7 @@ def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> 
     held_out = {origin for split in ("val", "test") for by in counts.get(split, {}).values() for origin in by}
     judged = [name for name in rows if name.startswith("rebalance.") and rows[name]["verdict"] != "not applicable"]
     agreement = _agreement(weighed)
+    mistakes = outcome.test["mistakes"]
     untested = [name for name, row in outcome.test.get("per_class", {}).items() if not row["n"]]
 
     def line(text: str, evidence: str, *, done: bool) -> ChecklistItem:
@@ -34,10 +35,9 @@ def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> 
 
     return (
         line("Augmentation is strong enough and not too strong", _verdict(rows, "augment"),
-             done=rows.get("augment", {}).get("verdict") in ("helped", "no evidence")),
+             done=rows.get("augment", {}).get("verdict") == "helped"),
         line("Domain rules are respected (what may be flipped, cropped, recolored)",
-             f"policy {weighed.policy!r}" if weighed.policy else "no augmentation for this kind of data",
-             done=bool(weighed.policy)),
+             _policy(weighed), done=weighed.policy_named),
         line("Synthetic samples were checked for quality", f"{synthetic} made; a screen is not built yet", done=False),
         line("The gap between synthetic and real data is known", _verdict(rows, "synthesize"),
              done=rows.get("synthesize", {}).get("verdict") in ("helped", "hurt", "no evidence")),
@@ -57,8 +57,9 @@ def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> 
              f"{sum(findings.get(name, 0) for name in COPIES)} groups of copies and of pictures of one object",
              done=not {"near_duplicate", "exact_duplicate"}.isdisjoint(findings)),
         line("Outliers were looked for", f"{findings.get('outlier', 0)} findings", done="outlier" in findings),
-        line("Failures are collected for the next round", f"{len(outcome.test.get('mistakes', ()))} mistakes listed",
-             done=bool(outcome.test.get("mistakes"))),
+        line("Failures are collected for the next round",
+             f"{mistakes['n']} mistakes on the test set, the {len(mistakes['worst'])} surest listed",
+             done=bool(mistakes["n"])),
         line("The audit has a date", date.today().isoformat(), done=True),  # noqa: DTZ011  the user's own calendar
     )  # fmt: skip
 
@@ -70,6 +71,12 @@ def _verdict(rows: Mapping[str, Mapping[str, Any]], name: str) -> str:
     if row["verdict"] == "not applicable":
         return f"not applicable: {row['why']}"
     return f"{row['verdict']}: {100 * row['gain']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+
+
+def _policy(weighed: Weighed) -> str:
+    if not weighed.policy:
+        return "no augmentation for this kind of data"
+    return f"policy {weighed.policy!r}, " + ("named by you" if weighed.policy_named else "guessed: nobody confirmed it")
 
 
 def _copies(weighed: Weighed) -> int:

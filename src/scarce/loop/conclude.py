@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,12 +71,15 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
     with clock.step("train"):
         view = training_view(weighed.dataset)
         plan = plan_for(trainer, weighed, notes)
-        minutes = max(clock.left / 60, LEAST_MINUTES)
-        share = SHARE_TO_TRAIN * minutes
-        more: dict[str, Any] = {"seed": options.seed, "minutes": share}
+        pooled = options.test == "cv" or not held_out(weighed.dataset).any()
+        minutes = SHARE_TO_TRAIN * max(clock.left / 60, LEAST_MINUTES) / (1 + options.folds * pooled)
+        more: dict[str, Any] = {"seed": options.seed, "minutes": minutes}
         more["settings"] = trainer_settings(project.config.train, trainer)
-        baseline = fit_after(view, trainer, ready.embedding, (), calibrate=False, **more)
-        final = fit_after(view, trainer, ready.embedding, plan, **more)
+        begun = Path(project.models) / "begun"
+        baseline = fit_after(
+            view, trainer, ready.embedding, (), calibrate=False, checkpoint=begun / "baseline", **more
+        )  # fmt: skip
+        final = fit_after(view, trainer, ready.embedding, plan, checkpoint=begun / "final", **more)
         notes += doubts(final, weighed)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)
@@ -87,7 +91,14 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
                 rows = (*rows, confirm(weighed.dataset, trainer, ready.embedding, weighed.decisions, weighed.design))
         ledger = replace(ledger, rows=rows)
     with clock.step("evaluate"):
-        sides = held_out_sides(project, ready, weighed, (baseline, final), options, clock)
+        if pooled:
+            sides = pooled_sides(project, ready, trainer, options, clock, more)
+            notes.append(
+                f"The test figures are of {options.folds} models like the final one ({trainer}), each with a plan of "
+                "its own, on the samples that they never saw; the final model is trained on all samples."
+            )
+        else:
+            sides = test_sides(weighed.dataset, (baseline, final))
         judged = look(project, ready, sides, final, options)
     final = final.stamped(
         operating_point=judged["point"] or final.card["operating_point"],
@@ -96,6 +107,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
     )
     folder = Path(project.models) / f"{version}-{trainer}"
     final.save(folder)
+    shutil.rmtree(begun, ignore_errors=True)
     project.state.add_ledger_rows([row.to_json() for row in ledger.rows], run=version)
     return Outcome(
         dataset=ds, version=version, ledger=ledger, model=final, model_folder=folder, trainer=trainer,
@@ -159,12 +171,14 @@ def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
     from scarce.extras import available
 
     if options.trainer != "auto":
+        options.refuse_trainer(ds.schema.modality)
         return options.trainer
     sides = ds.wide.get("scan.width")
     small = sides is not None and float(np.median(sides)) <= SMALL_PIXELS
     if ds.schema.modality == "image" and small and available("torch"):
         return "blend"
-    notes.append("The model is a linear head on the features, fitted in seconds; --trainer finetune trains a network.")
+    more = "; --trainer finetune trains a network" if ds.schema.modality == "image" else ""
+    notes.append(f"The model is a linear head on the features, fitted in seconds{more}.")
     return "linear_probe"
 
 
@@ -214,11 +228,11 @@ def look(
 
     view, before, after = sides
     rate = options.false_positive_rate
+    looks = project.state.count_test_look(version=ready.version, why="run", metric=options.metric)
     body = evaluate.run(view, after, seed=options.seed, false_positive_rate=rate, oof=final.held_out).to_json()
     earlier = evaluate.run(view, before, seed=options.seed, false_positive_rate=rate).to_json()
     design = Design(metric="balanced_accuracy", seed=options.seed)
     paired = paired_effect(view.eval["label"], before[None], after[None], groups_of(view.eval), design)
-    looks = project.state.count_test_look(version=ready.version, why="run", metric=options.metric)
     test = {
         **{name: body[name] for name in ("n", "balanced_accuracy", "macro_f1", "per_class", "calibration")},
         "confusion": body["confusion"]["matrix"], "mistakes": body["mistakes"],
@@ -230,17 +244,23 @@ def look(
     return {"test": test, "point": body["operating_point"]}
 
 
-def held_out_sides(  # noqa: PLR0917  the run's parts
-    project: Project, ready: Ready, weighed: Weighed, models: tuple[Any, Any], options: Options, clock: Clock
+def held_out(ds: Dataset) -> Array:
+    """Return (N,) bool: the kept, real, labelled rows of the test split."""
+    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    return np.asarray(mask & (ds["split"] == "test"))
+
+
+def test_sides(ds: Dataset, models: tuple[Any, Any]) -> tuple[FoldView, Array, Array]:
+    """Return the test rows with the answers of baseline and final model."""
+    view = ds.fold(training_view(ds).train.ids, ds.ids[held_out(ds)])
+    return view, models[0].predict_proba(view.eval), models[1].predict_proba(view.eval)
+
+
+def pooled_sides(  # noqa: PLR0917  the run's parts
+    project: Project, ready: Ready, trainer: str, options: Options, clock: Clock, more: Mapping[str, Any]
 ) -> tuple[FoldView, Array, Array]:
-    """Return the test rows with both models' answers; pooled outer folds where asked for or where there is no test."""
+    """Return all rows with the answers of models of the final kind that never saw them: pooled outer folds."""
     from scarce.loop.outer import pooled_folds
 
-    ds = weighed.dataset
-    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
-    test = mask & (ds["split"] == "test")
-    if options.test == "cv" or not test.any():
-        pooled = pooled_folds(project, ready, options, clock)
-        return ready.dataset.fold((), pooled.ids), pooled.before, pooled.after
-    view = ds.fold(ds.ids[mask & np.isin(ds["split"], ("train", "val"))], ds.ids[test])
-    return view, models[0].predict_proba(view.eval), models[1].predict_proba(view.eval)
+    pooled = pooled_folds(project, ready, trainer, options, clock, more)
+    return ready.dataset.fold((), pooled.ids), pooled.before, pooled.after

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,13 +32,13 @@ def training_view(ds: Dataset) -> FoldView:
 
 def fit_after(  # noqa: PLR0913  one knob each
     view: FoldView, trainer: str, embedding: str, decisions: Sequence[Any], *, seed: int, minutes: float | None = None,
-    calibrate: bool = True, settings: Mapping[str, Any] | None = None,
+    calibrate: bool = True, settings: Mapping[str, Any] | None = None, checkpoint: Path | None = None,
 ) -> Any:  # fmt: skip
     """Fit on the training side after the decisions.
 
     A network makes its augmented copies anew in every epoch, so stored copies are replaced by their originals.
     ``minutes`` bounds the training of a network. Without ``calibrate`` the linear probe saves its cross-validation.
-    ``settings`` are the user's own parameters of the trainer.
+    ``settings`` are the user's own parameters of the trainer; a network goes on from ``checkpoint`` if there is one.
     """
     from scarce import train
     from scarce.augment.policy import policy
@@ -53,7 +54,7 @@ def fit_after(  # noqa: PLR0913  one knob each
     ids = fold.train.ids[given.rows]
     rows = originals(view.train, ids) if trainer == "finetune" else view.train.rows_of(ids)
     online = policy(given.online) if given.online and "augment" in known else None
-    return train.fit(view, plugin, seed=seed, given=replace(given, rows=rows), online=online)
+    return train.fit(view, plugin, seed=seed, given=replace(given, rows=rows), online=online, checkpoint=checkpoint)
 
 
 def trainer_settings(config: Train, trainer: str) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from typing import Any
 from scarce import progress, registry
 from scarce.errors import ConfigError, closest, unknown_name
 
+NETWORKS = ("finetune", "blend")
+"""Trainers that see the pixels."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -93,6 +96,18 @@ class Options:
                 "run", f"false_positive_rate = {out.false_positive_rate}", do="use a share between 0 and 1"
             )
         return out
+
+    def refuse_trainer(self, modality: str) -> None:
+        """Refuse a network on pictures where the data is something else.
+
+        Raises:
+            ConfigError: the trainer that was asked for does not suit the data.
+        """
+        if self.trainer in NETWORKS and modality != "image":
+            raise ConfigError(
+                "run", f"the trainer {self.trainer} is a network on pictures, and this is {modality}",
+                do="take --trainer linear_probe, or leave it out",
+            )  # fmt: skip
 
 
 @dataclass

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scarce import progress
-from scarce.dataset import Array, Dataset
-from scarce.decision import fold_of_view, train_set
+from scarce.dataset import Array
 from scarce.ledger import groups_of
+from scarce.loop.fitting import fit_after, training_view
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.probe import fold_of
@@ -36,8 +37,14 @@ class Pooled:
     kept: tuple[tuple[str, ...], ...]
 
 
-def pooled_folds(project: Project, ready: Ready, options: Options, clock: Clock) -> Pooled:
-    """Choose and fit the plan anew inside each outer fold and predict the fold that was left out."""
+def pooled_folds(  # noqa: PLR0917  the run's parts
+    project: Project, ready: Ready, trainer: str, options: Options, clock: Clock, more: Mapping[str, Any]
+) -> Pooled:
+    """Choose the plan and fit the trainer anew inside each outer fold and predict the fold that was left out.
+
+    ``more`` is what :func:`scarce.loop.fitting.fit_after` is told beside.
+    """
+    from scarce.loop.conclude import plan_for
     from scarce.loop.weigh import weigh
 
     ds = ready.dataset
@@ -56,14 +63,10 @@ def pooled_folds(project: Project, ready: Ready, options: Options, clock: Clock)
         here = replace(ready, dataset=ds.with_columns({"split": split}))
         weighed = weigh(project, here, inner, clock)
         kept.append(weighed.ledger.kept)
-        for out, decisions in ((before, ()), (after, weighed.decisions)):
-            out[inside] = _predict(
-                weighed.dataset, weighed.instrument, ds.ids[rows[~inside]], ds.ids[rows[inside]], decisions
-            )
+        view = training_view(weighed.dataset)
+        held = weighed.dataset.fold((), ds.ids[rows[inside]]).eval
+        plans = ((before, (), False), (after, plan_for(trainer, weighed, []), True))
+        for out, plan, calibrate in plans:
+            model = fit_after(view, trainer, ready.embedding, plan, calibrate=calibrate, **more)
+            out[inside] = model.predict_proba(held.take(held.rows_of(ds.ids[rows[inside]])))
     return Pooled(ds.ids[rows], before, after, place, tuple(kept))
-
-
-def _predict(ds: Dataset, instrument: Any, train: Array, held: Array, decisions: Any) -> Array:
-    fold, points = fold_of_view(ds.fold(train, held), instrument.embedding, 0, instrument.probe.components)
-    out: Array = instrument.fit(fold, train_set(fold, decisions)).predict_proba(points)
-    return out

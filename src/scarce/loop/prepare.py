@@ -59,6 +59,7 @@ def prepare(project: Project, path: str | Path, options: Options, clock: Clock) 
     notes: list[str] = []
     with clock.step("read"):
         ds = read(project, path, options)
+    options.refuse_trainer(ds.schema.modality)
     with clock.step("scan"):
         ds = modality.scan(ds, workers=options.workers, cache=Path(project.features) / "scan")
         usable = _usable(ds)
@@ -142,7 +143,11 @@ def encode_in_time(
     sample = rows[:: max(1, len(rows) // SAMPLE_TO_TIME)][:SAMPLE_TO_TIME]
     audit = audit_seconds(len(rows), _compared(project, ds, clock))
     allowed = min(SHARE_TO_ENCODE * clock.left, max(0.0, (1 - SHARE_TO_FINISH) * clock.left - audit))
-    sizes: tuple[int | None, ...] = (options.size, *FALLBACK_SIZES) if options.size is None else (options.size,)
+    own = encode.own_size(
+        ds, options.encoder, settings=dict(chosen.plugins.get(encode.choose(ds, options.encoder), {}))
+    )
+    smaller = [size for size in FALLBACK_SIZES if own is None or size < own]
+    sizes: tuple[int | None, ...] = (None, *smaller) if options.size is None else (options.size,)
     tries: list[tuple[str, int | None]] = [(options.encoder, size) for size in sizes]
     if options.encoder == "auto" and ds.schema.modality == "image":
         tries.append(("pixel", None))
@@ -156,10 +161,12 @@ def encode_in_time(
         if encode_seconds <= allowed or (encoder, size) == tries[-1]:
             break
         notes.append(
-            f"Encoding with {encode.choose(ds, encoder)} at {size or 'its own'} px would take about "
-            f"{encode_seconds / 60:.1f} min, more than the time left allows; a cheaper encoding was taken. More "
-            "--minutes avoid it."
+            f"Encoding with {encode.choose(ds, encoder)} at {size or own or 'all'} px would take about "
+            f"{encode_seconds / 60:.1f} min, more than the time left allows."
         )
+    if (encoder, size) != tries[0]:
+        taken = encode.choose(ds, encoder) + (f" at {size} px" if size else "")
+        notes.append(f"So the features come from {taken}, which is weaker; more --minutes avoid it.")
     progress.say(outlook(len(rows), encode_seconds, audit, clock))
     ds = encode.run(ds, encoder, cache=cache, workers=options.workers, **more)
     embedding = next(name for name in reversed(list(ds.wide)) if name.startswith("embedding."))

@@ -184,7 +184,8 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         after={name: after.get(name, 0) for name in ds.schema.classes},
         ledger=tuple(report.Decision.from_json(row) for row in result["ledger"]),
         test=test_result(result["test"]), operating_point=point_of(outcome.operating_point), chosen=chosen_of(result),
-        no_point=missing_side(result), contradicted=contradicted(result["label_error_rate"], weighed),
+        no_point=missing_side(result), draws_copies=draws_copies(outcome.model.card),
+        contradicted=contradicted(result["label_error_rate"], weighed),
         comparisons=comparisons(made), checks=checks(result), set_aside=result["set_aside"],
         notes=tuple(result["notes"]),
         plan=tuple(result["plan"]["why"]), proofs=tuple(said(ds, "split")), when=now(),
@@ -194,6 +195,11 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         data, label_errors=gallery.label_errors(ds), duplicates=gallery.duplicates(ds), faults=gallery.faults(ds),
         grown=gallery.grown(weighed.dataset), mistakes=gallery.mistakes(ds, outcome),
     )  # fmt: skip
+
+
+def draws_copies(card: Mapping[str, Any]) -> bool:
+    """Return whether a model's network augmented its pictures in every epoch."""
+    return bool(card.get("members", {}).get("finetune", card).get("augment"))
 
 
 def test_result(test: Mapping[str, Any]) -> Any:

@@ -24,7 +24,7 @@ from scarce.decision import (
 )
 from scarce.errors import ScarceError
 from scarce.execute.local import cores
-from scarce.ledger import Design, Folds, Ledger, Row, development, judge
+from scarce.ledger import HYBRID, Design, Folds, Ledger, Row, development, judge
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready, feature_cache
 from scarce.metric import Setting, rare_codes
@@ -56,7 +56,7 @@ class Weighed:
         decisions: the kept decisions in plan order.
         probs: (R, N, K) out-of-fold probabilities of the final plan; ``folds`` names the rows.
         plan: what the chooser proposed and why.
-        policy: the augmentation policy that was used.
+        policy: the augmentation policy that was used; ``policy_named``: the user chose it.
         error_rate: estimated share of wrong labels, NaN if not estimated.
     """
 
@@ -67,6 +67,7 @@ class Weighed:
     folds: Folds
     plan: Plan
     policy: str
+    policy_named: bool
     error_rate: float
     instrument: ProbeInstrument
     design: Design
@@ -93,9 +94,25 @@ def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Wei
         design = design_for(grown, decisions, instrument, options, clock)
         design = replace(design, alpha=project.config.ledger.alpha)
         ledger, probs, folds = judge(grown, decisions, instrument, design, prepared_seconds=seconds, combine=combine)
-    ledger = replace(ledger, rows=(*ledger.rows, *missing))
+    ledger = replace(ledger, rows=(*with_reasons(ledger), *missing))
     kept = tuple(decision for decision in decisions if decision.name in ledger.kept)
-    return Weighed(ledger, grown, kept, probs, folds, plan, policy, error_rate, instrument, design)
+    return Weighed(
+        ledger, grown, kept, probs, folds, plan, policy, options.policy is not None, error_rate, instrument, design
+    )
+
+
+def with_reasons(ledger: Ledger) -> list[Row]:
+    """Return the rows; those that helped and are left out all the same say why."""
+    kept = ", ".join(ledger.kept) or "nothing"
+    joint = next((row for row in ledger.rows if row.decision == HYBRID), None)
+    tried = joint.why.removeprefix("together: ").split(", ") if joint else []
+    out = []
+    for row in ledger.rows:
+        if row.verdict == "helped" and not row.kept and row.decision != HYBRID:
+            why = "with the others it did not beat the best alone" if row.decision in tried else "it excludes what is"
+            row = replace(row, why=f"{why}, kept: {kept}" if row.decision in tried else f"{why} kept: {kept}")
+        out.append(row)
+    return out
 
 
 def thresholds_of(config: Any) -> Any:

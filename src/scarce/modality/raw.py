@@ -13,6 +13,8 @@ A uri is relative to its source:
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -104,7 +106,9 @@ def content(place: Address, modality: str) -> Raw:
 def read_bytes(path: Path) -> bytes:
     """Return a file's bytes, or raise the reason why not."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BrokenSampleError("broken: not a regular file")
             return file.read()
     except FileNotFoundError:
         raise BrokenSampleError(MISSING) from None
@@ -112,6 +116,11 @@ def read_bytes(path: Path) -> bytes:
         raise BrokenSampleError(FORBIDDEN) from None
     except OSError as error:
         raise BrokenSampleError(f"unreadable: {error.strerror or 'the file cannot be read'}") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to would hold the reader for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _row(place: Address, row: int, modality: str) -> Raw:

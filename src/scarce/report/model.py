@@ -298,6 +298,7 @@ class ReportData:
         set_aside: reason to number of samples.
         chosen: the metric that the user chose, on development data and on test.
         no_point: why there is no operating point although a sound class is known.
+        draws_copies: the network draws changed copies in every epoch, whatever the ledger kept.
         contradicted: what share of the labels is contradicted, one sentence.
     """
 
@@ -322,6 +323,7 @@ class ReportData:
     chosen: ChosenMetric | None = None
     operating_point: OperatingPoint | None = None
     no_point: str = ""
+    draws_copies: bool = False
     contradicted: str = ""
     comparisons: tuple[Comparison, ...] = ()
     checks: tuple[Check, ...] = ()

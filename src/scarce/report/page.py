@@ -211,8 +211,12 @@ def _grown(report: ReportData, album: Album) -> Block | None:
         return None
     intro = "Left what was photographed, right what was made of it. Made samples are never tested on. "
     growing = ("augment", "synthesize", "rebalance.oversample")
-    used = any(row.kept and row.decision.startswith(growing) for row in report.ledger)
-    intro += "The final model is trained on them." if used else "The ledger left them out of the final model."
+    if any(row.kept and row.decision.startswith(growing) for row in report.ledger):
+        intro += "The final model is trained on them."
+    else:
+        intro += "The ledger left these out of the final model." + (
+            " The network draws changed copies of its own in every epoch." if report.draws_copies else ""
+        )
     return ("grown", "What was grown", join(_intro(intro), evidence.grown(report.grown, album)))
 
 

@@ -192,10 +192,14 @@ def gain_sentence(report: ReportData) -> str:
     if test is None or test.difference is None or not known(test.difference.value):
         return ""
     change = test.difference
-    if report.ledger and not any(row.kept for row in report.ledger):
+    kept = not report.ledger or any(row.kept for row in report.ledger)
+    if not kept and not report.draws_copies:
         return "No decision was kept: none has shown that it helps, so the model is trained on the data as it came."
     verb = "added" if change.value >= 0 else "cost"
-    text = f"The decisions below {verb} {percent(abs(change.value))} points"
+    copies = "the changed copies that the network draws in every epoch"
+    subject = f"The kept decisions and {copies}" if report.draws_copies else "The kept decisions"
+    subject = subject if kept else copies.capitalize()
+    text = f"{subject} {verb} {percent(abs(change.value))} points"
     if known(change.low) and known(change.high):
         text += f" ({points(change.low)} to {points(change.high)})"
         if change.low <= 0 <= change.high:

@@ -191,9 +191,10 @@ class Finetune(AbstractTrainer):
         from scarce.train._checkpoint import Checkpoint
 
         if work.setup.checkpoint is None:
-            return None
+            return None  # the minutes are left out below: a run that goes on has others left
+        params = {name: value for name, value in self.params().items() if name != "minutes"}
         what = {
-            "params": self.params(), "seed": work.seed, "content": card["data"]["content_id"],
+            "params": params, "seed": work.seed, "content": card["data"]["content_id"],
             "classes": card["classes"], "online": getattr(work.online, "name", None), "versions": card["versions"],
             "loss": asdict(work.spec),
         }  # fmt: skip
