@@ -15,11 +15,10 @@ part                    1 minus ... (N judged samples: real and kept)
 ``overall``             geometric mean of the parts that are known, so that no part can make up for another
 ======================  =======================================================================================
 
-Shares get an exact (Clopper-Pearson) interval: what the same source would show with endless data. Where samples share a
-group of the user's, groups are counted. Balance is a count of this data and has none. The interval of ``label_quality`` is
-widened on both sides by the share of labels that the model itself expects to misjudge, the mean of min(p, 1 - p): its
-probabilities err together, which no number of samples mends (50,000 labels with 9.0 % human errors are judged to have
-8.0 %; with this the interval holds the truth for 500 to 50,000 of them, see ``benchmarks/quality.py``).
+Shares get an exact (Clopper-Pearson) interval: what the same source would show with endless data. Where samples share
+a group of the user's, groups are counted. Balance is a count of this data and has none. The interval of label quality
+is widened on both sides by the share of labels that the model itself expects to misjudge, the mean of min(p, 1 - p):
+its probabilities err together, which no number of samples mends; see ``benchmarks/quality.py``.
 
 Source: evenness is Pielou 1966; the interval Clopper and Pearson 1934, see :mod:`scarce.metric.interval`.
 """
@@ -113,7 +112,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class _Share:
-    """Which rows are judged by a part, and how much each is at fault, in [0, 1]; doubtful = a fault is a probability."""
+    """Which rows a part judges, and how much each is at fault, in [0, 1]; doubtful = a fault is a probability."""
 
     judged: Mask
     fault: Floats

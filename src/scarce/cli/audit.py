@@ -51,6 +51,8 @@ def audit(
     """
     with screen(as_json, quiet, debug) as out:
         from scarce import audit as stage
+        from scarce import quality
+        from scarce.cli._summary import quality_table
         from scarce.cli._work import finding_rows, named_by, needs_features, skipped
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
@@ -66,7 +68,8 @@ def audit(
         ran = [name.split(".")[1] for name in ds.table.column_names if name.startswith("audit.")]
         found = {name: finding_rows(ds, name) for name in ran}
         counts, left_out = {name: len(rows) for name, rows in found.items()}, skipped(ds)
-        body = {"version": version, "findings": counts, "skipped": left_out, "worst": found}
+        good = quality.measure(ds).to_json()
+        body = {"version": version, "findings": counts, "skipped": left_out, "worst": found, "quality": good}
         places = dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
 
         def draw(console: Console) -> None:
@@ -80,6 +83,7 @@ def audit(
                     console.print(table(("what", "score", "why"), lines, title=name, right=("score",)))
             for name, why in left_out.items():
                 console.print(f"{name}: {why}")
+            console.print(quality_table(good))
             console.print(f"{version}: nothing was changed; scarce clean proposes what to do.")
 
         out.show(body, draw)
