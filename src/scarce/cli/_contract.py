@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from scarce.cli._screen import table
 from scarce.errors import ReadError, StoreError
 
 if TYPE_CHECKING:
-    from scarce.contract import Contract
+    from rich.console import Console
+
+    from scarce.contract import Contract, Outcome
     from scarce.dataset import Dataset
 
 YAML: Final = (".yaml", ".yml", ".json")
@@ -150,3 +153,31 @@ def write_new(path: Path, text: str, *, force: bool) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ReadError("contract", f"{path} cannot be written ({error.strerror or error})") from error
+
+
+def summary(outcomes: Sequence[Outcome], path: Path) -> dict[str, Any]:
+    """Return the JSON object of ``scarce contract check``."""
+    levels = [item.level for item in outcomes]
+    broken = [item for item in outcomes if item.outcome == "broken"]
+    return {
+        "fine": "error" not in levels, "errors": levels.count("error"), "warnings": levels.count("warning"),
+        "contract": str(path), "holds": sum(item.outcome == "holds" for item in outcomes),
+        "unknown": sum(item.outcome == "unknown" for item in outcomes),
+        "violations": [{"severity": item.level, **item.to_json()} for item in broken],
+        "rules": [item.to_json() for item in outcomes],
+    }  # fmt: skip
+
+
+def draw_outcomes(console: Console, outcomes: Sequence[Outcome], body: Mapping[str, Any]) -> None:
+    """Print one line, and a table of the rules that do not hold."""
+    parts = [
+        f"{body['errors']} error{'s' * (body['errors'] != 1)}" * bool(body["errors"]),
+        f"{body['warnings']} warning{'s' * (body['warnings'] != 1)}" * bool(body["warnings"]),
+        f"{body['unknown']} cannot be told" * bool(body["unknown"]),
+    ]
+    told = ", ".join(part for part in parts if part)
+    head = "The contract is broken" if body["errors"] else "The contract holds"
+    console.print(f"{head}: {told}; {body['holds']} rules hold." if told else f"{head}.")
+    shown = [(item.level, item.rule, item.what, item.do) for item in outcomes if item.outcome != "holds"]
+    if shown:
+        console.print(table(("", "rule", "what", "do"), shown))

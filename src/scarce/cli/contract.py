@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from scarce.cli._exchange import ContractFile, Force, Place, export, import_
 from scarce.cli._group import register
 from scarce.cli._options import AsJson, Debug, FailFrom, FailOn, InProject, Quiet, Seed, Version, Workers, folder_of
-from scarce.cli._screen import relative, safe, screen, table
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from scarce.cli._screen import relative, safe, screen
 
 app = typer.Typer(
     help="Write and check what a project promises about its data.", no_args_is_help=True, add_completion=False
 )
-Place = Annotated[
-    Path | None,
-    typer.Argument(metavar="[PATH]", help="A project, or data that is none.", show_default="the working directory"),
-]
-ContractFile = Annotated[
-    Path | None,
-    typer.Option("--contract", metavar="FILE", help="TOML, or ODCS YAML.", show_default="contract.toml"),
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace the contract that is there.")]
 
 
 def init(
@@ -99,123 +88,24 @@ def check(
     with screen(as_json, quiet, debug) as out:
         from datetime import UTC, datetime
 
-        from scarce.cli._contract import data_of, find_contract, write_new
+        from scarce.cli._contract import data_of, draw_outcomes, find_contract, summary, write_new
         from scarce.contract import judge, outlet
 
         place, now = folder_of(named, path), datetime.now(UTC)
         found = find_contract(place, contract)
         ds = data_of(place, version, contract=found.contract, workers=workers, seed=seed, measure=not as_is)
         outcomes = judge(found.contract, ds, now=now)
-        levels = [item.level for item in outcomes]
-        errors, warnings = levels.count("error"), levels.count("warning")
-        broken = [item for item in outcomes if item.outcome == "broken"]
-        body: dict[str, Any] = {
-            "fine": not errors, "errors": errors, "warnings": warnings, "contract": str(found.path),
-            "holds": sum(item.outcome == "holds" for item in outcomes),
-            "unknown": sum(item.outcome == "unknown" for item in outcomes),
-            "violations": [{"severity": item.level, **item.to_json()} for item in broken],
-            "rules": [item.to_json() for item in outcomes],
-        }  # fmt: skip
+        body = summary(outcomes, found.path)
         if junit is not None:
             name = f"contract of {place.absolute().name}"
             write_new(junit, outlet.junit(outcomes, fail_on=fail_on, name=name, at=now.isoformat()), force=True)
 
-        def draw(console: Console) -> None:
-            console.print(_verdict(body))
-            shown = [item for item in outcomes if item.outcome != "holds"]
-            if shown:
-                rows = [(item.level, item.rule, item.what, item.do) for item in shown]
-                console.print(table(("", "rule", "what", "do"), rows))
-
-        out.show(body, draw)
+        out.show(body, lambda console: draw_outcomes(console, outcomes, body))
         if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
             text = found.path.read_text(encoding="utf-8", errors="replace")
             lines = outlet.github(outcomes, file=relative(found.path), text=text)
             typer.echo("\n".join(lines), err=as_json) if lines else None
-        out.gate(errors=errors, warnings=warnings, fail_on=fail_on)
-
-
-def _verdict(body: dict[str, Any]) -> str:
-    """Return one line: how many rules hold, and how many do not."""
-    parts = [
-        f"{body['errors']} error{'s' * (body['errors'] != 1)}" * bool(body["errors"]),
-        f"{body['warnings']} warning{'s' * (body['warnings'] != 1)}" * bool(body["warnings"]),
-        f"{body['unknown']} cannot be told" * bool(body["unknown"]),
-    ]
-    told = ", ".join(part for part in parts if part)
-    head = "The contract is broken" if body["errors"] else "The contract holds"
-    return f"{head}: {told}; {body['holds']} rules hold." if told else f"{head}."
-
-
-def export(
-    path: Place = None,
-    named: InProject = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it.", show_default="contract.odcs.yaml")
-    ] = None,
-    contract: ContractFile = None,
-    force: Force = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """Write the contract in the Open Data Contract Standard (YAML).
-
-    What an imported document says beyond scarce's rules (team, servers, prices, other rules) is kept.
-
-    Example:
-        scarce contract export photos-scarce --output photos.odcs.yaml
-    """
-    with screen(as_json, debug=debug) as out:
-        from scarce.cli._contract import DOCUMENT, find_contract, write_new
-        from scarce.contract import odcs
-
-        found = find_contract(folder_of(named, path), contract)
-        before = found.path.with_name(DOCUMENT)
-        base = odcs.load(before).document if before.is_file() else None
-        name = folder_of(named, path).absolute().name
-        target = output or before
-        write_new(target, odcs.dumps(found.contract, base=base, name=name), force=force or target == before)
-        said = f"{safe(relative(target))} holds the contract in ODCS"
-        out.show({"path": str(target)}, lambda console: console.print(said))
-
-
-def import_(
-    document: Annotated[Path, typer.Argument(metavar="FILE", help="An ODCS document, version 3.")],
-    named: InProject = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it.", show_default="contract.toml")
-    ] = None,
-    force: Force = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """Read a document of the Open Data Contract Standard into contract.toml.
-
-    The document itself is kept beside it as contract.odcs.yaml, so that an export loses nothing of it. What scarce does
-    not check is listed.
-
-    Example:
-        scarce contract import orders.odcs.yaml --project photos-scarce
-    """
-    with screen(as_json, debug=debug) as out:
-        from scarce.cli._contract import DOCUMENT, FILE, write_new
-        from scarce.contract import odcs
-        from scarce.contract._yaml import write_yaml
-
-        found = odcs.load(document)
-        target = output or folder_of(named) / FILE
-        kept = target.with_name(DOCUMENT)
-        write_new(target, found.contract.to_toml(), force=force)
-        if kept.resolve() != document.resolve():
-            write_new(kept, write_yaml(dict(found.document)), force=True)
-        body = {"path": str(target), "document": str(kept), "notes": list(found.notes), "contract": found.contract}
-
-        def draw(console: Console) -> None:
-            console.print(f"{safe(relative(target))} holds what scarce checks; {safe(relative(kept))} holds all of it")
-            for note in found.notes:
-                console.print(f"- {safe(note)}")
-
-        out.show(body, draw)
+        out.gate(errors=body["errors"], warnings=body["warnings"], fail_on=fail_on)
 
 
 register(app, "init", init)

@@ -29,11 +29,34 @@ def violations(contract: Contract, ds: Dataset, now: datetime) -> list[Violation
         for name in contract.required
         if name not in ds
     ]
-    for rule in (_completeness, _allowed, _ranges, _unique):
+    for rule in (_types, _completeness, _allowed, _ranges, _unique):
         broken += rule(contract, kept)
     if contract.max_age_days > 0:
         broken += _freshness(contract, kept, now)
     return broken
+
+
+def type_of(kind: pa.DataType) -> str:
+    """Return the logical type of an Arrow type, in the words of the Open Data Contract Standard; empty if none fits."""
+    return next((name for name, fits in TYPES.items() if name != "number" and fits(kind)), "number" * _number(kind))
+
+
+def _number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+TYPES: dict[str, Callable[[pa.DataType], bool]] = {
+    "string": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+    "number": _number, "integer": pa.types.is_integer, "boolean": pa.types.is_boolean,
+    "timestamp": pa.types.is_temporal, "array": lambda kind: pa.types.is_list(kind) or pa.types.is_large_list(kind),
+}  # fmt: skip
+
+
+def _types(contract: Contract, ds: Dataset) -> Found:
+    for name, wanted in contract.types.items():
+        kind = ds.table[name].type if name in ds.table.column_names else None
+        if kind is not None and not pa.types.is_null(kind) and not TYPES[wanted](kind):
+            yield Violation(rule="types", what=f"{name} is {kind}, {wanted} promised", examples=(name,))
 
 
 def real_rows(ds: Dataset) -> Dataset:

@@ -24,8 +24,8 @@ FORMAT = 1
 MOST_ALLOWED = 20
 LEAST_NORMAL, LEAST_DEFECT = 1000, 50
 SCHEMA_RULES: Final = (
-    "min_rows", "classes", "min_per_class", "max_set_aside", "required", "completeness", "allowed", "ranges", "unique",
-    "freshness",
+    "min_rows", "classes", "min_per_class", "max_set_aside", "required", "types", "completeness", "allowed", "ranges",
+    "unique", "freshness",
 )  # fmt: skip
 """Rules about this version as it is: checked at every commit, and by the gate."""
 LIMITS: Final = (
@@ -51,6 +51,7 @@ class Contract:
         min_rows: least number of kept real rows.
         min_per_class: least number of kept real rows of every class.
         max_set_aside: largest share of real rows that may be set aside.
+        types: column of the manifest to ``string``, ``number``, ``integer``, ``boolean``, ``timestamp`` or ``array``.
         completeness: column to the least share of rows with a value.
         allowed: column to its allowed values.
         ranges: column to its least and greatest value.
@@ -72,6 +73,7 @@ class Contract:
     min_rows: int = 1
     min_per_class: int = 0
     max_set_aside: float = 1.0
+    types: Mapping[str, str] = field(default_factory=dict)
     completeness: Mapping[str, float] = field(default_factory=dict)
     allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -113,6 +115,10 @@ class Contract:
             if math.isnan(low) or math.isnan(high) or low > high:
                 what = f"ranges.{column} = [{low:g}, {high:g}] holds no number"
                 raise ConfigError("contract", what, do="give the least value first")
+        untold = next((column for column, kind in self.types.items() if kind not in _schema.TYPES), None)
+        if untold is not None:
+            what = f"types.{untold} = {self.types[untold]!r} is no type"
+            raise ConfigError("contract", what, closest(self.types[untold], _schema.TYPES))
         empty = next((column for column, values in self.allowed.items() if not values), None)
         if empty is not None:
             raise ConfigError("contract", f"allowed.{empty} is empty: no value is left", do="name values, or drop it")
@@ -156,6 +162,10 @@ class Contract:
             min_rows=max(1, len(kept) // 2),
             min_per_class=int(counts.min()) // 2 if len(counts) else 0,
             max_set_aside=min(1.0, round(1 - len(kept) / max(len(real), 1) + 0.1, 2)),
+            types={
+                name: kind for name in names
+                if name.startswith("meta.") and (kind := _schema.type_of(ds.table[name].type))
+            },
             completeness={name: value for name, value in share.items() if value > 0},
             allowed=_allowed(ds, names),
             min_completeness=0.99, max_label_error_rate=0.05, max_duplicate_rate=0.01, min_agreement=0.8,
@@ -215,8 +225,8 @@ def text_of(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
-        raise ReadError("contract", f"{path} cannot be read ({reason.lower()})") from error
+        system = "" if isinstance(error, UnicodeDecodeError) else (error.strerror or str(error)).lower()
+        raise ReadError("contract", f"{path} cannot be read ({system or 'it is no UTF-8 text'})") from error
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> None:

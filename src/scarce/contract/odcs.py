@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from scarce import columns
+from scarce.contract._odcs_rules import CUSTOM, DEFAULTS, SLA, Told, about_service, about_table, about_values
+from scarce.contract._schema import TYPES, type_of
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract, text_of
 from scarce.contract._yaml import read_yaml, write_yaml
-from scarce.errors import ConfigError, UnknownNameError
+from scarce.errors import ConfigError
 from scarce.registry import coerce
 
 API: Final = "v3.1.0"
@@ -32,25 +34,8 @@ KNOWN: Final = frozenset(
     "support price team roles slaDefaultElement slaProperties authoritativeDefinitions customProperties "
     "contractCreatedTs".split()
 )
-CUSTOM: Final = {
-    "min_completeness": "completeness", "max_label_error_rate": "accuracy", "max_duplicate_rate": "uniqueness",
-    "min_agreement": "consistency", "class_minimum": "coverage", "min_per_class": "coverage",
-    "max_set_aside": "completeness", "max_age_days": "timeliness",
-}  # fmt: skip
-"""Rules of ours that the standard has no word for, with the dimension of quality that it files them under."""
-DEFAULTS: Final = {"min_per_class": 0, "max_set_aside": 1.0, "max_age_days": 0.0}
-SLA: Final = {"frequency": "update_hours", "freshness": "max_staleness_hours"}
-HOURS: Final = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0, "y": 8766.0}
-UNITS: Final = {
-    **dict.fromkeys(("s", "sec", "second", "seconds"), "s"), **dict.fromkeys(("min", "minute", "minutes"), "m"),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), "h"), **dict.fromkeys(("d", "day", "days"), "d"),
-    **dict.fromkeys(("w", "week", "weeks"), "w"), **dict.fromkeys(("y", "yr", "year", "years"), "y"),
-}  # fmt: skip
-MISSING: Final = ("missingValues", "nullValues", "nullCheck")
-VALID: Final = ("invalidValues", "validValues")
-OPTIONAL, WARN, ON_VIOLATION = "scarceOptional", "scarceWarn", "scarceOnViolation"
+OPTIONAL, UNTYPED, WARN, ON_VIOLATION = "scarceOptional", "scarceUntyped", "scarceWarn", "scarceOnViolation"
 Body = dict[str, Any]
-Told = tuple[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,11 +66,11 @@ def loads(text: str) -> Imported:
     warn: set[str] = set()
     table = _table(body, notes)
     for item in _rules(table, "schema"):
-        _take(values, _about_table(item), item, notes, warn)
+        _take(values, about_table(item), item, notes, warn)
     for prop in _dicts(table.get("properties"), "schema.properties"):
         _take_property(values, prop, notes)
     for item in _dicts(body.get("slaProperties"), "slaProperties"):
-        told = _about_service(item)
+        told = about_service(item)
         _take(values, told, item, notes, set())
     own = {item.get("property"): item.get("value") for item in _dicts(body.get("customProperties"), "customProperties")}
     warn |= {str(rule) for rule in own.get(WARN) or ()}
@@ -116,7 +101,7 @@ def dumps(contract: Contract, *, base: Mapping[str, Any] | None = None, name: st
         table = {"name": TABLE, "logicalType": "object", "physicalType": "table"}
         tables.append(table)
     _put_properties(table, contract)
-    _put_rules(table, _object_rules(contract), _about_table)
+    _put_rules(table, _object_rules(contract), about_table)
     _put_service(body, contract, str(table.get("name", TABLE)))
     _put_custom(body, contract)
     return write_yaml(body)
@@ -185,12 +170,15 @@ def _take_property(values: Body, prop: Mapping[str, Any], notes: list[str]) -> N
             values.setdefault(kind, {})[name] = value
     notes += [
         f"{name}.{item.get('name') or item.get('metric') or item.get('rule') or item.get('type')}: not checked by "
-        "scarce; kept" for item in _rules(prop, name) if _about_values(item) is None
+        "scarce; kept" for item in _rules(prop, name) if about_values(item) is None
     ]  # fmt: skip
 
 
 def _about_property(prop: Mapping[str, Any]) -> Iterator[Told]:
     """Yield what a property promises about its column."""
+    kind, own = prop.get("logicalType"), _dicts(prop.get("customProperties"), "customProperties")
+    if kind in TYPES and _typed(str(prop.get("name"))) and not any(item.get("property") == UNTYPED for item in own):
+        yield "types", kind
     if prop.get("required") is True:
         yield "completeness", 1.0
     if prop.get("unique") is True or prop.get("primaryKey") is True:
@@ -200,61 +188,8 @@ def _about_property(prop: Mapping[str, Any]) -> Iterator[Told]:
         yield "allowed", [str(value) for value in listed]
     options = prop.get("logicalTypeOptions") or {}
     if isinstance(options, Mapping) and not {"minimum", "maximum"}.isdisjoint(options):
-        yield "ranges", [float(options.get("minimum", -math.inf)), float(options.get("maximum", math.inf))]
-    yield from (told for item in _rules(prop, str(prop.get("name"))) if (told := _about_values(item)) is not None)
-
-
-def _about_values(rule: Mapping[str, Any]) -> Told | None:
-    """Return what a quality rule of a property says, if scarce checks it."""
-    metric, most = rule.get("metric") or rule.get("rule"), _at_most(rule)
-    if metric in MISSING:
-        if most == 0 or metric == "nullCheck":
-            return "completeness", 1.0
-        return ("completeness", round(1 - most / 100, 12)) if most is not None and _percent(rule) else None
-    if metric in VALID:
-        given = (rule.get("arguments") or {}).get("validValues", rule.get("validValues"))
-        return ("allowed", [str(value) for value in given]) if isinstance(given, list) and most in (0, None) else None
-    if metric in ("duplicateValues", "duplicateCount") and most == 0:
-        return "unique", True
-    return None
-
-
-def _about_table(rule: Mapping[str, Any]) -> Told | None:
-    """Return what a quality rule of the whole table says, if scarce checks it."""
-    made = rule.get("implementation")
-    if rule.get("engine") == "scarce" and isinstance(made, Mapping):
-        known = made.get("rule")
-        if known not in CUSTOM or "limit" not in made:
-            raise ConfigError("contract", f"a rule of engine scarce reads {dict(made)!r}", f"known are {list(CUSTOM)}")
-        return str(known), made["limit"]
-    if (rule.get("metric") or rule.get("rule")) == "rowCount":
-        for word, more in (("mustBeGreaterOrEqualTo", 0), ("mustBeGreaterThan", 1)):
-            if isinstance(rule.get(word), int):
-                return "min_rows", rule[word] + more
-    return None
-
-
-def _about_service(item: Mapping[str, Any]) -> Told | None:
-    rule, value = SLA.get(str(item.get("property"))), item.get("value")
-    unit = UNITS.get(str(item.get("unit", "")).lower())
-    if rule is None or unit is None or isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return rule, round(float(value) * HOURS[unit], 9)
-    except ValueError:
-        return None
-
-
-def _at_most(rule: Mapping[str, Any]) -> float | None:
-    for word in ("mustBe", "mustBeLessOrEqualTo"):
-        value = rule.get(word)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-    return None
-
-
-def _percent(rule: Mapping[str, Any]) -> bool:
-    return str(rule.get("unit", "")).lower() in ("percent", "%")
+        yield "ranges", [options.get("minimum", -math.inf), options.get("maximum", math.inf)]
+    yield from (told for item in _rules(prop, str(prop.get("name"))) if (told := about_values(item)) is not None)
 
 
 def _built(values: Body) -> Contract:
@@ -304,17 +239,28 @@ def _put_rules(item: Body, wanted: Mapping[str, Body], about: Any) -> None:
 def _put_properties(table: Body, contract: Contract) -> None:
     listed = _dicts(table.setdefault("properties", []), "properties")
     known = {item.get("name") for item in listed}
-    named = [*contract.required, *contract.completeness, *contract.allowed, *contract.ranges, *contract.unique]
+    named = [
+        *contract.required,
+        *contract.types,
+        *contract.completeness,
+        *contract.allowed,
+        *contract.ranges,
+        *contract.unique,
+    ]
     named += ["label"] if contract.classes else []
-    listed += [{"name": name, **_type_of(name)} for name in dict.fromkeys(named) if name not in known]
+    listed += [{"name": name, "logicalType": _type_of(name)} for name in dict.fromkeys(named) if name not in known]
     for prop in listed:
         _put_property(prop, contract)
 
 
 def _put_property(prop: Body, contract: Contract) -> None:
     name = str(prop.get("name"))
-    own = [item for item in prop.get("customProperties", ()) if item.get("property") != OPTIONAL]
+    own = [item for item in prop.get("customProperties", ()) if item.get("property") not in (OPTIONAL, UNTYPED)]
     own += [] if name in contract.required else [{"property": OPTIONAL, "value": True}]
+    if _typed(name):
+        known = prop.get("logicalType") or "string"
+        prop["logicalType"] = contract.types.get(name) or ("number" if name in contract.ranges else known)
+        own += [] if name in contract.types else [{"property": UNTYPED, "value": True}]
     _set(prop, "customProperties", own or None)
     share, values = contract.completeness.get(name), contract.allowed.get(name)
     if name == "label" and contract.classes:
@@ -339,14 +285,13 @@ def _put_property(prop: Body, contract: Contract) -> None:
                             "arguments": {"validValues": list(values)}, "mustBe": 0}  # fmt: skip
     if name in contract.unique and not (prop.get("unique") or prop.get("primaryKey")):
         rules["unique"] = {"type": "library", "metric": "duplicateValues", "mustBe": 0}
-    _put_rules(prop, rules, _about_values)
+    _put_rules(prop, rules, about_values)
 
 
 def _put_range(prop: Body, limits: tuple[float, float] | None) -> None:
     options = {key: value for key, value in (prop.get("logicalTypeOptions") or {}).items()
                if key not in ("minimum", "maximum")}  # fmt: skip
     if limits is not None:
-        prop.setdefault("logicalType", "number")
         options |= {key: value for key, value in zip(("minimum", "maximum"), limits, strict=True)
                     if math.isfinite(value)}  # fmt: skip
     _set(prop, "logicalTypeOptions", options or None)
@@ -356,7 +301,7 @@ def _put_service(body: Body, contract: Contract, table: str) -> None:
     kept = []
     left = {rule: getattr(contract, rule) for rule in SLA.values() if getattr(contract, rule) is not None}
     for item in _dicts(body.get("slaProperties"), "slaProperties"):
-        told = _about_service(item)
+        told = about_service(item)
         if told is None:
             kept.append(item)
         elif told[0] in left:
@@ -384,11 +329,11 @@ def _set(item: Body, key: str, value: Any) -> None:
         item[key] = value
 
 
-def _type_of(name: str) -> Body:
-    """Return the logical type of one of our own columns; nothing for a column of the user's."""
-    try:
-        kind = str(columns.describe(name).type)
-    except UnknownNameError:
-        return {}
-    words = {"string": "string", "bool": "boolean", "float": "number", "timestamp[us]": "timestamp"}
-    return {"logicalType": words[kind]} if kind in words else {"logicalType": "array"} if kind[:4] == "list" else {}
+def _typed(name: str) -> bool:
+    """Return whether a column may have any type: one of the user's own."""
+    return name.startswith("meta.") or name not in {column.name for column in columns.NARROW}
+
+
+def _type_of(name: str) -> str:
+    """Return the logical type of a column of ours; text for a column of the user's, until somebody knows better."""
+    return "string" if _typed(name) else type_of(columns.describe(name).type)
