@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -104,7 +105,8 @@ def check(
         if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
             text = found.path.read_text(encoding="utf-8", errors="replace")
             lines = outlet.github(outcomes, file=relative(found.path), text=text)
-            typer.echo("\n".join(lines), err=as_json) if lines else None
+            for line in lines:
+                print(line, file=sys.stderr if as_json else out.stdout)
         out.gate(errors=body["errors"], warnings=body["warnings"], fail_on=fail_on)
 
 
