@@ -31,6 +31,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError, unknown_name
@@ -166,12 +168,14 @@ def redundant(ds: Dataset, checks: Sequence[str] = COPIES) -> Mask:
     from scipy.sparse.csgraph import connected_components
 
     usable = _judged(ds)
-    place = {sample: row for row, sample in enumerate(ds.ids.tolist()) if usable[row]}
+    groups = [row["members"] for row in ds.findings.select(["check", "level", "members"]).to_pylist()
+              if row["check"] in checks and row["level"] == "group" and row["members"]]  # fmt: skip
+    names = pa.array([sample for group in groups for sample in group], pa.string())
+    found = pc.fill_null(pc.index_in(names, value_set=ds.table["id"].combine_chunks()), -1).to_numpy()
     links: list[tuple[int, int]] = []
-    for found in ds.findings.to_pylist():
-        if found["check"] in checks and found["level"] == "group":
-            rows = [place[sample] for sample in found["members"] if sample in place]
-            links += [(rows[0], row) for row in rows[1:]]
+    for part in np.split(np.asarray(found), np.cumsum([len(group) for group in groups])[:-1]) if groups else ():
+        rows = [row for row in part.tolist() if row >= 0 and usable[row]]
+        links += [(rows[0], row) for row in rows[1:]]
     out = np.zeros(len(ds), bool)
     if links:
         pairs = np.array(links)
@@ -188,9 +192,10 @@ def _judged(ds: Dataset) -> Mask:
 
 
 def _completeness(ds: Dataset, required: Sequence[str]) -> _Share:
-    reasons = ds["drop_reason"] if "drop_reason" in ds.table.column_names else np.full(len(ds), None, object)
-    unreadable = np.array([str(reason or "").partition(":")[0] in UNREADABLE for reason in reasons], bool)
-    unreadable &= ~ds["keep"].astype(bool)
+    unreadable = np.zeros(len(ds), bool)
+    aside = np.flatnonzero(~ds["keep"].astype(bool))
+    reasons = ds["drop_reason"][aside] if "drop_reason" in ds.table.column_names else np.full(len(aside), None, object)
+    unreadable[aside] = [str(reason or "").partition(":")[0] in UNREADABLE for reason in reasons]
     pool = ds["split"] == "pool" if "split" in ds.table.column_names else np.zeros(len(ds), bool)
     fault = np.zeros(len(ds))
     cells = next((name for name in ("scan.missing", "audit.missing.score") if name in ds), "")

@@ -29,6 +29,8 @@ def vote_counts(ds: Dataset) -> Array:
 
     An abstention counts as no vote; a voter's later vote on the same sample replaces the earlier one.
     """
+    if not len(ds.votes):
+        return np.zeros((0, len(ds.schema.classes)), np.int32)
     kept = ds["keep"].astype(bool) & (ds["origin"] == "real")
     place = {sample: row for row, sample in enumerate(ds.ids.tolist()) if kept[row]}
     code = {name: number for number, name in enumerate(ds.schema.classes)}
