@@ -185,6 +185,7 @@ def test_agreement_is_held_against_its_interval(n: int, wrong: float, outcome: s
     assert (found.needed is not None) is (outcome == "unknown")
 
 
+@pytest.mark.slow
 def test_the_interval_of_alpha_covers_the_truth() -> None:
     truth = agreement(vote_counts(with_votes(table(20_000), 2, 0.1))).alpha
     found = [agreement(vote_counts(with_votes(table(150), 2, 0.1, seed=seed)), repeats=250) for seed in range(40)]
@@ -264,6 +265,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         Contract.load(tmp_path / "binary.toml")
 
 
+@pytest.mark.slow
 def test_real_tiles_against_the_usual_limits(shared_data: Path) -> None:
     """1,344 photos without copies: the duplicate limit holds; 225 tiles are too few for completeness by tile."""
     ds = modality.scan(io.read(shared_data / "magnetic_tile" / "index.csv", group="tile_group"))

@@ -111,7 +111,12 @@ FAULTS: dict[str, tuple[Any, str, float, float]] = {
 """Fault to what plants it, the part it hits, its step, and the fall that is expected, over the planted rate."""
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+SLOW = ("lost labels", "mixed modes", "a scarce class")
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FAULTS]
+)
 def test_each_part_falls_with_its_fault_and_no_other_does(
     fault: str, good: Material, sound: quality.Quality, tmp_path: Path
 ) -> None:
