@@ -149,6 +149,8 @@ def test_a_learned_contract_is_kept_by_what_it_was_learned_from() -> None:
         (Contract(classes=(*CLASSES, "holed")), "classes"),
         (Contract(min_per_class=5), "min_per_class"),
         (Contract(required=("group",)), "required"),
+        (Contract(types={"meta.camera": "number"}), "types"),
+        (Contract(types={"meta.angle": "integer"}), "types"),
         (Contract(completeness={"meta.camera": 0.9}), "completeness"),
         (Contract(completeness={"meta.none": 0.9}), "completeness"),
         (Contract(allowed={"meta.camera": ("A", "B")}), "allowed"),
@@ -179,6 +181,7 @@ def test_freshness_is_counted_from_now() -> None:
     [
         ("min_row = 3", "did you mean 'min_rows'"),
         ("min_rows = 'many'", "min_rows = 'many'"),
+        ("[types]\n'meta.x' = 'strng'", "did you mean 'string'"),
         ("on_violation = 'shout'", "on_violation = 'shout'"),
         ("format = 9", "upgrade scarce"),
         ("[ranges]\n'meta.x' = [1]", "ranges.meta.x"),

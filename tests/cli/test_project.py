@@ -146,7 +146,7 @@ def test_contract(project: Path, call: Call, capsys: pytest.CaptureFixture[str])
     assert strict != text
     path.write_text(strict, encoding="utf-8")
     assert main(["contract", "check", str(project)]) == 1
-    assert "1 violation\n" in capsys.readouterr().out
+    assert "The contract is broken: 1 error, " in capsys.readouterr().out
     broken = call("contract", "check", project, code=1)
     assert broken["errors"] == 1
     assert broken["violations"][0]["rule"] == "min_rows"

@@ -37,7 +37,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "verify": "List source files that changed or are missing.",
     },
     "Versions": {
-        "status": "Show versions, counts, sizes and looks at the test set.",
+        "status": "Show versions, counts, quality, sizes and looks at the test set.",
         "log": "List the versions, newest first.",
         "diff": "Show what changed between two versions: samples, labels, classes.",
         "tag": "Give a version a name.",

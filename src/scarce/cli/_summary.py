@@ -23,6 +23,7 @@ METRICS = {
     "recall_at_fpr": "recall at the false-alarm rate",
 }
 MOST_REASONS = 5
+MOST_CLASSES = 6
 COLORS = {"helped": "bold green", "hurt": "bold red", "no evidence": "dim", "not applicable": "dim"}
 
 
@@ -242,3 +243,16 @@ def span(body: Mapping[str, Any]) -> str:
     """Return ``[+0.3, +2.1]`` of a difference in points."""
     low, high = body.get("low"), body.get("high")
     return "" if low is None or high is None else f"[{points(low)}, {points(high)}]"
+
+
+def quality_table(body: Mapping[str, Any]) -> Table:
+    """Return the five parts of the quality, over all and per class; 100 = best."""
+    parts = [name for name in body if name not in ("classes", "weakest")]
+    names = list(body["classes"])[:MOST_CLASSES]
+    rows = [
+        (part.replace("_", " "), percent(body[part]["value"]), interval(body[part]),
+         *(percent(body["classes"][name][part]["value"]) for name in names),
+         body[part].get("why", "")) for part in (*parts[1:], parts[0])
+    ]  # fmt: skip
+    heads = ("quality", "all", "95 % interval", *names, "")
+    return table(heads, rows, right=("all", *names))

@@ -71,6 +71,8 @@ def audit(
     """
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
+        from scarce import quality
+        from scarce.cli._summary import quality_table
         from scarce.cli._work import finding_rows, holds_data, named_by, refuse_columns, skipped
         from scarce.loop.measure import judged
 
@@ -83,10 +85,11 @@ def audit(
         ran = [name.split(".")[1] for name in ds.table.column_names if name.startswith("audit.")]
         found = {name: finding_rows(ds, name) for name in ran}
         counts, left_out = {name: len(rows) for name, rows in found.items()}, skipped(ds)
+        good = quality.measure(ds).to_json()
         places = dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
         rows = [row for name in ran for row in listed(found[name], places)]
         body = {"path": str(folder), "version": version, "samples": len(ds), "counts": counts, "skipped": left_out,
-                "findings": rows}  # fmt: skip
+                "quality": good, "findings": rows}  # fmt: skip
 
         def draw(console: Console) -> None:
             console.print(table(("check", "findings"), counts.items(), right=("findings",)))
@@ -99,6 +102,7 @@ def audit(
                     console.print(table(("what", "score", "why"), lines, title=name, right=("score",)))
             for name, why in left_out.items():
                 console.print(f"{name}: {why}")
+            console.print(quality_table(good))
             told = f"{version}: nothing was changed; scarce clean proposes what to do."
             console.print(told if version else f"Nothing was kept. scarce run {folder} goes on from here.")
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 def status(
     project: ProjectFolder = None, named: InProject = None, as_json: AsJson = False, debug: Debug = False
 ) -> None:
-    """Show versions, counts, sizes and looks at the test set.
+    """Show versions, counts, quality, sizes and looks at the test set.
 
     Example:
         scarce status photos-scarce
     """
     with screen(as_json, debug=debug) as out:
+        from scarce import quality
+        from scarce.cli._summary import quality_table
         from scarce.project import Project
 
         with Project.open(folder_of(project, named)) as opened:
@@ -27,6 +29,8 @@ def status(
                 **opened.status(), "test_looks": opened.state.test_looks(), "ledger": opened.state.ledger(),
                 "open_in_review": len(opened.state.queue()),
             }  # fmt: skip
+            if opened.head:
+                body["quality"] = quality.measure(opened.dataset()).to_json()
 
         def draw(console: Console) -> None:
             store, kept = body["store"], [row["decision"] for row in body["ledger"] if row.get("kept")]
@@ -49,6 +53,8 @@ def status(
             console.print(table(("", ""), rows))
             if body.get("classes"):
                 console.print(table(("class", "kept rows"), body["classes"].items(), right=("kept rows",)))
+            if body.get("quality"):
+                console.print(quality_table(body["quality"]))
             if body["models"]:
                 models = [
                     (m["name"], size(m["bytes"]), ", ".join(m["aliases"]), "stale" * m["stale"]) for m in body["models"]

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from scarce import metric as metrics
+from scarce import quality
 from scarce.dataset import Dataset
 from scarce.ledger import groups_of
 from scarce.loop import gallery
@@ -81,6 +82,7 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
         "modality": ds.schema.modality,
         "counts": counts(ds),
         "findings": finding_counts(ds),
+        "quality": quality.measure(ready.dataset).to_json(),
         "set_aside": set_aside(ds),
         "label_error_rate": rate,
         "plan": {"steps": list(weighed.plan.steps), "why": list(weighed.plan.why)},
@@ -186,7 +188,8 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         test=test_result(result["test"]), operating_point=point_of(outcome.operating_point), chosen=chosen_of(result),
         no_point=missing_side(result), draws_copies=draws_copies(outcome.model.card),
         contradicted=contradicted(result["label_error_rate"], weighed),
-        comparisons=comparisons(made), checks=checks(result), set_aside=result["set_aside"],
+        comparisons=comparisons(made), checks=checks(result),
+        quality=report.QualityPart.all_of(result["quality"]), set_aside=result["set_aside"],
         notes=tuple(result["notes"]),
         plan=tuple(result["plan"]["why"]), proofs=tuple(said(ds, "split")), when=now(),
         checklist=checklist(weighed, outcome, result),

@@ -15,6 +15,7 @@ from scarce.report.model import (
     LabelError,
     Mistake,
     OperatingPoint,
+    QualityPart,
     ReportData,
     TestResult,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "LabelError",
     "Mistake",
     "OperatingPoint",
+    "QualityPart",
     "ReportData",
     "TestResult",
     "render",

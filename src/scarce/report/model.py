@@ -133,6 +133,29 @@ class Check(FromJson):
 
 
 @dataclass(frozen=True, kw_only=True)
+class QualityPart:
+    """One part of the data's quality, 1 = best; ``why`` it is not known, and the same part of each class."""
+
+    name: str
+    share: Interval
+    why: str = ""
+    classes: Mapping[str, Interval] = field(default_factory=dict)
+
+    @classmethod
+    def all_of(cls, body: Mapping[str, Any]) -> tuple[QualityPart, ...]:
+        """Return the parts of ``Quality.to_json()``, ``overall`` last."""
+        names = [name for name in body if name not in ("overall", "weakest", "classes")]
+        return tuple(
+            cls(
+                name=name, share=Interval.of(body[name]) or Interval(value=math.nan), why=body[name].get("why", ""),
+                classes={key: Interval.of(parts[name]) or Interval(value=math.nan)
+                         for key, parts in body["classes"].items()},
+            )
+            for name in (*names, "overall")
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision(FromJson):
     """One row of the ledger, as in ``scarce run --json``.
 
@@ -300,6 +323,7 @@ class ReportData:
         no_point: why there is no operating point although a sound class is known.
         draws_copies: the network draws changed copies in every epoch, whatever the ledger kept.
         contradicted: what share of the labels is contradicted, one sentence.
+        quality: the parts of the quality of the data as it came, ``overall`` last.
     """
 
     title: str
@@ -327,6 +351,7 @@ class ReportData:
     contradicted: str = ""
     comparisons: tuple[Comparison, ...] = ()
     checks: tuple[Check, ...] = ()
+    quality: tuple[QualityPart, ...] = ()
     set_aside: Mapping[str, int] = field(default_factory=dict)
     label_errors: tuple[LabelError, ...] = ()
     duplicates: tuple[DuplicateGroup, ...] = ()

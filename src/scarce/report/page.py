@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from scarce.errors import ReadError
-from scarce.report import decisions, evidence, outcome
+from scarce.report import decisions, evidence, goodness, outcome
 from scarce.report.markup import Child, Safe, join, tag
 from scarce.report.model import ChecklistItem, ReportData
 from scarce.report.picture import Album
@@ -28,6 +28,7 @@ NAMES = {
     "plan": "Plan",
     "notes": "Notes",
     "counts": "Counts",
+    "quality": "Data quality",
     "checks": "Audit",
     "labels": "Labels",
     "duplicates": "Duplicates",
@@ -126,6 +127,7 @@ def _sections(report: ReportData, album: Album) -> list[Block | None]:
         ("plan", "Why this plan", _notes(report.plan)) if report.plan else None,
         ("notes", "Notes", _notes(report.notes)) if report.notes else None,
         _counts(report),
+        ("quality", "How good the data is", goodness.quality(report.quality)) if report.quality else None,
         _checks(report),
         _label_errors(report, album),
         _duplicates(report, album),
