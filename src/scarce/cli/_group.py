@@ -40,6 +40,8 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "status": "Show versions, counts, sizes and looks at the test set.",
         "log": "List the versions, newest first.",
         "diff": "Show what changed between two versions: samples, labels, classes.",
+        "blame": "Show which step of which version set each field of a sample, and why.",
+        "reproduce": "Make a version again from its sources, step by step, and compare the hashes.",
         "tag": "Give a version a name.",
         "restore": "Make an older version the newest one; nothing is lost.",
         "branch": "Start a second line of versions.",
