@@ -142,7 +142,8 @@ def split(ds: Dataset, name: str, parts: Mapping[str, Sequence[str]]) -> Dataset
     step = Step(stage=STAGE, name="split", params={"name": name, "parts": named}, inputs=inputs)
     new = _changed(ds, schema, pa.array(labels, pa.string()), spread, step)
     new = new.with_columns({"label_source": pa.array(sources, pa.string())})
-    return _divided(ds, new, name, rows)
+    done = _divided(ds, new, name, rows)
+    return replace(done, steps=ds.steps, traces=ds.traces).with_step(new.steps[-1])  # it ends here, not before
 
 
 def parts_by_column(ds: Dataset, name: str, column: str) -> dict[str, list[str]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from scarce import registry
 from scarce.dataset import Dataset
 from scarce.errors import DataError, ScarceError
 from scarce.lineage import Step, canonical_json, digest
-
-if TYPE_CHECKING:
-    from scarce.project import Project
 
 DECISION: Final = "grown"
 """The parameter by which a decision of the ledger is known: how its candidates were made."""
@@ -30,18 +27,18 @@ class Scene:
     """What steps are done again with.
 
     Args:
-        project: whose versions, caches and settings are used.
+        features: folder of what was measured and encoded before; None = all is computed.
         sources: source name to folder.
         functions: name (``module:function``) to the user's own function; none is imported by itself.
-        fresh: measure and encode everything again, whatever the caches remember.
         workers: threads at most.
         recorded: the version that ends with the present step or the next one that does, if it is still there.
+        left_out: how many samples of a source came after that version.
+        candidates: what decisions of the ledger chose from.
     """
 
-    project: Project
+    features: Path | None
     sources: Mapping[str, str]
     functions: Mapping[str, Callable[..., Dataset]] = field(default_factory=dict)
-    fresh: bool = False
     workers: int | None = None
     recorded: Dataset | None = None
     left_out: int = 0
@@ -49,7 +46,7 @@ class Scene:
 
     def cache(self, name: str = "") -> Path | None:
         """Return where features or measurements are remembered."""
-        return None if self.fresh else self.project.features / name
+        return None if self.features is None else self.features / name
 
 
 def again(ds: Dataset, step: Step, scene: Scene) -> Dataset:
@@ -107,10 +104,14 @@ def _known_then(new: Dataset, scene: Scene) -> Dataset:
     return new.take(np.flatnonzero(known))
 
 
-def _scan(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001  one shape for all stages
+def _scan(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     from scarce import modality
 
-    return modality.scan(ds, workers=scene.workers, cache=scene.cache("scan"))
+    found = modality.scan(ds, workers=scene.workers, cache=scene.cache("scan"))
+    if step.name != "measure":
+        return found
+    measured = {name: array for name, array in found.wide.items() if name.startswith("scan.")}
+    return ds.with_columns(measured).with_step(step)
 
 
 def _encode(ds: Dataset, step: Step, scene: Scene) -> Dataset:
@@ -129,11 +130,25 @@ def _audit(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     from scarce import audit
 
     others = [name for name in registry.names("audit") if name != step.name]
-    if not any(name.startswith("scan.") for name in ds.wide):
-        found = _scan(ds, step, scene)
-        ds = ds.with_columns({name: array for name, array in found.wide.items() if name.startswith("scan.")})
+    given = _beside(ds, step.inputs["beside"].split(), scene) if "beside" in step.inputs else ds
     params = {step.name: dict(step.params)}
-    return audit.run(ds, seed=step.seed or 0, workers=scene.workers, settings=params, skip=others)
+    done = audit.run(given, seed=step.seed or 0, workers=scene.workers, settings=params, skip=others)
+    return replace(done, wide=ds.wide)
+
+
+def _beside(ds: Dataset, names: Sequence[str], scene: Scene) -> Dataset:
+    """Return the dataset with the arrays beside it that a step saw, and no others; missing ones are computed."""
+    from scarce import encode
+
+    given = replace(
+        ds, wide={name: array for name, array in ds.wide.items() if {name, name.partition(".")[0]} & {*names}}
+    )
+    if "scan" in names and not any(name.startswith("scan.") for name in given.wide):
+        given = _scan(given, Step(stage="modality", name="measure"), scene)
+    for name in names:
+        if name.startswith("embedding.") and name not in given.wide:
+            given = encode.again(given, name, cache=scene.cache(), workers=scene.workers)
+    return replace(given, steps=ds.steps, traces=ds.traces)
 
 
 def _split(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001  one shape for all stages
@@ -228,11 +243,10 @@ def _own(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     if function is None:
         do = "give it: scarce reproduce --functions FILE.py, in Python reproduce(..., functions={...})"
         raise CannotError("reproduce", f"{place} is your own function", "none is imported by itself", do)
-    if digest(source_of(function)) != step.inputs["source"]:
+    if digest(source_of(function)) != step.inputs.get("source", digest(source_of(function))):
         raise CannotError("reproduce", f"{place} reads otherwise than when the version was made",
-                          do="bring its old text back: scarce log --json --steps has it")  # fmt: skip
-    made = ds.apply(function, seed=step.seed, **step.params["params"])
-    return replace(made, steps=ds.steps, traces=ds.traces).with_step(step)
+                          do="bring its old text back: scarce export --metadata has it")  # fmt: skip
+    return ds.apply(function, seed=step.seed, **step.params["params"])
 
 
 def _decision(ds: Dataset, step: Step, scene: Scene) -> Dataset:
@@ -245,9 +259,7 @@ def _decision(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     grown, embedding, kind = params.pop(DECISION), params.pop("embedding"), params.pop("kind")
     key = canonical_json([grown, embedding])
     if key not in scene.candidates:
-        if embedding not in ds.wide:
-            raise CannotError("reproduce", f"the features {embedding} are not part of what came before")
-        made = ds
+        made = _beside(ds, [*ds.wide, embedding], scene)
         for item in grown:
             made = again(made, Step(**item), scene)
         scene.candidates[key] = (made, conclude.whole_train_fold(made, embedding))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -101,7 +102,7 @@ def reproduce(
     """
     target = project.store.version(version)
     ds = project.store.open(target.name)
-    scene = Scene(project, ds.sources, functions or {}, fresh=fresh, workers=workers)
+    scene = Scene(None if fresh else project.features, ds.sources, functions or {}, workers=workers)
     made, done, inputs = _run_all(project, target, ds, scene)
     finished = len(done) == len(ds.steps) and all(item.state != PARTED for item in done)
     found = lineage.content_id(made.table, asdict(made.schema)) if finished else ""
@@ -128,7 +129,7 @@ def _run_all(
     project: Project, target: Version, ds: Dataset, scene: Scene
 ) -> tuple[Dataset, list[Redone], dict[str, tuple[str, str]]]:
     """Do the steps again up to the first that parts."""
-    ends = _ends(project, ds.steps)
+    ends = ends_of(project, ds.steps)
     made = Dataset.from_columns(Schema(), {"id": []})
     known: dict[str, str] = {}
     done: list[Redone] = []
@@ -148,15 +149,14 @@ def _run_all(
             done.append(Redone(name=_name(step), state=PARTED, recorded=step.after, why=f"it cannot be done: {said}"))
             break
         inputs |= _inputs(step, made)
-        ends_here = ends.get(place + 1)
-        result, made = _judged(step, made, known, scene.recorded if ends_here else None)
+        result, made = _judged(step, made, known, scene.recorded)
         done.append(replace(result, seconds=round(time.perf_counter() - started, 3)))
         if result.state == PARTED:
             break
     return made, done, inputs
 
 
-def _ends(project: Project, steps: Sequence[Step]) -> dict[int, str]:
+def ends_of(project: Project, steps: Sequence[Step]) -> dict[int, str]:
     """Return number of steps to the first version that ends with them."""
     found: dict[int, str] = {}
     for version in reversed(project.store.log()):
@@ -169,7 +169,14 @@ def _ends(project: Project, steps: Sequence[Step]) -> dict[int, str]:
 
 
 def _judged(step: Step, made: Dataset, known: Mapping[str, str], kept: Dataset | None) -> tuple[Redone, Dataset]:
-    """Compare what a step left with what it left then; scores that are close give way to the recorded ones."""
+    """Compare what a step left with what it left then; scores that are close give way to the recorded ones.
+
+    Args:
+        step: as it was recorded.
+        made: what it left now.
+        known: column to hash of what it left then.
+        kept: a later version; where its column has that hash, the values themselves can be compared.
+    """
     trace = (made.table, asdict(made.schema))
     ids = lineage.column_ids(made.table)
     found = lineage.state_id(ids, trace)
@@ -183,6 +190,9 @@ def _judged(step: Step, made: Dataset, known: Mapping[str, str], kept: Dataset |
         return replace(base, state=PARTED, why=f"number of samples or classes: {len(made)}, {_classes(made)}"), made
     why = f"{', '.join(off)} came out otherwise"
     if kept is None or not kept.table["id"].equals(made.table["id"]):
+        return replace(base, state=PARTED, columns=off, why=why), made
+    then = lineage.column_ids(kept.table)
+    if any(then.get(name) != known.get(name) for name in off):
         return replace(base, state=PARTED, columns=off, why=why), made
     why += "".join(_worst(kept, made, name) for name in off[:3])
     if all(_near(kept, made, name) for name in off):
@@ -258,6 +268,7 @@ def functions_of(path: Path) -> dict[str, Callable[..., Dataset]]:
     if spec is None or spec.loader is None or not path.is_file():
         raise ReadError("reproduce", f"{path} is no Python file", do="give the file that your functions are in")
     module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # what it defines looks itself up there
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's own code
