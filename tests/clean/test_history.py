@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scarce import clean
+from scarce import audit, clean, io, modality
 from scarce.clean import Action
 from scarce.cli import main
 from scarce.dataset import Dataset
@@ -20,8 +20,6 @@ from scarce.project import Project
 
 def garment_data(garments: Path) -> Dataset:
     """Real garments, 12 of each of three classes, read from the shipped table."""
-    from scarce import io
-
     ds = io.read(garments)
     labels = np.array(ds.table["label"].to_pylist(), object)
     rows = np.concatenate(
@@ -310,3 +308,44 @@ def test_commands(project: Project, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert call("--list")["applied"][-1]["state"] == "undone"
     assert "was undone already" in call("--undo", listed[0]["id"], code=2)["error"]["what"]
     assert "were given" in call("--plan", plan, "--list", code=2)["error"]["what"]
+
+
+def test_tiles_that_a_given_split_cut_leave_training(shared_data: Path, tmp_path: Path) -> None:
+    """Real tiles, photographed several times each, split at random: training photos of judged tiles go to the pool."""
+    place = shared_data / "magnetic_tile"
+    if not place.is_dir():
+        pytest.skip("magnetic_tile is not here")
+    with (place / "index.csv").open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    groups: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault(row["tile_group"], []).append(row)
+    chosen = [row for tile in [tile for tile in groups if len(groups[tile]) >= 5][:6] for row in groups[tile][:5]]
+    with (tmp_path / "index.csv").open("w", encoding="utf-8", newline="") as lines:
+        out = csv.writer(lines)
+        out.writerow(["path", "label", "split"])
+        for number, row in enumerate(chosen):
+            out.writerow([str(place / row["image"]), row["class"], "test" if number % 5 == 0 else "train"])
+    ds = audit.run(modality.scan(io.read(tmp_path / "index.csv", split="split")), ["same_object"])
+    tile = {str(place / row["image"]): row["tile_group"] for row in chosen}
+    names = np.array([next(tile[path] for path in tile if path.endswith(uri)) for uri in ds.table["uri"].to_pylist()])
+    plan = clean.plan(ds, "resplit")
+    done = clean.apply(ds, plan)
+    moved = (ds["split"] == "train") & (done["split"] == "pool")
+    judged = set(names[ds["split"] == "test"])
+    assert plan
+    assert moved.sum() >= 0.9 * np.isin(names[ds["split"] == "train"], list(judged)).sum(), "what shares a tile left"
+    assert (done["split"] == "test").sum() == (ds["split"] == "test").sum(), "what is judged stays"
+    assert all("shares an object with" in action.reason for action in plan)
+    assert clean.undo(done, [action.id for action in plan]).table["split"].equals(ds.table["split"])
+
+
+def test_diff_shows_what_was_moved(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    ds = project.dataset()
+    one = train(ds, "Bag")[:1]
+    cleaning.carry_out(project, ds, [act("resplit", one, "train", "pool")])
+    assert main(["diff", "v1", "v2", "--project", str(project.folder), "--json"]) == 0
+    moved = json.loads(capsys.readouterr().out)["moved"]
+    assert [(row["id"], row["old"], row["new"]) for row in moved] == [(one[0], "train", "pool")]
+    assert main(["diff", "v1", "v2", "--project", str(project.folder)]) == 0
+    assert "1 moved" in capsys.readouterr().out
