@@ -62,6 +62,7 @@ test: $(VENV)/.dev ## the fast tests; says what was skipped and why
 
 test-all: $(VENV)/.dev ## every test: slow ones, real data sets, the browser; installs what they need where it may
 	@.ci/packages
+	@.ci/dvc $(BIN)/python
 	@$(BIN)/python -m pytest -ra --durations=15
 
 lint: $(VENV)/.dev ## ruff, formatting, mypy --strict, import layers

@@ -107,6 +107,12 @@ class Table:
         """Return a version's narrow table."""
         return columns.from_disk(self.open(number).to_table().replace_schema_metadata())
 
+    def row(self, number: int, sample: str) -> pa.Table:
+        """Return one sample of a version's narrow table, or no row; nothing else is read."""
+        quoted = sample.replace("'", "''")
+        found = self.open(number).to_table(filter=f"id = '{quoted}'")
+        return columns.from_disk(found.replace_schema_metadata())
+
     def write(self, table: pa.Table, record: bytes, *, base: tuple[int, pa.Table] | None, head: int | None) -> int:
         """Commit a version in one transaction and return its number.
 

@@ -41,7 +41,8 @@ def add(ds: Dataset, names: Sequence[str], *, normal: bool = False) -> Dataset:
         old, classes=(*old.classes, *names), normal_classes=(*old.normal_classes, *(names if normal else ()))
     )
     spread = np.eye(len(old.classes), len(schema.classes), dtype=np.float32)
-    return _changed(ds, schema, ds.table["label"], spread, Step(stage=STAGE, name="add", params={"names": list(names)}))
+    step = Step(stage=STAGE, name="add", params={"names": list(names), "normal": normal})
+    return _changed(ds, schema, ds.table["label"], spread, step)
 
 
 def rename(ds: Dataset, names: Mapping[str, str]) -> Dataset:
@@ -137,10 +138,12 @@ def split(ds: Dataset, name: str, parts: Mapping[str, Sequence[str]]) -> Dataset
         targets = ((name,) if stays else fresh) if known == name else (known,)
         spread[code, [classes.index(item) for item in targets]] = 1.0 / len(targets)
     inputs = {part: digest(*sorted(ids)) for part, ids in parts.items()}
-    step = Step(stage=STAGE, name="split", params={"name": name, "parts": list(parts)}, inputs=inputs)
+    named = {part: [str(sample) for sample in ids] for part, ids in parts.items()}
+    step = Step(stage=STAGE, name="split", params={"name": name, "parts": named}, inputs=inputs)
     new = _changed(ds, schema, pa.array(labels, pa.string()), spread, step)
     new = new.with_columns({"label_source": pa.array(sources, pa.string())})
-    return _divided(ds, new, name, rows)
+    done = _divided(ds, new, name, rows)
+    return replace(done, steps=ds.steps, traces=ds.traces).with_step(new.steps[-1])  # it ends here, not before
 
 
 def parts_by_column(ds: Dataset, name: str, column: str) -> dict[str, list[str]]:

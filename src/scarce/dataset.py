@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce import columns
+from scarce._own import own_step
 from scarce.errors import DataError, LeakError, unknown_name
-from scarce.lineage import Step
+from scarce.lineage import Step, Traces, packages
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -83,6 +86,7 @@ class Dataset:
         findings: long table of findings; see :data:`scarce.columns.FINDING`.
         votes: long table of votes; see :data:`scarce.columns.VOTE`.
         steps: what was done so far, oldest first.
+        traces: step id to the table that the step left, until a commit has hashed it; see :func:`scarce.lineage.seal`.
     """
 
     schema: Schema
@@ -92,6 +96,7 @@ class Dataset:
     findings: pa.Table = field(default_factory=columns.FINDING.empty_table)
     votes: pa.Table = field(default_factory=columns.VOTE.empty_table)
     steps: tuple[Step, ...] = ()
+    traces: Traces = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_columns(
@@ -229,7 +234,34 @@ class Dataset:
     def with_step(self, step: Step) -> Dataset:
         """Return the dataset with one more step in its lineage."""
         parents = (self.steps[-1].step_id,) if self.steps else ()
-        return replace(self, steps=(*self.steps, replace(step, parents=parents)))
+        at = step.at or datetime.now(UTC).isoformat(timespec="seconds")
+        step = replace(step, parents=parents, packages=packages(), at=at)
+        traces = {**self.traces, step.step_id: (self.table, asdict(self.schema))}
+        return replace(self, steps=(*self.steps, step), traces=traces)
+
+    def apply(self, function: Callable[..., Dataset], *, seed: int | None = None, **params: Any) -> Dataset:
+        """Return what a function of your own makes of the dataset, as one step of the lineage like ours.
+
+        Recorded are its place and source, the parameters, the seed, the time, and on commit the hashes of what it got,
+        left and wrote. Steps that it takes inside are part of it and not told apart.
+
+        Args:
+            function: called as ``function(dataset, **params)``, and with ``seed=`` if one is given.
+            seed: of what it draws; None = nothing.
+            **params: plain values.
+
+        Raises:
+            DataError: it returns no dataset, or a parameter cannot be recorded.
+
+        Example:
+            >>> ds.apply(drop_dark, below=20)  # doctest: +SKIP
+        """
+        step, started = own_step(function, params, seed=seed), time.perf_counter()
+        made = function(self, **params, **({} if seed is None else {"seed": seed}))
+        if not isinstance(made, Dataset):
+            raise DataError("apply", f"{step.params['function']} returned {type(made).__name__}", do="return a dataset")
+        seconds = time.perf_counter() - started
+        return replace(made, steps=self.steps, traces=self.traces).with_step(step.stamped(seconds=seconds))
 
     def append(self, values: Mapping[str, Any]) -> Dataset:
         """Return the dataset with rows added, sorted by id again; wide arrays get NaN (or 0) rows.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
+import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,18 @@ import pyarrow.compute as pc
 from scarce import columns
 
 VERSION_OF_STEPS = 1
+RESULT = ("at", "seconds", "packages", "before", "after", "wrote")
+"""Fields of a step that say how it went; its id does not depend on them."""
+PACKAGES = (
+    "numpy", "scipy", "scikit-learn", "pyarrow", "pylance", "opencv-python-headless", "pillow", "numba", "torch",
+    "torchvision", "timm", "soundfile",
+)  # fmt: skip
+MODULES = {"scikit-learn": "sklearn", "pylance": "lance", "opencv-python-headless": "cv2", "pillow": "PIL"}
+Trace: TypeAlias = tuple[pa.Table, Mapping[str, Any]]
+"""A table and its schema as plain values."""
+Traces: TypeAlias = Mapping[str, Trace]
+"""Step id to what the step left."""
+Hashed: TypeAlias = dict[Any, tuple[str, pa.ChunkedArray]]
 
 
 def digest(*parts: bytes | str) -> str:
@@ -50,7 +65,19 @@ def _plain(value: Any) -> Any:
 class Step:
     """One thing that was done: the stage, all parameters, the seed and the hashes of what came from outside.
 
-    ``step_id`` covers everything but the clock, so that doing the same again gives the same id.
+    ``step_id`` covers what was asked for, and neither the clock nor the result: doing the same again gives the same id.
+
+    Args:
+        stage, name: what was done, for example ``audit`` and ``near_duplicate``.
+        params: all parameters.
+        seed: of everything drawn; None = nothing was.
+        parents: the step before.
+        inputs: hashes of what came from outside: manifest, plan, weights.
+        versions: of libraries that touch the result, as the stage names them.
+        packages: versions of Python and of all packages of ours that were loaded.
+        before, after: hash of the table that it got and of the one that it left; empty until the first commit.
+        wrote: column to hash of what it wrote there; empty text = it emptied the column.
+        at, seconds: when, and how long it took.
     """
 
     stage: str
@@ -60,13 +87,17 @@ class Step:
     parents: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    before: str = ""
+    after: str = ""
+    wrote: Mapping[str, str] = field(default_factory=dict)
     at: str = ""
     seconds: float = 0.0
 
     @cached_property
     def step_id(self) -> str:
         """The fingerprint of the step."""
-        body = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("at", "seconds")}
+        body = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in RESULT}
         return digest(canonical_json({"format": VERSION_OF_STEPS, **body}))
 
     def stamped(self, *, seconds: float) -> Step:
@@ -99,6 +130,103 @@ def content_id(table: pa.Table, schema: Mapping[str, Any]) -> str:
             _feed(hasher, name.encode())
             _feed_values(hasher, column.combine_chunks())
     return hasher.hexdigest()
+
+
+def packages() -> dict[str, str]:
+    """Return the versions of Python, of scarce, and of those packages that are loaded and may touch a result."""
+    found = {"python": platform.python_version(), "scarce": _installed("scarce")}
+    found |= {name: _installed(name) for name in PACKAGES if MODULES.get(name, name) in sys.modules}
+    return {name: version for name, version in found.items() if version}
+
+
+@cache
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def seal(steps: Sequence[Step], traces: Traces, final: Trace) -> tuple[Step, ...]:
+    """Return the steps with the hashes of what they got, left and wrote, as far as their tables are known.
+
+    A column that several tables share is hashed once. Where the last step did not leave what is to be written, a step
+    ``store.edit`` says so: somebody changed values without a step.
+
+    Args:
+        steps: oldest first.
+        traces: what the steps left.
+        final: the table that is to be written, with its schema.
+    """
+    sealed: list[Step] = []
+    known: Hashed = {}
+    left: dict[str, str] | None = {}
+    for place, step in enumerate(steps):
+        trace = traces.get(step.step_id)
+        open_next = place + 1 < len(steps) and not steps[place + 1].after
+        if trace is None or (step.after and not open_next):
+            left = None
+            sealed.append(step)
+            continue
+        ids = column_ids(trace[0], known)
+        if not step.after:
+            changed = {} if left is None else {
+                name: ids.get(name, "") for name in {**left, **ids} if ids.get(name) != left.get(name)
+            }  # fmt: skip
+            before = sealed[-1].after if sealed else ""
+            step = replace(step, before=before, after=state_id(ids, trace), wrote=dict(sorted(changed.items())))
+        left = ids
+        sealed.append(step)
+    return (*sealed, *_unrecorded(sealed, traces, final, known))
+
+
+def _unrecorded(sealed: Sequence[Step], traces: Traces, final: Trace, known: Hashed) -> list[Step]:
+    """Return the step that stands for changes that no step recorded, if there are any."""
+    last = sealed[-1] if sealed else Step(stage="")
+    ids = column_ids(final[0], known)
+    after = state_id(ids, final)
+    if last.after == after or (sealed and not last.after) or not (sealed or ids):
+        return []
+    trace = traces.get(last.step_id)
+    before = column_ids(trace[0], known) if trace else {}
+    wrote = {name: ids.get(name, "") for name in {**before, **ids} if ids.get(name) != before.get(name)}
+    return [Step(
+        stage="store", name="edit", parents=(last.step_id,) if sealed else (), packages=packages(),
+        inputs={"values": digest(canonical_json(wrote))}, before=last.after, after=after,
+        wrote=dict(sorted(wrote.items())), at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )]  # fmt: skip
+
+
+def state_id(ids: Mapping[str, str], trace: Trace) -> str:
+    """Return the hash of a table and its schema from the hashes of its columns."""
+    return digest(canonical_json(trace[1]), str(len(trace[0])), canonical_json(ids))
+
+
+def column_ids(table: pa.Table, known: Hashed | None = None) -> dict[str, str]:
+    """Return column name to hash of its values in the order of the ids; columns without any value are left out.
+
+    Args:
+        table: the narrow table.
+        known: memory of hashes by the place of the values.
+    """
+    table, known = columns.sort(table), {} if known is None else known
+    found = {}
+    for name in sorted(table.column_names):
+        column = table[name]
+        if column.null_count == len(column):
+            continue
+        key = (str(column.type), tuple(_places(chunk) for chunk in column.chunks))
+        if key not in known:
+            hasher = hashlib.blake2b(digest_size=16)
+            _feed_values(hasher, column.combine_chunks())
+            known[key] = (hasher.hexdigest(), column)  # the column stays alive, or its place could be another's
+        found[name] = known[key][0]
+    return found
+
+
+def _places(array: pa.Array) -> tuple[Any, ...]:
+    places = (None if item is None else (item.address, item.size) for item in array.buffers())
+    return (array.offset, len(array), *places)
 
 
 def _feed(hasher: hashlib.blake2b, *parts: bytes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from scarce._clash import clash
 from scarce._lance import Table, spoken
 from scarce._lock import FileLock
 from scarce._objects import Objects
+from scarce._recover import mend
 from scarce._version import MAIN, NUMBERED, Version, check_name, places_of, source_of
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConflictError, DataError, ScarceError, StoreError, unknown_name
@@ -106,10 +107,9 @@ class Store:
         with self.locked():
             head = self.head(draft.branch)
             if head != parent:
-                raise ConflictError(
-                    "store", f"{draft.branch} has moved from {parent or 'nothing'} to {head or 'nothing'}",
-                    do="do it again: it then builds on the new version (in Python: commit_with_retry)",
-                )  # fmt: skip
+                what = f"{draft.branch} has moved from {parent or 'nothing'} to {head or 'nothing'}"
+                do = "do it again: it then builds on the new version (in Python: commit_with_retry)"
+                raise ConflictError("store", what, do=do)
             before = self.open(parent) if parent else None
             refuse("store", invariants(ds, before, draft.owner))
             return self._write(ds, replace(draft, parent=parent), base=before, share=parent)
@@ -157,9 +157,8 @@ class Store:
                 what = f"the change does not fit {now}, which came first: {error}"
                 raise ConflictError("store", what, do=f"look at {now} and do it again") from error
             head, base = now, theirs
-        raise ConflictError(
-            "store", f"{branch} moved {RETRIES} times meanwhile", do="do it again when less is going on"
-        )
+        what = f"{branch} moved {RETRIES} times meanwhile"
+        raise ConflictError("store", what, do="do it again when less is going on")
 
     def open(self, ref: str | None = None) -> Dataset:
         """Return a version, named by number (``v3``), tag or branch; the head of ``main`` by default.
@@ -174,14 +173,20 @@ class Store:
         ids = table["id"]
         if len(ids) > 1 and not pc.all(pc.less(ids.slice(0, len(ids) - 1), ids.slice(1))).as_py():
             raise StoreError("store", f"{version.name} is not sorted by id", do="restore an earlier version")
+        steps = self.objects.get_steps(version.steps[0])
+        schema, sources = version.data_schema(), version.sources.items()
         return Dataset(
-            version.data_schema(),
-            table,
-            {name: source_of(places, self.root) for name, places in version.sources.items()},
+            schema, table, {name: source_of(places, self.root) for name, places in sources}, steps=steps,
             findings=self.objects.get_findings(version.findings),
             votes=self.objects.get_votes(version.votes, columns.VOTE),
-            steps=self.objects.get_steps(version.steps[0]),
-        )
+            traces={steps[-1].step_id: (table, asdict(schema))} if steps else {},
+        )  # fmt: skip
+
+    def row(self, version: Version, sample: str) -> dict[str, Any] | None:
+        """Return one sample of a version as column to value; None where it has none."""
+        with spoken(self.folder):
+            rows: list[dict[str, Any]] = self._table.row(version.number, sample).to_pylist()
+        return rows[0] if rows else None
 
     def version(self, ref: str | None = None) -> Version:
         """Return what a version says about itself.
@@ -283,11 +288,9 @@ class Store:
         """
         version = self.version(ref)
         ds = self.open(version.name)
-        found = lineage.content_id(ds.table, asdict(ds.schema))
-        if found != version.content_id:
-            raise StoreError(
-                "store", f"{version.name} does not hold what was committed", do="restore an earlier version"
-            )
+        if lineage.content_id(ds.table, asdict(ds.schema)) != version.content_id:
+            what = f"{version.name} does not hold what was committed"
+            raise StoreError("store", what, do="restore an earlier version")
 
     def prune(self, keep: int) -> list[str]:
         """Delete old versions and return their names; the only thing that ever deletes.
@@ -321,20 +324,21 @@ class Store:
         return next((item.name for item in self.log() if item.intent == intent), None)
 
     def _write(self, ds: Dataset, draft: Version, *, base: Dataset | None, share: str | None) -> str:
-        table = columns.sort(ds.table)
+        table, schema = columns.sort(ds.table), asdict(ds.schema)
         numbers = self._table.numbers()
+        steps = lineage.seal(ds.steps, ds.traces, (table, schema))
         old = self.version(share) if share else Version()
         self._dirty.touch()
         version = replace(
             draft,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             rows=len(table),
-            content_id=lineage.content_id(table, asdict(ds.schema)),
-            schema=asdict(ds.schema),
+            content_id=lineage.content_id(table, schema),
+            schema=schema,
             sources={name: places_of(path, self.root) for name, path in ds.sources.items()},
             findings=self.objects.put_findings(ds.findings, old.findings),
             votes=self.objects.put_votes(ds.votes, old.votes),
-            steps=self.objects.put_steps(ds.steps, base.steps if base else (), old.steps),
+            steps=self.objects.put_steps(steps, base.steps if base else (), old.steps),
         )
         number = self._table.write(
             table, version.to_record(), base=(old.number, base.table) if share and base else None,
@@ -347,17 +351,15 @@ class Store:
     def _record(self, number: int) -> Version:
         raw = self._table.record(number)
         if not raw:
-            raise StoreError(
-                "store", f"v{number} of {self._table.path} was not written by scarce", do="write through scarce"
-            )
+            what = f"v{number} of {self._table.path} was not written by scarce"
+            raise StoreError("store", what, do="write through scarce")
         return Version.from_record(f"v{number}", raw)
 
     def _resolve(self, ref: str | None) -> int:
         numbers = self._table.numbers()
         if not numbers:
-            raise StoreError(
-                "store", f"there is no version yet in {self.folder}", do="read some data first: scarce add SOURCE"
-            )
+            what = f"there is no version yet in {self.folder}"
+            raise StoreError("store", what, do="read some data first: scarce add SOURCE")
         if ref is None or ref == MAIN or ref in self._starts():
             ref = self.head(ref or MAIN) or f"v{numbers[-1]}"
         if NUMBERED.fullmatch(ref) and int(ref[1:]) in numbers:
@@ -377,23 +379,7 @@ class Store:
         return body
 
     def _mend(self) -> bool:
-        """Remove what a killed writer left. Needs the lock."""
-        if not self._dirty.exists():
-            return False
-        self._table.forget(self._condemned())
-        numbers, tags = self._table.numbers(), self._table.tags()
-        for number in (number for number in numbers if f"v{number}" not in tags):
-            self._table.tag(f"v{number}", number)
-        self._table.sweep()
-        self.objects.sweep(self.objects.used(self._record(number).parts() for number in numbers))
-        self._dirty.unlink()
-        return True
-
-    def _condemned(self) -> list[int]:
-        """Return the versions whose deletion has begun; it must be finished, for their files are half gone."""
-        with suppress(ValueError):  # killed while it wrote the list: nothing was deleted yet
-            return sorted({*json.loads(self._dirty.read_text(encoding="utf-8") or "[]")} & {*self._table.numbers()})
-        return []
+        return mend(self._dirty, self._table, self.objects, lambda number: self._record(number).parts())
 
 
 def _nothing() -> Dataset:

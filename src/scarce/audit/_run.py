@@ -52,13 +52,14 @@ def run(
     rows = np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real"))
     rows = rows[np.argsort(ds.ids[rows].astype(str), kind="stable")]
     view = ds.take(rows)
+    beside = " ".join(sorted({"scan" if array.startswith("scan.") else array for array in ds.wide}))
     with _threads(workers):
         for check in progress.track(checks, "audit"):
             name, started = check.plugin_name(), time.perf_counter()
             result = _measured(check, view, asked=only is not None)
             score = np.full(len(ds), np.nan, np.float32)
             score[rows] = np.clip(result.score, 0, 1)
-            step = Step(stage="audit", name=name, params=check.params(), seed=seed)
+            step = Step(stage="audit", name=name, params=check.params(), seed=seed, inputs={"beside": beside})
             findings = list(result.findings)
             view = view.with_findings(name, findings)
             ds = ds.with_columns({f"audit.{name}.score": score}).with_findings(name, findings)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scarce import registry
-from scarce.clean._base import AbstractAction, Action
+from scarce.clean._base import AWAY, COLUMN, AbstractAction, Action
+from scarce.columns import SPLITS
 from scarce.dataset import Dataset
-from scarce.errors import DataError, unknown_name
+from scarce.errors import DataError, ReadError, UnknownNameError, unknown_name
 from scarce.lineage import Step, canonical_json, digest
 
-FORMAT = 1
-ORDER = ("set_aside", "merge_duplicates", "relabel")
+FORMAT = 2
+"""Format 1 knew no merge, no resplit and no by; it reads as it is."""
+ORDER = ("set_aside", "merge_duplicates", "resplit", "relabel")
 Settings = Mapping[str, Mapping[str, Any]]
 
 
@@ -44,7 +47,7 @@ def plan(ds: Dataset, only: str | Sequence[str] | None = None, **settings: Mappi
         for action in plugin.propose(ds):
             if action.kind == "ask" or not gone.intersection(action.samples):
                 actions.append(action)
-            if action.kind == "set_aside" and action.apply:
+            if action.kind in AWAY and action.apply:
                 gone.update(action.samples)
     return actions
 
@@ -53,10 +56,12 @@ def apply(ds: Dataset, actions: Iterable[Action]) -> Dataset:
     """Carry the actions out that have ``apply``; proposals and questions are left for a person.
 
     Raises:
-        DataError: a sample no longer is as the plan says, or an evaluation sample would be relabelled.
+        DataError: a sample no longer is as the plan says, two actions decide the same about one sample, or an
+            evaluation sample would be changed and no person said so.
         UnknownNameError: a sample or class does not exist.
     """
     chosen = [action for action in actions if action.apply and action.kind != "ask"]
+    _refuse_twice(chosen)
     return _changed(ds, chosen, "apply")
 
 
@@ -70,11 +75,15 @@ def revert(ds: Dataset, actions: Iterable[Action]) -> Dataset:
     return _changed(ds, chosen[::-1], "revert")
 
 
-def to_json(actions: Iterable[Action]) -> str:
-    """Return a plan as JSON that people can edit: set ``apply`` to accept or refuse an action."""
-    return json.dumps(
-        {"format": FORMAT, "actions": [action.to_json() for action in actions]}, indent=2, ensure_ascii=False
-    )
+def to_json(actions: Iterable[Action], *, version: str | None = None) -> str:
+    """Return a plan as JSON that people can edit: set ``apply`` to accept or refuse an action.
+
+    Args:
+        actions: the plan.
+        version: the version that it was made for.
+    """
+    body = {"format": FORMAT, "version": version, "actions": [action.to_json() for action in actions]}
+    return json.dumps(body, indent=2, ensure_ascii=False)
 
 
 def from_json(text: str) -> list[Action]:
@@ -83,74 +92,156 @@ def from_json(text: str) -> list[Action]:
     Raises:
         DataError: it is no plan, or of a newer format.
     """
-    try:
-        body = json.loads(text)
-        if body["format"] != FORMAT:
-            raise DataError(
-                "clean", f"the plan has format {body['format']}", f"this scarce reads format {FORMAT}", "update scarce"
-            )
-        return [Action.from_json(action) for action in body["actions"]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DataError("clean", f"this is no plan ({error!r})", do="make one with scarce clean --dry-run") from error
+    body = _body(text)
+    if body["format"] not in (1, FORMAT):
+        there = f"this scarce reads format {FORMAT}"
+        raise DataError("clean", f"the plan has format {body['format']!r}", there, "update scarce")
+    return [Action.from_json(action) for action in body["actions"]]
 
 
-def save(actions: Iterable[Action], path: Path | str) -> None:
+def version_of(text: str) -> str | None:
+    """Return the version that a plan was made for, if it says so."""
+    found = _body(text).get("version")
+    return found if isinstance(found, str) else None
+
+
+def save(actions: Iterable[Action], path: Path | str, *, version: str | None = None) -> None:
     """Write a plan to a file."""
-    Path(path).write_text(to_json(actions), encoding="utf-8")
+    part = Path(f"{path}.part")
+    part.write_text(to_json(actions, version=version), encoding="utf-8")
+    part.replace(path)
 
 
 def load(path: Path | str) -> list[Action]:
-    """Read a plan from a file."""
-    return from_json(Path(path).read_text(encoding="utf-8"))
+    """Read a plan from a file.
+
+    Raises:
+        ReadError: the file is missing or no text.
+        DataError: it is no plan.
+    """
+    return from_json(read_text(path))
+
+
+def read_text(path: Path | str) -> str:
+    """Return the text of a file that a person edited; a mark at its beginning, as editors leave it, is left out.
+
+    Raises:
+        ReadError: it is missing, or no text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise ReadError("clean", f"{path} cannot be read ({reason})", do="check the path") from error
+
+
+def _body(text: str) -> dict[str, Any]:
+    do = "make one with scarce clean --dry-run --save FILE"
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError("clean", f"this is no plan: line {error.lineno}: {error.msg}", do=do) from error
+    if not isinstance(body, dict) or "format" not in body or not isinstance(body.get("actions"), list):
+        raise DataError("clean", "this is no plan: it has no format and no list of actions", do=do)
+    return body
+
+
+def _refuse_twice(actions: Sequence[Action]) -> None:
+    """Refuse a plan in which two actions decide the same about one sample."""
+    decided: dict[tuple[str, str], Action] = {}
+    for action in actions:
+        for sample in action.samples:
+            other = decided.setdefault((COLUMN[action.kind], sample), action)
+            if other is not action:
+                both = f"{other.id} ({other.kind}) and {action.id} ({action.kind})"
+                what = f"action {action.id} is in the plan twice" if other.id == action.id else (
+                    f"two actions decide about the {COLUMN[action.kind]} of sample {sample}")  # fmt: skip
+                raise DataError("clean", what, both, 'leave one of them out, or set its "apply" to false')
 
 
 def _changed(ds: Dataset, actions: Sequence[Action], verb: str) -> Dataset:
-    table = ds.table
-    names = ("keep", "drop_reason", "label", "label_source")
-    columns: dict[str, list[Any]] = {name: table[name].to_pylist() for name in names}
-    split = ds["split"]
-    for action in actions:
-        rows = ds.rows_of(action.samples).tolist()
-        if action.kind == "relabel":
-            _relabel(columns, rows, action, (split, ds.schema.classes), verb)
-        else:
-            _set_aside(columns, rows, action, verb)
     if not actions:
         return ds
-    body = canonical_json([action.to_json() for action in actions])
-    step = Step(stage="clean", name=verb, params={"actions": len(actions)}, inputs={"plan": digest(body)})
-    return ds.with_columns(columns).with_step(step)
+    started = time.perf_counter()
+    names = ("keep", "drop_reason", "label", "label_source", "split")
+    columns: dict[str, list[Any]] = {name: ds.table[name].to_pylist() for name in names}
+    for action in actions:
+        rows = _rows(ds, action)
+        if verb == "apply" and action.by != "human":
+            _spare(columns["split"], rows, action)
+        if action.kind == "relabel":
+            _relabel(columns, rows, action, ds.schema.classes, verb)
+        elif action.kind == "resplit":
+            _resplit(columns, rows, action, verb)
+        else:
+            if action.into is not None and verb == "apply":
+                _check_keeper(ds, columns["keep"], action)
+            _set_aside(columns, rows, action, verb)
+    plain = [action.to_json() for action in actions]
+    step = Step(stage="clean", name=verb, params={"actions": plain}, inputs={"plan": digest(canonical_json(plain))})
+    known = {name: ds.table[name].to_pylist() for name in names}
+    return ds.with_columns({name: values for name, values in columns.items() if values != known[name]}).with_step(
+        step.stamped(seconds=time.perf_counter() - started)
+    )
+
+
+def _rows(ds: Dataset, action: Action) -> list[int]:
+    try:
+        return ds.rows_of(action.samples).tolist()  # type: ignore[no-any-return]
+    except UnknownNameError as error:
+        what = f"{error.what}, which the action {action.id} ({action.kind}) names"
+        raise UnknownNameError("clean", what, error.there, "is the plan that of another project?") from error
+
+
+def _spare(splits: Sequence[str | None], rows: list[int], action: Action) -> None:
+    """Refuse to change evaluation samples, unless a person decided."""
+    for row, sample in zip(rows, action.samples, strict=True):
+        if splits[row] in ("val", "test"):
+            do = 'evaluation samples stay as given, unless a person decides: set "by": "human" in the plan'
+            raise DataError("clean", f"sample {sample} is in {splits[row]}", f"the action is {action.kind}", do)
+
+
+def _check_keeper(ds: Dataset, keep: Sequence[bool], action: Action) -> None:
+    keeper = str(action.into)
+    if keeper in action.samples:
+        raise DataError("clean", f"action {action.id} merges {keeper} into itself", do="name the others only")
+    if keeper not in set(ds.ids.tolist()):
+        raise unknown_name("clean", "sample", keeper, ds.ids[:50])
+    if not keep[int(ds.rows_of([keeper])[0])]:
+        raise _stale(action, keeper, "set aside, though it was to stay for the others,")
 
 
 def _set_aside(columns: dict[str, list[Any]], rows: list[int], action: Action, verb: str) -> None:
-    before, after = (True, False) if verb == "apply" else (False, True)
-    reasons: Sequence[str | None] = action.new if verb == "apply" else (None,) * len(rows)
-    for row, sample, reason, left in zip(rows, action.samples, reasons, action.new, strict=True):
-        stale = columns["keep"][row] is not before or (verb == "revert" and columns["drop_reason"][row] != left)
-        if stale:
-            raise _stale(
-                action, sample, "kept" if columns["keep"][row] else f"set aside: {columns['drop_reason'][row]}"
-            )
-        columns["keep"][row], columns["drop_reason"][row] = after, reason
+    """Set samples aside or bring them back: the one is the other undone."""
+    going = (action.kind in AWAY) == (verb == "apply")
+    reasons = action.new if action.kind in AWAY else action.old
+    for row, sample, reason in zip(rows, action.samples, reasons, strict=True):
+        kept, why = columns["keep"][row], columns["drop_reason"][row]
+        if kept is not going or (not going and why != reason):
+            raise _stale(action, sample, "kept" if kept else f"set aside: {why}")
+        columns["keep"][row], columns["drop_reason"][row] = not going, reason if going else None
 
 
-def _relabel(
-    columns: dict[str, list[Any]], rows: list[int], action: Action, context: tuple[Any, Sequence[str]], verb: str
-) -> None:
-    split, classes = context
+def _resplit(columns: dict[str, list[Any]], rows: list[int], action: Action, verb: str) -> None:
+    before, after = (action.old, action.new) if verb == "apply" else (action.new, action.old)
+    for row, sample, was, now in zip(rows, action.samples, before, after, strict=True):
+        if now is not None and now not in SPLITS:
+            raise unknown_name("clean", "split", now, SPLITS)
+        if columns["split"][row] != was:
+            raise _stale(action, sample, f"in {columns['split'][row]}")
+        columns["split"][row] = now
+
+
+def _relabel(columns: dict[str, list[Any]], rows: list[int], action: Action, classes: Sequence[str], verb: str) -> None:
     before, after = (action.old, action.new) if verb == "apply" else (action.new, action.old)
     sources = action.source or (None,) * len(rows)
     for row, sample, was, now, source in zip(rows, action.samples, before, after, sources, strict=True):
         if now is not None and now not in classes:
             raise unknown_name("clean", "class", now, classes)
-        if verb == "apply" and split[row] in ("val", "test"):
-            raise DataError(
-                "clean", f"sample {sample} is in {split[row]}", do="evaluation labels stay as given; ask a person"
-            )
         if columns["label"][row] != was:
             raise _stale(action, sample, f"labelled {columns['label'][row]!r}")
         columns["label"][row] = now
-        columns["label_source"][row] = "model" if verb == "apply" else source
+        columns["label_source"][row] = action.by if verb == "apply" else source
 
 
 def _stale(action: Action, sample: str, state: str) -> DataError:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import final
 
-from scarce.clean._base import AbstractAction, Action, findings_of, trainable
+from scarce.clean._base import AWAY, AbstractAction, Action, Kind, findings_of, trainable
 from scarce.dataset import Dataset
 
 SIMILARITY = re.compile(r"similarity ([01]\.\d+)")
@@ -50,7 +50,7 @@ class MergeDuplicates(AbstractAction):
                 if len(rows) < 2:
                     continue
                 new = _merged(ds, rows, check, found)
-                gone.update(place[sample] for action in new if action.kind == "set_aside" for sample in action.samples)
+                gone.update(place[sample] for action in new if action.kind in AWAY for sample in action.samples)
                 actions += new
         return actions
 
@@ -76,19 +76,24 @@ def _merged(ds: Dataset, rows: list[int], check: str, found: dict[str, object]) 
         return [question, *_aside(ds, free, f"{kind} with conflicting labels", check, 1.0)]
     if judged:
         keeper = judged[0]
-        return _aside(ds, free, f"{kind} of {ds.ids[keeper]}, which is in {ds['split'][keeper]}", check, score)
+        why = f"{kind} of {ds.ids[keeper]}, which is in {ds['split'][keeper]}"
+        return _aside(ds, free, why, check, score, into=str(ds.ids[keeper]))
     keeper = min(free, key=lambda row: _rank(ds, row), default=-1)
     others = [row for row in free if row != keeper]
-    return _aside(ds, others, f"{kind} of {ds.ids[keeper]}", check, score)
+    into = str(ds.ids[keeper])
+    return _aside(ds, others, f"{kind} of {into}", check, score, into=into)
 
 
-def _aside(ds: Dataset, rows: list[int], reason: str, check: str, score: float) -> list[Action]:
+def _aside(
+    ds: Dataset, rows: list[int], reason: str, check: str, score: float, *, into: str | None = None
+) -> list[Action]:
     if not rows:
         return []
     samples = tuple(str(ds.ids[row]) for row in rows)
     none: tuple[str | None, ...] = (None,) * len(rows)
     new = (reason,) * len(rows)
-    return [Action(samples=samples, kind="set_aside", old=none, new=new, reason=reason, check=check, score=score)]
+    what: Kind = "set_aside" if into is None else "merge"
+    return [Action(samples=samples, kind=what, old=none, new=new, reason=reason, check=check, score=score, into=into)]
 
 
 def _rank(ds: Dataset, row: int) -> tuple[int, int, float, str]:

@@ -33,6 +33,8 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     "Data": {
         "add": "Add a source to a project as a new version; test stays test.",
         "classes": "Add, rename, split or merge classes as a new version.",
+        "apply": "Run a function of your own as a step, recorded like ours.",
+        "export": "Write a version's lineage as JSON, or as a pipeline for DVC.",
         "contract": "Write and check what a project promises about its data.",
         "verify": "List source files that changed or are missing.",
     },
@@ -40,6 +42,8 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "status": "Show versions, counts, quality, sizes and looks at the test set.",
         "log": "List the versions, newest first.",
         "diff": "Show what changed between two versions: samples, labels, classes.",
+        "blame": "Show which step of which version set each field of a sample, and why.",
+        "reproduce": "Make a version again from its sources, step by step, and compare the hashes.",
         "tag": "Give a version a name.",
         "restore": "Make an older version the newest one; nothing is lost.",
         "branch": "Start a second line of versions.",

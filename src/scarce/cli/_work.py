@@ -149,11 +149,6 @@ def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
     return {"operating_point": found.to_json()}
 
 
-def without_split(ds: Dataset) -> Dataset:
-    """Return the dataset as if it had never been split."""
-    return ds.with_columns({"split": [None] * len(ds), "split_group": [None] * len(ds)})
-
-
 def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:
     """Return class to split to number of kept rows."""
     counts: dict[str, dict[str, int]] = {name: {} for name in ds.schema.classes}

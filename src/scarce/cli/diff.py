@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,11 +47,11 @@ def diff(
         relabeled = [
             {"id": sample, "uri": places.get(sample), "old": was, "new": now} for sample, was, now in found.relabeled
         ]
-        kept = _kept(before, after)
+        kept, moved = _kept(before, after), _moved(before, after)
         steps = {"added": _steps(after, before), "removed": _steps(before, after)}
         body = {
             "old": old_name, "new": new_name, "same": found.empty, "added": found.added, "removed": found.removed,
-            "relabeled": relabeled, "keep": kept, "changed": found.changed,
+            "relabeled": relabeled, "keep": kept, "moved": moved, "changed": found.changed,
             "classes": {"old": found.classes[0], "new": found.classes[1]} if found.classes else None, "steps": steps,
         }  # fmt: skip
 
@@ -62,25 +63,26 @@ def diff(
                 console.print(
                     table(("column", "samples that differ"), found.changed.items(), right=("samples that differ",))
                 )
-            if relabeled:
-                rows = [(row["uri"], row["old"], row["new"]) for row in relabeled[:limit]]
-                console.print(table(("sample", "label was", "is"), rows, title=f"{len(relabeled):,} relabeled"))
-            for word, now, reason in (("set aside", False, "why"), ("brought back", True, "why it was set aside")):
-                some = [row for row in kept if row["new"] is now]
+            for word, head, some in (("relabeled", "label was", relabeled), ("moved", "split was", moved)):
                 if some:
-                    shown = [(row["uri"], row["reason"]) for row in some[:limit]]
-                    console.print(table(("sample", reason), shown, title=f"{len(some):,} {word}"))
-            for word, ids in (("added", found.added), ("removed", found.removed)):
-                if ids:
-                    console.print(
-                        table(
-                            ("id", "sample"),
-                            [(sample, places.get(sample)) for sample in ids[:limit]],
-                            title=f"{len(ids):,} {word}",
-                        )
-                    )
+                    rows = [(row["uri"], row["old"], row["new"]) for row in some[:limit]]
+                    console.print(table(("sample", head, "is"), rows, title=f"{len(some):,} {word}"))
+            for word, now, reason in (("set aside", False, "why"), ("brought back", True, "why it was set aside")):
+                those = [row for row in kept if row["new"] is now]
+                if those:
+                    shown = [(row["uri"], row["reason"]) for row in those[:limit]]
+                    console.print(table(("sample", reason), shown, title=f"{len(those):,} {word}"))
+            _list_rows(console, {"added": found.added, "removed": found.removed}, places, limit)
 
         out.show(body, draw)
+
+
+def _list_rows(console: Console, rows: Mapping[str, Sequence[str]], places: Mapping[str, str], limit: int) -> None:
+    """Show the samples that only one of two versions has."""
+    for word, ids in rows.items():
+        if ids:
+            shown = [(sample, places.get(sample)) for sample in ids[:limit]]
+            console.print(table(("id", "sample"), shown, title=f"{len(ids):,} {word}"))
 
 
 def _kept(before: Dataset, after: Dataset) -> list[dict[str, Any]]:
@@ -93,6 +95,16 @@ def _kept(before: Dataset, after: Dataset) -> list[dict[str, Any]]:
             reason = was["drop_reason"] if row["keep"] else row["drop_reason"]
             found.append({"id": row["id"], "uri": row["uri"], "old": was["keep"], "new": row["keep"], "reason": reason})
     return found
+
+
+def _moved(before: Dataset, after: Dataset) -> list[dict[str, Any]]:
+    """Return the samples of both versions that went from one split to another."""
+    then = dict(zip(before.table["id"].to_pylist(), before.table["split"].to_pylist(), strict=True))
+    return [
+        {"id": row["id"], "uri": row["uri"], "old": then[row["id"]], "new": row["split"]}
+        for row in after.table.select(["id", "uri", "split"]).to_pylist()
+        if then.get(row["id"]) is not None and then[row["id"]] != row["split"]
+    ]
 
 
 def _steps(ds: Dataset, other: Dataset) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def split(
     """
     with screen(as_json, quiet, debug) as out:
         from scarce import split as stage
-        from scarce.cli._work import finding_rows, split_counts, without_split
+        from scarce.cli._work import finding_rows, split_counts
         from scarce.loop.measure import COPIES, copies_unknown, with_copies, with_scan
         from scarce.project import Project
 
@@ -53,7 +53,7 @@ def split(
             if search:
                 ds = with_copies(opened, with_scan(opened, ds, workers=workers), workers=workers, seed=seed)
             ds = stage.run(
-                without_split(ds) if anew else ds, ratios=three_shares(ratios) or settings.ratios, seed=seed,
+                stage.forget(ds) if anew else ds, ratios=three_shares(ratios) or settings.ratios, seed=seed,
                 hold_out=hold_out or settings.hold_out or None, test=test, splitter=splitter,
             )  # fmt: skip
             version = opened.commit(ds, "split", owner=("audit", "split") if search else ("split",))

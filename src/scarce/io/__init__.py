@@ -7,8 +7,10 @@ of rows; ``merge_sources`` adds another source. No file is moved, copied or chan
 from __future__ import annotations
 
 from scarce.io._base import AbstractReader, Options
-from scarce.io._run import choose, fetch, merge_sources, read
+from scarce.io._run import as_test, choose, fetch, merge_sources, read, with_normal
 
 MODULES: tuple[str, ...] = ()
 
-__all__ = ["MODULES", "AbstractReader", "Options", "choose", "fetch", "merge_sources", "read"]
+__all__ = [
+    "MODULES", "AbstractReader", "Options", "as_test", "choose", "fetch", "merge_sources", "read", "with_normal",
+]  # fmt: skip

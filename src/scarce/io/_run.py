@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def read(  # noqa: PLR0913 - the public promise: one keyword for each thing a us
         listing = reader.listing(path, options)
     ds = to_dataset(listing)
     given = {key: value for key, value in vars(options).items() if value is not None}
-    step = Step(stage="io", name=name, params={**given, "source": listing.source}, inputs=listing.inputs)
+    params = {**given, "source": listing.source, "at": relpath(path, listing.base)}
+    step = Step(stage="io", name=name, params=params, inputs=listing.inputs)
     return ds.with_step(step.stamped(seconds=clock.perf_counter() - start))
 
 
@@ -191,7 +193,30 @@ def merge_sources(ds: Dataset, new: Dataset, class_map: Mapping[str, str] | None
     grown = replace(ds, schema=schema, sources={**ds.sources, **sources})
     if len(rows):
         grown = grown.append({**_matching(values, ds.table), "id": rows.ids.tolist(), "label": labels})
+    read = [{"name": step.name, "params": dict(step.params)} for step in new.steps if step.stage == "io"]
+    inputs = {name: value for step in new.steps for name, value in step.inputs.items()}
+    params = {"source": next(iter(sources)), "steps": read, "class_map": names}
+    grown = grown.with_step(Step(stage="io", name="merge", params=params, inputs=inputs))
     return grown.with_findings("read", _notes(grown, new, names))
+
+
+def as_test(ds: Dataset) -> Dataset:
+    """Return a source all of whose samples are test samples."""
+    return ds.with_columns({"split": ["test"] * len(ds)}).with_step(Step(stage="io", name="as_test"))
+
+
+def with_normal(ds: Dataset, names: Sequence[str]) -> Dataset:
+    """Return a source whose sound classes are the named ones.
+
+    Raises:
+        UnknownNameError: a name is no class.
+    """
+    strange = sorted(set(names) - set(ds.schema.classes))
+    if strange:
+        raise unknown_name("io", "class", strange[0], ds.schema.classes)
+    schema = replace(ds.schema, normal_classes=tuple(names))
+    step = Step(stage="io", name="with_normal", params={"names": list(names)})
+    return replace(ds, schema=schema).with_step(step)
 
 
 def _notes(grown: Dataset, new: Dataset, names: Mapping[str, str]) -> list[dict[str, Any]]:

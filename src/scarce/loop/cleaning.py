@@ -5,13 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scarce.errors import DataError
+from scarce.errors import DataError, UnknownNameError
 from scarce.registry import canonical
 
 if TYPE_CHECKING:
     from scarce.clean import Action
     from scarce.dataset import Dataset
     from scarce.project import Project
+
+
+OWNERS = ("clean", "split")
+"""Cleaning writes its own columns, and re-splitting those of the split."""
+
+
+def carry_out(project: Project, ds: Dataset, actions: Sequence[Action], *, made_for: str | None = None) -> str | None:
+    """Apply a plan and commit it; None where nothing in it is to be carried out.
+
+    Args:
+        project: that the dataset is of.
+        ds: its newest version.
+        actions: the plan.
+        made_for: the version that the plan was made for, if it is known.
+
+    Raises:
+        DataError: the plan does not fit the data; where it was made for another version, the message says so.
+    """
+    from scarce import clean
+
+    if not any(action.apply and action.kind != "ask" for action in actions):
+        return None
+    try:
+        after = clean.apply(ds, actions)
+    except (DataError, UnknownNameError) as error:
+        if made_for in (None, project.head):
+            raise
+        there = (
+            f"{error.there}. " * bool(error.there) + f"The plan was made for {made_for}, the newest is {project.head}"
+        )
+        raise type(error)(error.who, error.what, there, error.do) from error
+    return project.commit(after, "clean", owner=OWNERS)
+
+
+def take_back(project: Project, ds: Dataset, ids: Sequence[str]) -> tuple[list[Action], str]:
+    """Undo single actions, whatever came later, and commit that; return them and the version.
+
+    Raises:
+        UnknownNameError: there is no such action.
+        DataError: an action was undone or overtaken, or something later depends on it.
+    """
+    from scarce import clean
+
+    after = clean.undo(ds, ids)
+    actions = clean.actions_of(after.steps[-1])
+    message = "clean: undo " + ", ".join(action.id for action in actions)
+    return actions, project.commit(after, message, owner=OWNERS)
 
 
 def cleaning_plan(

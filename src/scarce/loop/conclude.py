@@ -122,15 +122,22 @@ def commit_kept(project: Project, ready: Ready, weighed: Weighed) -> tuple[Datas
     rows = {row.decision: row for row in weighed.ledger.rows}
     fold = whole_train_fold(weighed.dataset, ready.embedding)
     for decision in weighed.decisions:
-        changed = materialize(ds, weighed.dataset, decision, fold)
         stage = decision.name.partition(".")[0]
-        step = Step(stage=stage, name=decision.name, params=describe(decision))
-        after = project.commit(changed.with_step(step), message=decision.name, owner=OWNERS[stage])
+        grown = [plain_step(step) for step in weighed.dataset.steps[len(ready.dataset.steps) :]]
+        params = {**describe(decision), "kind": type(decision).__name__, "embedding": ready.embedding, "grown": grown}
+        step = Step(stage=stage, name=decision.name, params=params)
+        ds = materialize(ds, weighed.dataset, decision, fold).with_step(step)
+        after = project.commit(ds, message=decision.name, owner=OWNERS[stage])
         rows[decision.name] = replace(rows[decision.name], version_before=version, version_after=after)
-        ds, version = changed.with_step(step), after
+        version = after
     if HYBRID in rows and rows[HYBRID].kept:
         rows[HYBRID] = replace(rows[HYBRID], version_before=ready.version, version_after=version)
     return ds, version, tuple(rows.values())
+
+
+def plain_step(step: Step) -> dict[str, Any]:
+    """Return what a step was asked to do: how a decision's candidates were made."""
+    return {"stage": step.stage, "name": step.name, "params": dict(step.params), "seed": step.seed}
 
 
 def whole_train_fold(ds: Dataset, embedding: str) -> Fold:

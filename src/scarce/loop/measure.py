@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,11 +21,12 @@ PARTIAL: Final = ("same_object",)
 
 
 def with_scan(project: Project, ds: Dataset, *, workers: int | None) -> Dataset:
-    """Add the measurements of the one pass over the bytes; remembered ones are not measured again."""
+    """Add the measurements of the one pass over the bytes and nothing else; remembered ones are not measured again."""
     from scarce import modality
 
     found = modality.scan(ds, workers=workers, cache=project.features / "scan")
-    return ds.with_columns({name: array for name, array in found.wide.items() if name.startswith("scan.")})
+    measured = {name: array for name, array in found.wide.items() if name.startswith("scan.")}
+    return ds.with_columns(measured).with_step(replace(found.steps[-1], name="measure"))
 
 
 def with_features(

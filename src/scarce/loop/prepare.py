@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from scarce import progress
 from scarce.dataset import Array, Dataset
-from scarce.errors import DataError, unknown_name
+from scarce.errors import DataError
+from scarce.lineage import Step
 from scarce.loop.options import Clock, Options
 
 if TYPE_CHECKING:
@@ -101,10 +102,7 @@ def read(project: Project, path: str | Path, options: Options) -> Dataset:
     if isinstance(options.test, Path) or (options.test not in (None, "cv")):
         ds = with_test_source(ds, str(options.test), wanted)
     if options.normal is not None:
-        strange = sorted(set(options.normal) - set(ds.schema.classes))
-        if strange:
-            raise unknown_name("run", "class", strange[0], ds.schema.classes)
-        ds = replace(ds, schema=replace(ds.schema, normal_classes=tuple(options.normal)))
+        ds = io.with_normal(ds, options.normal)
     return ds
 
 
@@ -112,15 +110,16 @@ def with_test_source(ds: Dataset, test: str, wanted: Mapping[str, Any]) -> Datas
     """Append a separate test set; what was read first becomes train and val only."""
     from scarce import io
 
-    other = io.read(test, source="test", **wanted)
-    other = other.with_columns({"split": ["test"] * len(other)})
-    merged: Dataset = io.merge_sources(ds, other)
+    merged: Dataset = io.merge_sources(ds, io.as_test(io.read(test, source="test", **wanted)))
     return merged
 
 
 def without_grown(ds: Dataset) -> Dataset:
     """Return the real rows only."""
-    return ds.take(np.flatnonzero(ds["origin"] == "real"))
+    real = ds["origin"] == "real"
+    if real.all():
+        return ds
+    return ds.take(np.flatnonzero(real)).with_step(Step(stage="loop", name="without_grown"))
 
 
 def feature_cache(project: Project) -> Any:

@@ -232,7 +232,7 @@ def decisions_for(ds: Dataset, policy: str) -> list[Any]:
 
     plan: list[Any] = []
     merges = clean.plan(ds, only=("merge_duplicates",))
-    extra = frozenset(name for action in merges if action.kind == "set_aside" for name in action.samples)
+    extra = frozenset(name for action in merges if action.kind != "ask" for name in action.samples)
     if extra:
         plan.append(DropRows(name="clean.merge_duplicates", ids=extra))
     plan.append(SetAsideLabelErrors())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from scarce import progress, registry
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError, ReadError
 from scarce.execute.local import cores
+from scarce.lineage import Step
 from scarce.modality import raw as raw_content
 from scarce.modality._base import AbstractModality, BrokenSampleError, Raw, content_hash
 from scarce.modality._cache import ScanCache, file_key
@@ -107,7 +109,7 @@ class _Scan:
     """The state of one pass: arrays of N rows that threads fill at disjoint places."""
 
     def __init__(self, ds: Dataset, kind: AbstractModality) -> None:
-        self.ds, self.kind = ds, kind
+        self.ds, self.kind, self.started = ds, kind, time.perf_counter()
         rows = np.arange(len(ds))
         self.places = raw_content.addresses(ds, rows)
         self.recipes: list[str | None] = ds.table["recipe"].to_pylist()
@@ -186,7 +188,9 @@ class _Scan:
                 keep[row], why[row] = False, reason
         columns: dict[str, Any] = {"content_hash": hashes, "keep": keep, "drop_reason": why}
         columns.update({f"scan.{name}": array for name, array in self.values.items()})
-        return self.ds.with_columns(columns)
+        step = Step(stage="modality", name="scan", params={"kind": self.kind.plugin_name(), "version": SCAN_VERSION})
+        seconds = time.perf_counter() - self.started
+        return self.ds.with_columns(columns).with_step(step.stamped(seconds=seconds))
 
 
 def _spread(job: _Scan, rows: Array, workers: int) -> None:

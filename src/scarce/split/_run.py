@@ -76,9 +76,16 @@ def run(
     job.divide()
     out = _written(ds, real, job)
     params = {**chosen.params(), "ratios": list(shares), **job.past.params()}
+    params |= {"test": _sources(ds, test)[:1]} if test is not None else {}
     step = Step(stage="split", name=chosen.plugin_name(), params=params, seed=seed)
     out = out.with_step(step.stamped(seconds=time.perf_counter() - started))
     return out.with_findings("split", [*proofs(out), *job.findings])
+
+
+def forget(ds: Dataset) -> Dataset:
+    """Return the dataset as if it had never been split."""
+    none = [None] * len(ds)
+    return ds.with_columns({"split": none, "split_group": none}).with_step(Step(stage="split", name="forget"))
 
 
 def _shares(ratios: Sequence[float]) -> tuple[float, float, float]:
@@ -106,13 +113,18 @@ def _given(ds: Dataset, test: str | Path | None) -> Ints:
         given[(given == POOL) & ds["keep"].astype(bool) & (ds["label"] >= 0)] = FREE
     if test is None:
         return given
-    wanted = {name for name, place in ds.sources.items() if str(test) in (name, place) or _same(place, test)}
+    wanted = _sources(ds, test)
     if not wanted:
         if (given == TEST).any():
             return given
         raise unknown_name("split", "source", test, ds.sources)
-    given[np.isin(ds["source"].astype(str), sorted(wanted))] = TEST
+    given[np.isin(ds["source"].astype(str), wanted)] = TEST
     return given
+
+
+def _sources(ds: Dataset, test: str | Path) -> list[str]:
+    """Return the names of the sources that a name or a folder means."""
+    return sorted(name for name, place in ds.sources.items() if str(test) in (name, place) or _same(place, test))
 
 
 def _past(ds: Dataset, given: Ints, test: str | Path | None) -> Past:

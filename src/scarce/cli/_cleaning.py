@@ -1,0 +1,93 @@
+"""What ``scarce clean`` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scarce.cli._screen import table
+from scarce.cli._work import named_by
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scarce.clean import Action, Applied
+    from scarce.cli._screen import Screen
+    from scarce.dataset import Dataset
+
+KINDS = ("set_aside", "bring_back", "merge", "relabel", "resplit", "ask")
+
+
+@dataclass
+class Done:
+    """What a cleaning did, or would do."""
+
+    actions: list[Action] = field(default_factory=list)
+    version: str | None = None
+    asked: int = 0
+    waiting: int = 0
+    verb: str = "carried out"
+
+    @property
+    def wanted(self) -> list[Action]:
+        """The actions that are carried out, and no mere proposals."""
+        return [action for action in self.actions if action.apply and action.kind != "ask"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "version": self.version, "counts": {kind: sum(a.kind == kind for a in self.actions) for kind in KINDS},
+            "carried_out": len(self.wanted) if self.version else 0, "asked": self.asked,
+            "unanswered": self.waiting, "actions": [action.to_json() for action in self.actions],
+        }  # fmt: skip
+
+    def draw(self, console: Console, places: dict[str, str | None], limit: int, *, dry_run: bool) -> None:
+        """Show the actions and what became of them."""
+        rows = [
+            (item.id, item.kind.replace("_", " "), "yes" if item.apply and item.kind != "ask" else "proposed",
+             named_by(item.samples, places), _becomes(item, places), item.reason)
+            for item in self.actions[:limit]
+        ]  # fmt: skip
+        if rows:
+            console.print(table(("id", "action", "apply", "samples", "new", "why"), rows))
+        if len(self.actions) > limit:
+            console.print(f"{len(self.actions) - limit:,} more: --limit {len(self.actions)}")
+        wanted, proposed = len(self.wanted), len(self.actions) - len(self.wanted)
+        said = f"{self.version}: actions {self.verb}: {wanted}" if self.version else "nothing was changed"
+        said += f"; {proposed} proposed" * (self.verb != "undone")
+        said += f" ({wanted} would be {self.verb})" * (dry_run and bool(wanted))
+        said += f"; {self.asked} questions wait in the review queue" * bool(self.asked)
+        console.print(said + f"; {self.waiting} have no answer yet" * bool(self.waiting))
+
+
+def _becomes(action: Action, places: dict[str, str | None]) -> str:
+    """Return what an action makes of its samples, for people."""
+    if action.into is not None:
+        return f"copy of {places.get(action.into) or action.into}"
+    return " ".join(sorted({str(new) for new in action.new if new})) if action.kind in ("relabel", "resplit") else ""
+
+
+def show_history(out: Screen, done: list[Applied], places: dict[str, str | None], limit: int) -> None:
+    """Show what was carried out so far, newest first."""
+    shown = done[::-1]
+
+    def draw(console: Console) -> None:
+        rows = [
+            (item.action.id, item.state, item.at, item.action.kind.replace("_", " "),
+             named_by(item.action.samples, places), item.action.reason)
+            for item in shown[:limit]
+        ]  # fmt: skip
+        if not rows:
+            console.print("nothing was carried out yet")
+            return
+        console.print(table(("id", "", "at", "action", "samples", "why"), rows))
+        if len(shown) > limit:
+            console.print(f"{len(shown) - limit:,} more: --limit {len(shown)}")
+        console.print("scarce clean --undo ID takes one back; the others stay.")
+
+    out.show({"applied": [item.to_json() for item in shown]}, draw)
+
+
+def places_of(ds: Dataset) -> dict[str, str | None]:
+    """Return sample id to its file."""
+    return dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))

@@ -1,0 +1,65 @@
+"""``scarce blame``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scarce.cli._options import AsJson, Debug, InProject, Version, folder_of
+from scarce.cli._screen import safe, screen, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 40
+
+
+def blame(
+    sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="Its file or id; an ending or beginning will do.")],
+    project: InProject = None,
+    version: Version = None,
+    whole: Annotated[bool, typer.Option("--all", help="Show every change, not only the last of each field.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show which step of which version set each field of a sample, and why.
+
+    With --json every change is listed, with the parameters and the seed of the step.
+
+    Example:
+        scarce blame hole/0042.png --project photos-scarce
+    """
+    with screen(as_json, debug=debug) as out:
+        from scarce.project import Project
+        from scarce.provenance import blame as find
+
+        with Project.open(folder_of(project)) as opened:
+            found = find(opened, sample, version)
+        body = {
+            "sample": found.sample, "uri": found.uri, "version": found.version, "fields": found.fields,
+            "history": found.history,
+        }  # fmt: skip
+
+        def draw(console: Console) -> None:
+            console.print(safe(f"{found.uri} ({found.sample}) in {found.version}"))
+            rows = [
+                (
+                    item.name,
+                    _short(item.value),
+                    item.version,
+                    item.at[:16].replace("T", " "),
+                    item.step,
+                    item.action,
+                    item.why,
+                )
+                for item in (found.history if whole else found.fields)
+            ]
+            console.print(table(("field", "value", "version", "at", "by", "action", "why"), rows))
+
+        out.show(body, draw)
+
+
+def _short(value: Any) -> str:
+    text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
