@@ -51,6 +51,7 @@ def audit(
     """
     with screen(as_json, quiet, debug) as out:
         from scarce import audit as stage
+        from scarce.audit.agreement import agreement_json
         from scarce.cli._work import finding_rows, named_by, needs_features, skipped
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
@@ -67,6 +68,8 @@ def audit(
         found = {name: finding_rows(ds, name) for name in ran}
         counts, left_out = {name: len(rows) for name, rows in found.items()}, skipped(ds)
         body = {"version": version, "findings": counts, "skipped": left_out, "worst": found}
+        if "agreement" in ran and "agreement" not in left_out:
+            body["agreement"] = agreement_json(ds, seed=seed)
         places = dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
 
         def draw(console: Console) -> None:
