@@ -109,7 +109,7 @@ def main() -> None:
     ratings = drawn(n, raters, options.classes)
     ours = {"alpha": krippendorff_alpha, "fleiss": fleiss_kappa, "cohen": cohen_kappa}
     for work in (*ours.values(), judge_agreement):
-        work(ratings[:2000])
+        work(ratings[:500_000])
     out: dict[str, Any] = {"size": options.size, "classes": options.classes, "coefficients": {}}
     times: dict[str, list[tuple[float, float, Any]]] = {}
     theirs = peers(ratings)

@@ -75,10 +75,12 @@ def test_published_values() -> None:
     assert krippendorff_alpha(krippendorff) == pytest.approx(0.743, abs=5e-4)
 
 
-def test_cohen_equals_sklearn() -> None:
+@pytest.mark.parametrize("n", [500, 3000])
+def test_cohen_equals_sklearn(n: int) -> None:
+    """Few items are counted pair by pair, many by who said what."""
     from sklearn.metrics import cohen_kappa_score
 
-    ratings = drawn(500, 4, missing=0.3)
+    ratings = drawn(n, 4, missing=0.3)
     matrix, shared = cohen_matrix(ratings)
     expected = []
     for one in range(4):

@@ -12,6 +12,8 @@ from scarce.errors import DataError
 
 MOST_MULTISETS: Final = 2**14
 """Items are counted by the votes they got where there are at most so many possibilities; about 0.5 MiB."""
+MOST_PATTERNS: Final = 200_000
+"""Items are counted by who said what where there are at most so many possibilities; about 0.8 MiB."""
 MOST_ITEMS: Final = 20_000
 """Up to so many items are drawn again; beyond it their sums are drawn from the normal limit."""
 
@@ -35,6 +37,19 @@ def valid(ratings: Array) -> tuple[Ints, int]:
         codes[rows >= 0] = inverse
         return codes, len(known)
     return rows, int(high) + 1
+
+
+def all_pairs(rows: Ints, k: int) -> Ints | None:
+    """Return (R, R, K, K) counts of what each pair said, above the diagonal; None where that takes too much."""
+    from scarce.audit import _votes
+
+    raters, size = rows.shape[1], (k + 1) ** rows.shape[1]
+    if size > min(MOST_PATTERNS, len(rows) // 2) or (raters * k) ** 2 > MOST_PATTERNS // 8:
+        return None
+    times, out = np.zeros(size, np.int32), np.zeros((raters, raters, k, k), np.int64)
+    _votes.patterns(rows, k, times)
+    _votes.unfolded(times, k, out)
+    return out
 
 
 def pair_counts(rows: Ints, k: int, one: int, others: range) -> Ints:

@@ -100,6 +100,33 @@ def moments(ratings: Any, k: int, first: Any, second: Any) -> None:  # noqa: C90
 
 
 @nb.njit(nogil=True, cache=True)
+def patterns(ratings: Any, k: int, times: Any) -> None:
+    """Count items that every rater rated alike: a row is a number of R digits to the base K + 1; times ((K + 1)^R,)."""
+    for row in range(ratings.shape[0]):
+        number = 0
+        for rater in range(ratings.shape[1]):
+            number = number * (k + 1) + ratings[row, rater] + 1
+        times[number] += 1
+
+
+@nb.njit(nogil=True, cache=True)
+def unfolded(times: Any, k: int, out: Any) -> None:
+    """Add up what each pair of raters said in counted patterns: (R, R, K, K), the first rater below the second."""
+    raters = out.shape[0]
+    said = np.zeros(raters, np.int64)
+    for number in range(len(times)):
+        if times[number]:
+            rest = number
+            for rater in range(raters - 1, -1, -1):
+                said[rater] = rest % (k + 1) - 1
+                rest //= k + 1
+            for one in range(raters):
+                for two in range(one + 1, raters):
+                    if said[one] >= 0 and said[two] >= 0:
+                        out[one, two, said[one], said[two]] += times[number]
+
+
+@nb.njit(nogil=True, cache=True)
 def confusions(ratings: Any, one: int, first: int, out: Any) -> None:
     """Count what one rater and B others, from ``first`` on, said about the same rows: (B, K, K)."""
     for row in range(ratings.shape[0]):

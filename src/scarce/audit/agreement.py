@@ -113,11 +113,12 @@ def cohen_matrix(ratings: Array) -> tuple[Floats, Ints]:
     rows, k = co.valid(ratings)
     raters = rows.shape[1]
     matrix, shared = np.full((raters, raters), np.nan), np.zeros((raters, raters), np.int64)
+    known = co.all_pairs(rows, k)
     block = max(1, 2**15 // max(k * k, 1))
     for one in range(raters):
         for start in range(one + 1, raters, block):
             others = range(start, min(raters, start + block))
-            counts = co.pair_counts(rows, k, one, others)
+            counts = co.pair_counts(rows, k, one, others) if known is None else known[one, others]
             matrix[one, others] = matrix[others, one] = co.kappa(counts)
             shared[one, others] = shared[others, one] = counts.sum(axis=(1, 2))
     return matrix, shared

@@ -8,9 +8,11 @@ from typing import ClassVar, Final, NamedTuple, final
 import numpy as np
 
 from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._group import components, known_pairs
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
 
+KINDS: Final = ("exact_duplicate", "near_duplicate", "same_object")
 LEAST: Final = 8
 """Samples (and groups) that each side needs before it is compared."""
 MOST_FITTED: Final = 2_000
@@ -83,7 +85,8 @@ def _valid(
         bad = int((~np.isfinite(rows)).any(axis=1).sum())
         raise DataError(who, f"{bad} of {len(rows)} rows have features that are not finite", do="leave them out")
     names = [f"?{row}" if groups is None or groups[row] is None else str(groups[row]) for row in range(len(side))]
-    member = np.unique(names, return_inverse=True)[1] if names else np.zeros(0, np.int64)
+    first, place = np.unique(names, return_index=True, return_inverse=True)[1:]
+    member = np.argsort(np.argsort(first))[place]
     for which, told in ((side, "second"), (~side, "first")):
         units = len(np.unique(member[which]))
         if units < LEAST:
@@ -177,6 +180,7 @@ class SourceShift(AbstractCheck):
     Do not use as a reason to drop a source: it says that sources differ, not which one is right. A model may learn to
     know the source in place of the class, above all where a class comes from one source only.
     Needs: embedding (N, D), scan.* where it is there; a column with two values or more (``source`` by default).
+    Samples of one group, of one split group, and known copies stay in one fold.
     Writes: score (N,) = probability of the sample's own source, out of fold, times how far the sources are told apart
     (0 at AUROC 0.5, 1 at 1; the lower end counts); data findings with the AUROC and its interval, class findings,
     and the samples that betray their source most.
@@ -194,6 +198,7 @@ class SourceShift(AbstractCheck):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("embedding",)
+    after: ClassVar[tuple[str, ...]] = KINDS
     column: str = "source"
     first: str = ""
     second: str = ""
@@ -237,12 +242,13 @@ class SourceShift(AbstractCheck):
         features = np.hstack([ds_embedding(ds, self.encoder)[1], _measurements(ds)])
         finite = np.isfinite(features).all(axis=1)
         score, overall, details = np.full(len(ds), np.nan), [], []
+        parts = _groups(ds)
         pairs, order = self._pairs(ds), np.argsort(ds.ids.astype(str), kind="stable")
         for words, one, two in pairs:
             rows = order[((one | two) & finite)[order]]
             try:
                 shift = told_apart(
-                    features[rows], one[rows], ds["label"][rows], groups=_groups(ds, rows), folds=self.folds,
+                    features[rows], one[rows], ds["label"][rows], groups=parts[rows], folds=self.folds,
                     confidence=1 - 0.05 / len(pairs), seed=self.seed,
                 )  # fmt: skip
             except DataError as error:
@@ -310,7 +316,13 @@ def _verdict(auroc: float, low: float) -> str:
 WORDS: Final = ((0.6, "barely"), (0.75, "often"), (0.9, "mostly"), (1.1, "nearly always"))
 
 
-def _groups(ds: Dataset, rows: Ints) -> Array | None:
-    """Return the names of the groups that must stay together: what the split keeps together, or the user's groups."""
-    name = next((name for name in ("split_group", "group") if name in ds), None)
-    return None if name is None else ds[name][rows]
+def _groups(ds: Dataset) -> Ints:
+    """Return (N,) what must stay together: the split's and the user's groups, copies and pictures of one object."""
+    pairs = [known_pairs(ds, KINDS)]
+    for name in ("split_group", "group"):
+        if name in ds:
+            named = np.array(["" if value is None else str(value) for value in ds[name]])
+            order = np.argsort(named, kind="stable")
+            same = (named[order][1:] == named[order][:-1]) & (named[order][1:] != "")
+            pairs.append(np.stack([order[:-1][same], order[1:][same]], axis=1))
+    return components(len(ds), np.concatenate(pairs))

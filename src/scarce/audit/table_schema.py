@@ -18,6 +18,7 @@ from scarce.errors import ConfigError
 
 Columns = Mapping[str, pa.Array]
 SAMPLES: Final = 20
+MOST_SORTED: Final = 20_000
 _DATE = re.compile(
     r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})([T ]\d{1,2}:\d{2}.*)?\s*$"
 )
@@ -132,10 +133,12 @@ def identifiers(columns: Columns, labels: Ints, features: frozenset[str], ids: F
             continue
         known = np.flatnonzero(~col.holes(column)[0])
         size = pc.count_distinct(column.take(pa.array(known))).as_py()
-        if len(known) < 20 or size < 0.95 * len(known) or _words(column):
+        few = len(known) < 20 or size < 0.95 * len(known)
+        if few or _words(column):
             continue
-        rank = _natural(column.take(pa.array(known)).to_pylist(), ids[known])
-        codes = labels[known][rank]
+        # Ids are hashes: the first ones are as good as drawn, in any order of the rows.
+        known = known[np.argsort(ids[known].astype(str), kind="stable")][:MOST_SORTED]
+        codes = labels[known][_natural(column.take(pa.array(known)))]
         excess = _runs(codes[codes >= 0])
         told = f"column {name!r} is near unique ({size} values in {len(known)} samples): it names the sample"
         leaks = excess > 6
@@ -155,10 +158,13 @@ def _words(column: pa.Array) -> bool:
     return bool(texts) and float(np.mean([text.strip().count(" ") for text in texts])) > 2
 
 
-def _natural(values: list[object], ids: Floats) -> Ints:
-    keys = [re.findall(r"\d{1,18}|\D+", str(value)) for value in values]
+def _natural(column: pa.Array) -> Ints:
+    """Return the order of the values, with ``a2`` before ``a10``; equal ones as they come."""
+    if col.is_number(column):
+        return np.argsort(column.to_numpy(zero_copy_only=False), kind="stable")
+    keys = [re.findall(r"\d{1,18}|\D+", str(value)) for value in column.to_pylist()]
     parts = [[(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in key] for key in keys]
-    return np.array(sorted(range(len(parts)), key=lambda row: (parts[row], str(ids[row]))), np.int64)
+    return np.array(sorted(range(len(parts)), key=parts.__getitem__), np.int64)
 
 
 def _runs(codes: Ints) -> float:
@@ -242,6 +248,8 @@ def dates(columns: Columns) -> list[Told]:
         known = ~col.holes(column)[0]
         encoded = pc.dictionary_encode(column)
         levels = [str(value).strip() for value in encoded.dictionary.to_pylist()]
+        if sum(bool(_DATE.match(level)) for level in levels[:1000]) < len(levels[:1000]) / 4:
+            continue
         like = np.array([bool(_DATE.match(level)) for level in levels] + [False])
         index = pc.fill_null(encoded.indices, len(levels)).to_numpy(zero_copy_only=False)
         mask: Mask = like[index] & known
