@@ -19,14 +19,13 @@ MOST_ITEMS: Final = 20_000
 
 
 def valid(ratings: Array) -> tuple[Ints, int]:
-    from scarce.audit import _votes
-
+    """Return (N, R) class codes, -1 = missing, and K; refuse anything else."""
     rows, who = np.asarray(ratings), "audit.agreement"
     if rows.ndim != 2:
         raise DataError(who, f"ratings have shape {rows.shape}", do="pass (N, R): one row an item, one column a rater")
     if rows.dtype.kind not in "iu":
         raise DataError(who, f"ratings are {rows.dtype}", do="pass whole numbers: class codes, -1 = missing")
-    low, high = _votes.reach(rows) if rows.size else (0, -1)
+    low, high = (int(rows.min()), int(rows.max())) if rows.size else (0, -1)
     if low < -1:
         raise DataError(who, f"a rating is {low}", do="mark missing ratings with -1")
     if high > 4095:

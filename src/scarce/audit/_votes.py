@@ -9,17 +9,6 @@ import numpy as np
 
 
 @nb.njit(nogil=True, cache=True)
-def reach(ratings: Any) -> tuple[int, int]:
-    """Return the smallest and the largest rating of (N, R)."""
-    low, high = 0, -1
-    for row in range(ratings.shape[0]):
-        for rater in range(ratings.shape[1]):
-            value = ratings[row, rater]
-            low, high = min(low, value), max(high, value)
-    return low, high
-
-
-@nb.njit(nogil=True, cache=True)
 def multisets(ratings: Any, choose: Any, times: Any, counts: Any) -> None:
     """Count items that got the same votes, whoever gave them.
 
