@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scarce import audit
 from scarce.audit.blurred import blur_score
 from scarce.audit.bright import bright_score
 from scarce.audit.dark import dark_score
@@ -11,6 +12,7 @@ from scarce.audit.low_information import emptiness_score
 from scarce.audit.odd_aspect_ratio import odd_aspect_score
 from scarce.audit.odd_size import odd_size_score
 from scarce.audit.outlier import neighbor_distance, outlier_score
+from scarce.testing import tiny_dataset
 
 RNG = np.random.default_rng(0)
 
@@ -92,3 +94,26 @@ def test_plain_surfaces_are_not_flooded(folder: str, shared_data) -> None:
     ds = audit.run(ds, only=checks)
     for check in checks:
         assert (np.nan_to_num(ds[f"audit.{check}.score"]) >= 0.5).mean() <= 0.02, check
+
+
+def told(**counts: int) -> dict[str, str]:
+    ds = audit.run(tiny_dataset(counts), only="imbalance")
+    return {",".join(row["members"]): row["why"] for row in ds.findings.to_pylist() if row["check"] == "imbalance"}
+
+
+def test_imbalance_above_three_is_a_caution_and_above_ten_is_serious() -> None:
+    found = told(good=220, scratch=74, stain=73, tear=22, hole=21)
+    assert found[""] == (
+        "imbalance 10.5:1 (serious): good 220 (53.7 %), scratch 74 (18.0 %), stain 73 (17.8 %), tear 22 (5.4 %), "
+        "hole 21 (5.1 %)"
+    )
+    assert set(found) == {"", "stain", "tear", "hole"}
+    assert found["stain"] == "caution: stain has 73 samples (17.8 %), 1 to 3.0"
+    assert found["tear"].startswith("caution: tear has 22 samples (5.4 %), 1 to 10.0")
+    assert found["hole"].startswith("serious: hole has 21 samples (5.1 %), 1 to 10.5")
+
+
+def test_even_classes_raise_no_alarm() -> None:
+    found = told(good=90, scratch=60, stain=30)
+    assert set(found) == {""}
+    assert found[""].startswith("imbalance 3.0:1 (fine)")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from scarce import audit, registry
+from scarce import audit, columns, registry
 from scarce.audit import AbstractCheck
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, DataError, UnknownNameError
@@ -21,6 +24,7 @@ def made(n: int = 240, seed: int = 0) -> Dataset:
         "id": ids, "label": ["abc"[code] for code in codes],
         "split": [("train", "test")[row % 4 == 0] for row in range(n)],
         "content_hash": [f"{row % (n - 5):032x}" for row in range(n)],
+        "source": [("own", "public")[row % 2] for row in range(n)], "meta.light": np.sin(np.arange(n)).tolist(),
     }  # fmt: skip
     ds = Dataset.from_columns(Schema(classes=("a", "b", "c")), values)
     place = {sample: row for row, sample in enumerate(ids)}
@@ -31,7 +35,9 @@ def made(n: int = 240, seed: int = 0) -> Dataset:
         "scan.p95": rng.uniform(180, 250, n),
         "scan.entropy": rng.uniform(6, 7.5, n), "scan.thumbnail": rng.integers(0, 255, (n, 32, 32), dtype=np.uint8),
     }  # fmt: skip
-    return ds.with_columns({"embedding.x": features[order], **scan})
+    said = [{"sample": one, "voter": who, "kind": "human", "label": "a"} for one in ids[:9] for who in ("anna", "ben")]
+    votes = pa.Table.from_pylist(said, schema=columns.VOTE)
+    return dataclasses.replace(ds.with_columns({"embedding.x": features[order], **scan}), votes=votes)
 
 
 def test_every_check_writes_a_score_and_is_found_by_file_name() -> None:

@@ -72,6 +72,7 @@ def audit(
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
         from scarce import quality
+        from scarce.audit.agreement import agreement_json
         from scarce.cli._summary import quality_table
         from scarce.cli._work import finding_rows, holds_data, named_by, refuse_columns, skipped
         from scarce.loop.measure import judged
@@ -90,6 +91,8 @@ def audit(
         rows = [row for name in ran for row in listed(found[name], places)]
         body = {"path": str(folder), "version": version, "samples": len(ds), "counts": counts, "skipped": left_out,
                 "quality": good, "findings": rows}  # fmt: skip
+        if "agreement" in ran and "agreement" not in left_out:
+            body["agreement"] = agreement_json(ds, seed=seed)
 
         def draw(console: Console) -> None:
             console.print(table(("check", "findings"), counts.items(), right=("findings",)))

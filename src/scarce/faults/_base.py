@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,16 +24,23 @@ class Material:
         labels: (N,) class codes.
         classes: class names.
         split: (N,) ``train``, ``val`` or ``test``; None = no splits.
+        columns: name to (N,) texts that stand beside each picture in the table; "" = missing.
     """
 
     images: Sequence[Array]
     labels: Ints
     classes: tuple[str, ...]
     split: Array | None = None
+    columns: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse columns of different length and labels that name no class."""
-        n = len(self.images)
+        n, strange = (
+            len(self.images),
+            [name for name, values in self.columns.items() if len(values) != len(self.images)],
+        )
+        if strange:
+            raise DataError("faults", f"{n} images and {len(self.columns[strange[0]])} values of {strange[0]}")
         if len(self.labels) != n or (self.split is not None and len(self.split) != n):
             raise DataError("faults", f"{n} images, {len(self.labels)} labels and splits do not fit together")
         if n and (self.labels.min() < 0 or self.labels.max() >= len(self.classes)):
@@ -41,30 +49,40 @@ class Material:
     def added(self, images: Sequence[Array], labels: Ints, split: Array | None) -> Material:
         """Return the material with pictures added at the end."""
         both = None if self.split is None or split is None else np.concatenate([self.split, split])
-        return replace(self, images=[*self.images, *images], labels=np.concatenate([self.labels, labels]), split=both)
+        blank = np.full(len(images), "", object)
+        columns = {name: np.concatenate([values, blank]) for name, values in self.columns.items()}
+        both_labels = np.concatenate([self.labels, labels])
+        return replace(self, images=[*self.images, *images], labels=both_labels, split=both, columns=columns)
+
+    def with_columns(self, columns: Mapping[str, Array]) -> Material:
+        """Return the material with columns added to the table."""
+        return replace(self, columns={**self.columns, **columns})
 
     def write(self, folder: Path | str) -> Path:
-        """Write PNG files and ``index.csv`` (path, label, split); returns the folder."""
+        """Write PNG files and ``index.csv`` (path, label, split and the columns); returns the folder."""
+        import csv
+
         import cv2
 
         base = Path(folder)
-        lines = ["path,label,split"]
+        lines: list[list[str]] = [["path", "label", "split", *self.columns]]
         for row, image in enumerate(self.images):
             name = self.classes[int(self.labels[row])]
             place = base / "images" / f"{row:06d}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
             pixels = image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1])
             place.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
-            lines.append(
-                f'{place.relative_to(base).as_posix()},"{name}",{"" if self.split is None else self.split[row]}'
-            )
-        (base / "index.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            split = "" if self.split is None else str(self.split[row])
+            cells = [str(values[row]) for values in self.columns.values()]
+            lines.append([place.relative_to(base).as_posix(), name, split, *cells])
+        with (base / "index.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(lines)
         return base
 
     def dataset(self) -> Dataset:
         """Return a dataset of the labels and splits; ids keep the order, pixels stay in memory."""
         n = len(self.images)
-        values = {
+        values: dict[str, Any] = {
             "id": [f"{row:08d}" for row in range(n)],
             "uri": [f"images/{row:06d}.png" for row in range(n)],
             "label": [self.classes[int(code)] for code in self.labels],
@@ -72,6 +90,8 @@ class Material:
         }
         if self.split is not None:
             values["split"] = [str(name) for name in self.split]
+        for name, cells in self.columns.items():
+            values[f"meta.{name}"] = [str(cell) or None for cell in cells]
         return Dataset.from_columns(Schema(classes=self.classes), values)
 
 

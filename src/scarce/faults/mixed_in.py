@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -46,7 +46,7 @@ class MixedIn(AbstractFault):
             images[row] = foreign[number % len(foreign)]
         truth = Truth.clean(material)
         truth.faulty[rows], truth.source[rows], truth.how[rows] = True, -1, "mixed_in"
-        return Material(images, material.labels, material.classes, material.split), truth
+        return replace(material, images=images), truth
 
 
 def _card(shape: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce import dataset
-from scarce.columns import split_uri
+from scarce.columns import VOTE, split_uri
 from scarce.dataset import Dataset, Schema
 from scarce.errors import DataError
+from scarce.io._several import Vote, as_table
 from scarce.lineage import digest
 
 INFO, WARN, BAD = 0.0, 0.5, 1.0
@@ -51,6 +52,8 @@ class Listing:
         reasons: why a sample is set aside, or None.
         notes: what a person should know.
         inputs: name of each manifest to the hash of its bytes.
+        votes: what each of several people said about the samples.
+        described: samples whose columns were handed in so far.
     """
 
     base: Path
@@ -61,6 +64,8 @@ class Listing:
     reasons: list[str | None] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
+    votes: list[Vote] = field(default_factory=list)
+    described: int = 0
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -107,14 +112,15 @@ def to_dataset(listing: Listing) -> Dataset:
     labels = [label_text(value) for value in _list(listing.columns.get("label"), n)]
     reasons = list(listing.reasons) or [None] * n
     ids = _ids(listing, labels, reasons)
-    classes = tuple(sorted({label for label in labels if label is not None}, key=natural))
+    voted = {vote.label for vote in listing.votes}
+    classes = tuple(sorted({label for label in (*labels, *voted) if label is not None}, key=natural))
     # A text that is "good" praises something; it is not a sound part.
     normal = () if listing.modality == "text" else dataset.normal_classes(classes)
     schema = Schema(modality=listing.modality, classes=classes, normal_classes=normal)
     values: dict[str, Any] = {
         **{name: _typed(name, value) for name, value in listing.columns.items()},
         "id": ids, "uri": listing.uris, "source": [listing.source] * n, "label": labels,
-        "label_source": [None if label is None else "given" for label in labels],
+        "label_source": _sources(listing, labels),
         "keep": [reason is None for reason in reasons], "drop_reason": reasons,
     }  # fmt: skip
     listing.notes += [*_reason_notes(reasons), *_class_notes(labels, reasons, classes), *_group_notes(listing, classes)]
@@ -127,7 +133,13 @@ def to_dataset(listing: Listing) -> Dataset:
         for note in listing.notes
     ]  # fmt: skip
     ds = Dataset.from_columns(schema, values, sources={listing.source: str(listing.base)})
-    return ds.with_findings("read", findings)
+    return replace(ds.with_findings("read", findings), votes=as_table(listing.votes, ids, VOTE))
+
+
+def _sources(listing: Listing, labels: Sequence[str | None]) -> list[str | None]:
+    given = [None if label is None else "given" for label in labels]
+    known = _list(listing.columns.get("label_source"), len(labels))
+    return [source or other for source, other in zip(known, given, strict=True)]
 
 
 def _ids(listing: Listing, labels: Sequence[str | None], reasons: list[str | None]) -> list[str]:

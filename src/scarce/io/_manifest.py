@@ -175,7 +175,7 @@ def _no_file(text: str) -> str:
 
 
 def _mention(one: Opened, found: Listing) -> None:
-    if one.roles.label is None:
+    if one.roles.label is None and not one.votes:
         found.notes.append(no_label(one))
-    elif one.roles.label.lower() not in ("label", "class"):
+    elif one.roles.label and one.roles.label.lower() not in ("label", "class"):
         found.notes.append(Note("data", f"column {one.roles.label!r} is taken as the label", INFO))

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from scarce.errors import DataError, closest
 from scarce.io._base import Options
+from scarce.io._several import item_and_voter, vote_columns
 from scarce.io._tree import split_name
 from scarce.io._walk import IMAGES, SOUNDS, walk
 from scarce.modality.table import Loaded
@@ -34,6 +35,7 @@ GROUPS = ("group", "groups", "group_id", "lot", "lot_id", "patient", "patient_id
 SPLITS = ("split", "subset", "partition", "set", "fold_name", "usage")
 TIMES = ("captured_at", "timestamp", "datetime", "date", "time", "taken_at", "created_at", "captured")
 IDS = frozenset("id index idx uuid guid key row row_id rowid sample_id image_id record_id unnamed:_0 c0_id".split())
+ABOUT_VOTES = frozenset("time when timestamp date seconds duration confidence prob probability kind comment".split())
 SERIES_IDS = (
     "series_id", "series", "sequence_id", "sequence", "unit", "unit_id", "sample_id", "sample", "id", "case_id",
 )  # fmt: skip
@@ -59,12 +61,15 @@ class Roles:
     key: str | None = None
     step: str | None = None
     values: tuple[str, ...] = ()
+    votes: tuple[str, ...] = ()
+    item: str | None = None
+    voter: str | None = None
 
     @property
     def used(self) -> frozenset[str]:
         """Names that are no ``meta`` columns."""
-        own = (self.path, self.cell, self.text, self.label, self.split, self.group, self.time, self.mask)
-        return frozenset(name for name in own if name)
+        own = (self.path, self.cell, self.text, self.label, self.split, self.group, self.time, self.mask, self.voter)
+        return frozenset(name for name in (*own, *self.votes) if name)
 
 
 def plain(name: str) -> str:
@@ -89,24 +94,48 @@ def roles(loaded: Loaded, file: Path, options: Options) -> Roles:
         time=chosen(options.time, names, (), "time", file) or _time(table),
         text=chosen(options.text, names, (), "text", file),
     )  # fmt: skip
+    found = _with_voters(table, found)
     if found.path and found.text is None:
         label = found.label if found.label or options.label == "" else _named_like_folders(table, found.path)
         return replace(found, kind="manifest", label=label)
     found = replace(found, path=None, mask=None)
     if found.cell:
         return replace(found, kind="embedded")
-    long = None if found.text else _long(table, found)
+    long = None if found.text or found.voter else _long(table, found)
     if long:
         return long
     wide = () if found.text else _wide(table, found, loaded, file)
     if wide:
         label = found.label or _first_column(table, loaded, wide, options)
         return replace(found, kind="series", values=wide, label=label)
-    text = found.text or _text(table, found)
+    text = found.text or _text(table, found) or _only_votes(table, found)
     if text:
-        label = found.label if found.label or options.label == "" else _few_valued(table, {text, *found.used})
+        label = (
+            found.label
+            if found.label or found.votes or options.label == ""
+            else _few_valued(table, {text, *found.used})
+        )
         return replace(found, kind="text", text=text, label=label)
     return replace(found, kind="table" if _has_numbers(table) else "unknown")
+
+
+def _with_voters(table: pa.Table, found: Roles) -> Roles:
+    """Return the roles with the columns of several people's labels, or of who said what about which sample."""
+    plainly = {name: plain(name) for name in table.column_names}
+    shut = set(found.used)
+    text = found.text or (None if found.path else _text(table, found))
+    pair = item_and_voter(table, plainly, (found.path or text,), found.label) or item_and_voter(
+        table, plainly, (), found.label
+    )
+    if pair:
+        return replace(found, item=pair[0], voter=pair[1])
+    return replace(found, votes=vote_columns(table, plainly, shut))
+
+
+def _only_votes(table: pa.Table, found: Roles) -> str | None:
+    """Return the column of the samples' names where a table holds votes about them and nothing else."""
+    rest = set(table.column_names) - found.used - {found.item}
+    return found.item if found.voter and all(plain(name) in ABOUT_VOTES for name in rest) else None
 
 
 def chosen(asked: str | None, names: Sequence[str], known: Iterable[str], what: str, file: Path) -> str | None:

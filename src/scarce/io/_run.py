@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scarce import dataset, registry
 from scarce.dataset import Array, Dataset, Schema
@@ -193,11 +194,19 @@ def merge_sources(ds: Dataset, new: Dataset, class_map: Mapping[str, str] | None
     grown = replace(ds, schema=schema, sources={**ds.sources, **sources})
     if len(rows):
         grown = grown.append({**_matching(values, ds.table), "id": rows.ids.tolist(), "label": labels})
+    votes = _mapped_votes(new.votes.filter(pc.is_in(new.votes["sample"], value_set=rows.table["id"])), names)
+    grown = replace(grown, votes=pa.concat_tables([grown.votes, votes]))
     read = [{"name": step.name, "params": dict(step.params)} for step in new.steps if step.stage == "io"]
     inputs = {name: value for step in new.steps for name, value in step.inputs.items()}
     params = {"source": next(iter(sources)), "steps": read, "class_map": names}
     grown = grown.with_step(Step(stage="io", name="merge", params=params, inputs=inputs))
     return grown.with_findings("read", _notes(grown, new, names))
+
+
+def _mapped_votes(votes: pa.Table, names: Mapping[str, str]) -> pa.Table:
+    labels = [None if label is None else names.get(label, label) for label in votes["label"].to_pylist()]
+    place = votes.column_names.index("label")
+    return votes.set_column(place, votes.schema.field(place), pa.array(labels, pa.string()))
 
 
 def as_test(ds: Dataset) -> Dataset:
@@ -275,4 +284,6 @@ def _apart(ds: Dataset, new: Dataset) -> tuple[Dataset, dict[str, str]]:
     old_notes = new.findings.to_pylist()
     notes = [{**note, "members": [ids.get(member, member) for member in note["members"]]} for note in old_notes]
     findings = pa.Table.from_pylist(notes, schema=new.findings.schema)
-    return replace(new, table=body, sources={unique: place}, findings=findings, wide={}), {unique: place}
+    voted = pa.array([ids.get(sample, sample) for sample in new.votes["sample"].to_pylist()], pa.string())
+    votes = new.votes.set_column(0, new.votes.schema.field(0), voted)
+    return replace(new, table=body, sources={unique: place}, findings=findings, votes=votes, wide={}), {unique: place}

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from scarce.dataset import Ints
 from scarce.errors import ReadError
 from scarce.io._base import Options
 from scarce.io._listing import INFO, WARN, Listing, Note, joined, label_text
 from scarce.io._roles import IDS, Kind, Roles, chosen, listed, plain, roles
+from scarce.io._several import Vote, gathered, majority
 from scarce.io._times import moments
 from scarce.io._tree import split_name
 from scarce.io._walk import IMAGES, SOUNDS, is_hidden, walk
@@ -40,11 +42,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Opened:
-    """A part with its table and the meaning of its columns."""
+    """A part with its table and the meaning of its columns.
+
+    Args:
+        rows: (N,) each row's place in the file's table, where rows were left out; None = 0, 1, 2 ...
+        votes: what each of several people said about the rows.
+    """
 
     part: Part
     loaded: Loaded
     roles: Roles
+    rows: Ints | None = None
+    votes: tuple[Vote, ...] = ()
 
 
 def find_parts(path: Path) -> tuple[list[Part], float]:
@@ -112,8 +121,30 @@ def open_parts(path: Path, options: Options) -> list[Opened]:
     found = []
     for part in find_parts(path)[0]:
         loaded = table.load(part.file)
-        found.append(Opened(part, loaded, roles(loaded, part.file, options)))
+        found.append(_with_votes(Opened(part, loaded, roles(loaded, part.file, options))))
     return found
+
+
+def _with_votes(one: Opened) -> Opened:
+    """Return a table with one row a sample, and what each person said about it."""
+    data, its = one.loaded.table, one.roles
+    if its.votes:
+        columns = [data[name].to_pylist() for name in its.votes]
+        votes = [
+            Vote(row, name, label_text(value))
+            for name, values in zip(its.votes, columns, strict=True) for row, value in enumerate(values)
+            if label_text(value) is not None
+        ]  # fmt: skip
+        return replace(one, votes=tuple(votes))
+    if not its.voter or not its.item or not its.label:
+        return one
+    first, place = gathered(data, its.item)
+    when = moments(data[its.time])[0] if its.time else None
+    times = [None] * data.num_rows if when is None else when.to_pylist()
+    cells = zip(place.tolist(), data[its.voter].to_pylist(), data[its.label].to_pylist(), times, strict=True)
+    votes = [Vote(row, str(who), label_text(said), at) for row, who, said, at in cells if row >= 0 and who is not None]
+    loaded = replace(one.loaded, table=data.take(pa.array(first)))
+    return replace(one, loaded=loaded, rows=first, votes=tuple(votes), roles=replace(its, time=None))
 
 
 def listing_of(path: Path, opened: list[Opened], options: Options, *, modality: str) -> Listing:
@@ -144,7 +175,8 @@ def row_listing(path: Path, opened: list[Opened], options: Options, *, modality:
     sizes = [one.loaded.table.num_rows for one in opened]
     for one, spec in zip(opened, what, strict=True):
         name = _below(one.part.file, found.base)
-        found.uris += [f"{name}#{row}:{spec}" for row in range(one.loaded.table.num_rows)]
+        rows = range(one.loaded.table.num_rows) if one.rows is None else one.rows.tolist()
+        found.uris += [f"{name}#{row}:{spec}" for row in rows]
     found.columns = joined([standard_columns(one, found, options) for one in opened], sizes)
     return found
 
@@ -153,9 +185,7 @@ def standard_columns(one: Opened, found: Listing, options: Options) -> dict[str,
     """Return label, split, group, time and all other columns of one table; remarks go to the listing."""
     data, its = one.loaded.table, one.roles
     columns: dict[str, Any] = {}
-    if its.label:
-        labels = [label_text(value) for value in data[its.label].to_pylist()]
-        columns["label"] = pa.array(_named(labels, one.part.file, found), pa.string())
+    columns |= _decided(one, found) if one.votes else _label(one, found)
     if its.split:
         columns["split"] = _splits(data[its.split], its.split, found)
     elif one.part.split:
@@ -166,17 +196,52 @@ def standard_columns(one: Opened, found: Listing, options: Options) -> dict[str,
             why = f"column {its.group!r} is taken as the group: its samples stay together"
             found.notes.append(Note("data", why, INFO))
     shut = set(its.used)
-    if its.time:
-        when, form = moments(data[its.time])
-        if when is None:
-            found.notes.append(Note("data", f"column {its.time!r} holds no times that can be read: kept as meta", WARN))
-            shut.discard(its.time)
-        else:
-            columns["captured_at"] = when
-            found.notes.append(Note("data", f"column {its.time!r} is taken as the time, read as {form}", INFO))
+    if its.time and (when := _times(data[its.time], its.time, found)) is not None:
+        columns["captured_at"] = when
+    elif its.time:
+        shut.discard(its.time)
     for name in data.column_names:
         if name not in shut and name not in its.values and not name.startswith("_row"):
             columns[f"meta.{' '.join(name.split())}"] = data[name].combine_chunks()
+    found.described += data.num_rows
+    return columns
+
+
+def _times(column: pa.ChunkedArray, name: str, found: Listing) -> pa.Array | None:
+    when, form = moments(column)
+    if when is None:
+        found.notes.append(Note("data", f"column {name!r} holds no times that can be read: kept as meta", WARN))
+    else:
+        found.notes.append(Note("data", f"column {name!r} is taken as the time, read as {form}", INFO))
+    return when
+
+
+def _label(one: Opened, found: Listing) -> dict[str, Any]:
+    if not one.roles.label:
+        return {}
+    labels = [label_text(value) for value in one.loaded.table[one.roles.label].to_pylist()]
+    return {"label": pa.array(_named(labels, one.part.file, found), pa.string())}
+
+
+def _decided(one: Opened, found: Listing) -> dict[str, Any]:
+    """Hand the votes to the listing; return the given label, or what the majority says."""
+    data, its = one.loaded.table, one.roles
+    start = found.described
+    labels = _named([vote.label for vote in one.votes], one.part.file, found)
+    votes = [replace(vote, label=label) for vote, label in zip(one.votes, labels, strict=True)]
+    found.votes += [replace(vote, row=vote.row + start) for vote in votes]
+    people = len({vote.voter for vote in votes})
+    if its.label and not its.voter:
+        told = f"the label is column {its.label!r}"
+        columns = _label(one, found)
+    else:
+        given = majority(votes, data.num_rows)
+        open_ = sum(label is None for label in given)
+        told = f"the label is the majority's, {open_} samples without one have none"
+        sources = [None if label is None else "vote" for label in given]
+        columns = {"label": pa.array(given, pa.string()), "label_source": pa.array(sources, pa.string())}
+    where = f"columns {listed(its.votes, 6)}" if its.votes else f"column {its.voter!r}"
+    found.notes.append(Note("data", f"{len(votes)} votes of {people} annotators ({where}): {told}", INFO))
     return columns
 
 

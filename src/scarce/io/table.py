@@ -53,7 +53,7 @@ class Table(AbstractReader):
         return found
 
     def _labeled(self, one: Opened, options: Options, notes: list[Note]) -> Opened:
-        if one.roles.label or options.label == "" or not one.loaded.table.num_columns:
+        if one.roles.label or one.votes or options.label == "" or not one.loaded.table.num_columns:
             return one
         last = one.loaded.table.column_names[-1]
         size = pc.count_distinct(one.loaded.table[last]).as_py()
@@ -68,7 +68,7 @@ class Table(AbstractReader):
 def _no_features(one: Opened) -> set[str]:
     """Return the columns that describe the sample rather than measure it."""
     data, its = one.loaded.table, one.roles
-    found = {name for name in (its.label, its.split, its.group, its.time) if name}
+    found = {name for name in (its.label, its.split, its.group, its.time, its.item, its.voter, *its.votes) if name}
     for name in data.column_names:
         column = data[name]
         text = pa.types.is_string(column.type)

@@ -8,9 +8,11 @@ from typing import final
 
 from scarce.errors import DataError
 from scarce.io._base import AbstractReader, Options
-from scarce.io._listing import INFO, Listing, Note
+from scarce.io._listing import INFO, WARN, Listing, Note
 from scarce.io._tables import no_label, open_parts, row_listing, sniff
 from scarce.modality.table import SUFFIXES
+
+ONLY_VOTES = "the table holds votes and no content: samples are known by column {0!r} alone"
 
 
 @final
@@ -36,12 +38,15 @@ class Text(AbstractReader):
             raise DataError("io.text", what, f"it has {names}", "name it with --text COLUMN")
         found = row_listing(path, opened, options, modality="text", what=[one.roles.text or "" for one in opened])
         texts = [text for one in opened for text in one.loaded.table[one.roles.text].to_pylist()]
+        if its_item := opened[0].roles.item:
+            only = its_item == opened[0].roles.text
+            found.notes += [Note("data", ONLY_VOTES.format(its_item), WARN)] if only else []
         found.reasons = ["empty: no text" if text is None or not str(text).strip() else None for text in texts]
         its = opened[0].roles
         if its.text and its.text.lower() != "text":
             found.notes.append(Note("data", f"column {its.text!r} is taken as the text", INFO))
-        if its.label is None:
+        if its.label is None and not opened[0].votes:
             found.notes.append(no_label(opened[0]))
-        elif its.label.lower() not in ("label", "class"):
+        elif its.label and its.label.lower() not in ("label", "class"):
             found.notes.append(Note("data", f"column {its.label!r} is taken as the label", INFO))
         return found

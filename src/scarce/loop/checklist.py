@@ -87,7 +87,17 @@ def _copies(weighed: Weighed) -> int:
 
 
 def _agreement(weighed: Weighed) -> tuple[str, bool]:
-    votes = weighed.dataset.votes
-    if not len(votes):
+    """Return what is known about the annotators' agreement, and whether it is proven to be above .8."""
+    from scarce.audit import agreement
+
+    ds = weighed.dataset
+    if not len(ds.votes):
         return "one label a sample, no second annotator: agreement is unknown", False
-    return f"{len(votes)} votes; agreement is not measured yet", False
+    ratings, voters = agreement.ratings_of(ds)
+    found = agreement.judge_agreement(ratings)
+    if not found.items:
+        return f"{len(ds.votes)} votes, no sample with two: agreement is unknown", False
+    alpha, word = found.alpha, agreement.in_words(found.alpha.value)
+    sure = f"95 % interval {alpha.low:.2f} to {alpha.high:.2f}"
+    told = f"Krippendorff's alpha {alpha.value:.2f} ({word}; {sure}) of {len(voters)} annotators"
+    return f"{told} on {found.items} samples", bool(alpha.low > 0.8)

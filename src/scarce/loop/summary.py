@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 WEAK = 0.7
 """Below this balanced accuracy a model is called weak."""
+TOLD = ("agreement", "source_shift", "missing", "table_schema", "imbalance")
+"""Checks of the whole set; the report shows their first sentence."""
 PACKAGES = ("scarce", "numpy", "scikit-learn", "pyarrow", "pylance", "opencv-python-headless", "torch", "timm")
 
 
@@ -188,7 +190,7 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         test=test_result(result["test"]), operating_point=point_of(outcome.operating_point), chosen=chosen_of(result),
         no_point=missing_side(result), draws_copies=draws_copies(outcome.model.card),
         contradicted=contradicted(result["label_error_rate"], weighed),
-        comparisons=comparisons(made), checks=checks(result),
+        comparisons=comparisons(made), checks=checks(result, made.outcome.dataset),
         quality=report.QualityPart.all_of(result["quality"]), set_aside=result["set_aside"],
         notes=tuple(result["notes"]),
         plan=tuple(result["plan"]["why"]), proofs=tuple(said(ds, "split")), when=now(),
@@ -318,8 +320,8 @@ def comparisons(made: Made) -> tuple[Any, ...]:
     return tuple(out)
 
 
-def checks(result: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return one line per check."""
+def checks(result: Mapping[str, Any], ds: Dataset) -> tuple[Any, ...]:
+    """Return one line per check; what those in :data:`TOLD` found about the whole set stands below it."""
     from scarce import registry, report
     from scarce.audit._base import AbstractCheck
 
@@ -328,14 +330,15 @@ def checks(result: Mapping[str, Any]) -> tuple[Any, ...]:
     for name, found in sorted(result["findings"].items(), key=lambda item: -item[1]):
         if name in known:
             summary = registry.load("audit", name, AbstractCheck).summary()  # type: ignore[type-abstract]
-            out.append(report.Check(name=name, found=found, summary=summary))
+            told = [line for line in said(ds, name, ("data",)) if name in TOLD and not line.startswith("skipped")]
+            out.append(report.Check(name=name, found=found, summary=summary, action=told[0] if told else ""))
     return tuple(out)
 
 
-def said(ds: Dataset, stage: str) -> Sequence[str]:
+def said(ds: Dataset, stage: str, levels: Sequence[str] = ("class", "data")) -> Sequence[str]:
     """Return the sentences of reading (``read``), or of splitting on what each class's counts can prove (``split``)."""
     rows = ds.findings.filter(pc.equal(ds.findings["check"], stage)).to_pylist()
-    return [row["why"] for row in rows if row["level"] in ("class", "data")]
+    return [row["why"] for row in rows if row["level"] in levels]
 
 
 def _nan(value: Any) -> float:

@@ -1,0 +1,161 @@
+"""The table beside the samples: every column of the manifest, and the features where a sample is a row of a table."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scarce.dataset import Array, Dataset, Floats, Ints, Mask
+from scarce.errors import ReadError
+
+TOKENS: Final = frozenset(
+    ". .. ? ?? - -- / # #n/a n/a na n.a. n.a nan null none nil missing unknown undefined not_available tbd tba".split()
+)
+"""Words that stand for a missing value, in small letters."""
+_NUMBER = re.compile(r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*%?\s*$")
+FEWEST: Final = 3
+
+
+def columns_of(ds: Dataset) -> tuple[dict[str, pa.Array], frozenset[str]]:
+    """Return the columns beside the samples, by name without ``meta.``, and which of them are features.
+
+    Empty for samples without a table. Features of rows are read from the files, in the rows' order.
+    """
+    found: dict[str, pa.Array] = {}
+    if ds.schema.modality == "tabular":
+        found = _features(ds)
+    features = frozenset(found)
+    for name in ds.table.column_names:
+        if name.startswith("meta.") and name[5:] not in found:
+            found[name[5:]] = ds.table[name].combine_chunks()
+    return dict(sorted(found.items())), features
+
+
+def _features(ds: Dataset) -> dict[str, pa.Array]:
+    from scarce.modality import raw, table
+
+    places = raw.addresses(ds, range(len(ds)))
+    files = sorted({place.path for place in places})
+    which = {path: number for number, path in enumerate(files)}
+    owner = np.array([which[place.path] for place in places], np.int64)
+    rows = np.array([place.row or 0 for place in places], np.int64)
+    parts: list[pa.Table] = []
+    shut: set[str] = set()
+    for number, path in enumerate(files):
+        try:
+            loaded = table.load(path).table
+        except ReadError:
+            return {}
+        mine = rows[owner == number]
+        if len(mine) and mine.max() >= loaded.num_rows:
+            return {}
+        parts.append(loaded.take(pa.array(mine)))
+        spec = next(place.what for place in places if which[place.path] == number)
+        shut |= {name.replace("%7C", "|").replace("%25", "%") for name in spec[1:].split("|")}
+    names = set.intersection(*(set(part.column_names) for part in parts)) - shut if parts else set()
+    back = pa.array(np.argsort(np.argsort(owner, kind="stable"), kind="stable"))
+    found = {}
+    for name in names:
+        kinds = {part[name].type for part in parts}
+        chunks = [pc.cast(part[name], pa.string()) if len(kinds) > 1 else part[name] for part in parts]
+        found[name] = pa.concat_arrays([chunk for one in chunks for chunk in one.chunks]).take(back)
+    return found
+
+
+def is_text(column: pa.Array) -> bool:
+    """Return whether a column holds text."""
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def is_number(column: pa.Array) -> bool:
+    """Return whether a column holds numbers."""
+    return bool(pa.types.is_integer(column.type) or pa.types.is_floating(column.type))
+
+
+def numbers(column: pa.Array) -> Floats:
+    """Return (N,) float64; NaN where a number is missing."""
+    return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+
+
+def number_like(column: pa.Array) -> Mask:
+    """Return (N,) whether a text reads as a number."""
+    values = pc.dictionary_encode(column)
+    fits = np.array([bool(_NUMBER.match(str(value))) for value in values.dictionary.to_pylist()] + [False])
+    return np.asarray(fits[pc.fill_null(values.indices, len(fits) - 1).to_numpy(zero_copy_only=False)])
+
+
+def holes(column: pa.Array) -> tuple[Mask, str]:
+    """Return (N,) where a value is missing, and how missing values are written in disguise.
+
+    Missing are nulls, NaN, blanks, words such as ``?`` and ``n/a`` in texts, and a stand-in number such as -999: one
+    extreme value, at least three times, farther from the others than they are from each other.
+    """
+    if is_text(column):
+        encoded = pc.dictionary_encode(column)
+        levels = [str(value).strip() for value in encoded.dictionary.to_pylist()]
+        bad = np.array([not level or level.lower() in TOKENS for level in levels] + [True])
+        index = pc.fill_null(encoded.indices, len(levels)).to_numpy(zero_copy_only=False)
+        words = sorted({level for level in levels if level.lower() in TOKENS})
+        return np.asarray(bad[index]), ", ".join(map(repr, words[:3]))
+    if not is_number(column):
+        return np.asarray(pc.is_null(column).to_numpy(zero_copy_only=False)), ""
+    values = numbers(column)
+    gone = ~np.isfinite(values)
+    stand_in = _stand_in(values[~gone])
+    if stand_in is None:
+        return gone, ""
+    return gone | (values == stand_in), f"{stand_in:g}"
+
+
+def _stand_in(values: Floats) -> float | None:
+    known, counts = np.unique(values, return_counts=True)
+    if len(known) < FEWEST:
+        return None
+    for edge, rest in ((0, known[1:]), (-1, known[:-1])):
+        value, gap = float(known[edge]), float(abs(known[edge] - rest[0 if edge == 0 else -1]))
+        coded = re.fullmatch(r"-?(9+|99*8|1)", f"{value:g}") is not None and value != 1
+        if coded and counts[edge] >= FEWEST and gap > float(rest[-1] - rest[0]):
+            return value
+    return None
+
+
+def by_class(mask: Mask, labels: Ints, k: int) -> tuple[Ints, Ints]:
+    """Return (K,) how many of each class are marked, and (K,) how many there are."""
+    known = labels >= 0
+    return np.bincount(labels[known & mask], minlength=k), np.bincount(labels[known], minlength=k)
+
+
+def association(mask: Mask, labels: Ints, k: int) -> tuple[float, float]:
+    """Return Cramer's V between a mark and the class, and the p-value of no association (1 where nothing is known).
+
+    Fisher's exact test for two classes, the chi-square test for more.
+    """
+    from scipy.stats import chi2_contingency, fisher_exact
+
+    hits, sizes = by_class(mask, labels, k)
+    table = np.stack([hits, sizes - hits])[:, sizes > 0]
+    if table.shape[1] < 2 or not table.sum(axis=1).all():
+        return 0.0, 1.0
+    chi, p, _, _ = chi2_contingency(table, correction=False)
+    if table.shape[1] == 2:
+        p = fisher_exact(table)[1]
+    return float(np.sqrt(chi / table.sum())), float(p)
+
+
+def holm(p: Array) -> Floats:
+    """Return p-values adjusted for their number. Source: Holm 1979."""
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(np.minimum(np.asarray(p)[order] * np.arange(len(p), 0, -1), 1.0))
+    out = np.empty(len(p))
+    out[order] = stepped
+    return out
+
+
+def quoted(values: Any, most: int = 3) -> str:
+    """Return a few values for people."""
+    shown = [str(value)[:40] for value in list(values)[:most]]
+    return ", ".join(map(repr, shown))
