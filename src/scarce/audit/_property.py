@@ -38,12 +38,14 @@ class Property:
         values: (N,) float64, NaN = not known; or (N,) str, "" = not known.
         by_content: what the sample shows moves it (a dark coat is dark), unlike how it was taken or filed.
         log: the values are natural logarithms of what people want to read.
+        is_time: the values are times, in days.
     """
 
     name: str
     values: Array
     by_content: bool
     log: bool = False
+    is_time: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -52,6 +54,8 @@ class Property:
 
     def text(self, value: Any) -> str:
         """Return a value for people."""
+        if self.is_time:
+            return str(np.datetime64(0, "s") + np.timedelta64(int(value * 86_400), "s"))
         if not self.is_number:
             return f'"{value}"'
         return f"{np.exp(value) if self.log else value:.4g}"
@@ -170,6 +174,8 @@ def _columns(ds: Dataset) -> Iterator[Property]:
             continue
         if values.dtype.kind in "iuf" and not np.array_equal(np.sort(values), np.arange(len(values))):
             yield Property(f"column {short}", values.astype(np.float64), by_content=False)
+        elif values.dtype.kind == "M":
+            yield from _time(values.astype("datetime64[s]"), f"column {short}")
         elif values.dtype.kind in "Ob":
             words = ["" if value is None else str(value) for value in values]
             yield from _words(ds, f"column {short}", words, classes)
@@ -180,10 +186,10 @@ def _columns(ds: Dataset) -> Iterator[Property]:
 def _time(when: Array, name: str) -> Iterator[Property]:
     known = ~np.isnat(when)
     seconds = np.where(known, when.astype("datetime64[s]").astype(np.int64), 0).astype(np.float64)
-    yield Property(name, np.where(known, seconds / 86_400, np.nan), by_content=False)
+    yield Property(name, np.where(known, seconds / 86_400, np.nan), by_content=False, is_time=True)
     hour = np.where(known, seconds % 86_400 / 3_600, np.nan)
     if len(np.unique(hour[known])) > 1:
-        yield Property("hour of the day", hour, by_content=False)
+        yield Property(f"hour of {name}", hour, by_content=False)
 
 
 def _exif(ds: Dataset) -> Iterator[Property]:

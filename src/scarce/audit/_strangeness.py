@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from scarce.audit._base import unit_rows
@@ -82,8 +84,8 @@ def isolation_score(
 def local_outlier_factor(embeddings: Array, *, neighbors: int = 20, contamination: float = 0.1) -> tuple[Floats, Mask]:
     """Return (N,) local outlier factors and (N,) flags by scikit-learn; about 1 = usual, more = stranger.
 
-    No row is its own neighbor. Above 20,000 rows the density is that of 20,000 of them. Rows with NaN get NaN and no
-    flag.
+    No row is its own neighbor; equal rows count once. Above 20,000 rows the density is that of 20,000 of them. Rows
+    with NaN get NaN and no flag.
 
     Args:
         embeddings: (N, D).
@@ -96,16 +98,20 @@ def local_outlier_factor(embeddings: Array, *, neighbors: int = 20, contaminatio
     from sklearn.neighbors import LocalOutlierFactor
 
     source, valid = _finite(embeddings, contamination)
-    rows = unit_rows(source[valid])
-    n, factor = len(rows), np.ones(int(valid.sum()))
+    rows, copy = np.unique(unit_rows(source[valid]), axis=0, return_inverse=True)
+    n, factor = len(rows), np.ones(len(rows))
     if n >= 3:
         picked = _references(n, neighbors)
         k = min(neighbors, len(picked) - 1)
-        model = LocalOutlierFactor(n_neighbors=k, algorithm="brute", novelty=len(picked) < n).fit(rows[picked])
+        model = LocalOutlierFactor(n_neighbors=k, algorithm="brute", novelty=len(picked) < n)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Duplicate values", UserWarning)  # copies are judged once
+            model.fit(rows[picked])
         factor[picked] = -model.negative_outlier_factor_
         if len(picked) < n:
             others = np.setdiff1d(np.arange(n), picked)
             factor[others] = -model.score_samples(rows[others])
+    factor = factor[copy.ravel()]
     return _spread_out(factor, valid, contamination)
 
 

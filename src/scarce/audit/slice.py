@@ -83,12 +83,14 @@ def weakness(
         error[part] = _chance_error(block, labels, spread)
         if groups is not None:
             widening[part] = _widening(block, rest, groups)
-        highest = np.maximum(highest, ((block.T @ dealt) / np.maximum(error[part], 1e-9)[:, None]).max(0))
-    error = np.maximum(error * np.sqrt(widening), 1e-9)
+        error[part][error[part] < 1e-6] = np.inf  # whole classes: nothing can be dealt differently
+        highest = np.maximum(highest, ((block.T @ dealt) / error[part][:, None]).max(0))
+    error = error * np.sqrt(widening)
     z = total / error
     p = (1 + (highest[None] >= z[:, None]).sum(1)) / (draws + 1)
     excess = total / np.maximum(count, 1)
-    return Weakness(excess, excess - float(np.quantile(highest, 0.95)) * error / np.maximum(count, 1), p, z)
+    low = excess - float(np.quantile(highest, 0.95)) * error / np.maximum(count, 1)
+    return Weakness(excess, low, p, z)
 
 
 def _within_class(wrong: Mask, labels: Ints) -> tuple[Floats, Floats]:
@@ -200,11 +202,11 @@ class Slice(AbstractCheck):
         for item in properties(rows, files=self.files):
             single += [part for part in _bands(item) if self._large(part.members)]
         pairs = [_both(a, b) for i, a in enumerate(single) for b in single[i + 1 :] if a.about != b.about]
-        clusters = [part for part in _clusters(features, self.seed) if self._large(part.members)]
+        clusters = [part for part in _clusters(rows, features, self.seed) if self._large(part.members)]
         classes = [
             Part(f'class "{name}"', rows["label"] == code, ("class",)) for code, name in enumerate(rows.schema.classes)
         ]
-        crossed = [_both(a, b) for a in classes for b in [*single, *clusters]]
+        crossed = [_both(a, b) for a in classes for b in single]
         found = [part for part in [*single, *clusters, *crossed, *pairs] if self._large(part.members)]
         yield from found[:MOST_SLICES]
 
@@ -245,7 +247,11 @@ def _both(a: Part, b: Part) -> Part:
     return Part(f"{a.words} and {b.words}", a.members & b.members, (*a.about, *b.about))
 
 
-def _clusters(features: Floats, seed: int) -> Iterator[Part]:
+def _clusters(rows: Dataset, features: Floats, seed: int) -> Iterator[Part]:
+    """Yield clusters of features.
+
+    They are not crossed with classes: a class inside the cluster of another one is the mistake itself, not its reason.
+    """
     from sklearn.cluster import KMeans
 
     from scarce.probe import Projection
@@ -256,7 +262,10 @@ def _clusters(features: Floats, seed: int) -> Iterator[Part]:
     coordinates = Projection.fit(features, components=32)(features)
     member = KMeans(k, n_init=1, random_state=seed).fit_predict(coordinates)
     for code in range(k):
-        yield Part(f"a cluster of {int((member == code).sum())} look-alikes", member == code, ("cluster",))
+        inside = member == code
+        counts = np.bincount(rows["label"][inside], minlength=len(rows.schema.classes))
+        mostly = " and ".join(f'"{rows.schema.classes[one]}"' for one in np.argsort(-counts)[:2] if counts[one])
+        yield Part(f"samples look alike (a cluster, mostly {mostly})", inside, ("cluster",))
 
 
 def _told(rows: Dataset, part: Part, wrong: Mask, at: tuple[Weakness, int], tried: int) -> Finding:

@@ -65,8 +65,10 @@ def tell(values: Array, inside: Mask, groups: Ints, folds: Ints, *, z: float = 1
 def _log_ratio(values: Array, own: Mask, asked: Array) -> Floats:
     if values.dtype.kind == "f":
         bins = int(np.clip(np.sqrt(own.sum()), 4, MOST_BINS))
-        edges = np.unique(np.quantile(np.r_[values[own], values[~own]], np.arange(1, bins) / bins))
-        edges = np.unique(np.r_[edges, np.quantile(values[own], np.arange(1, bins) / bins)])
+        both, mine = (
+            np.quantile(part, np.arange(1, k) / k) for part, k in ((values, 2 * MOST_BINS), (values[own], bins))
+        )
+        edges = np.unique(np.r_[both, mine])
         at, to, k = np.searchsorted(edges, values), np.searchsorted(edges, asked), len(edges) + 1
     else:
         kinds, at = np.unique(values, return_inverse=True)
