@@ -33,7 +33,7 @@ RATES = (0.05, 0.01, 0.001)
 
 
 def pictures(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    table = pq.read_table(ROOT / "examples/garments/garments.parquet").slice(0, 1200).to_pydict()
+    table = pq.read_table(ROOT / "examples/garments/garments.parquet").slice(0, 1000).to_pydict()
     cells = [cell["bytes"] if isinstance(cell, dict) else cell for cell in table["image"]]
     images = [cv2.imdecode(np.frombuffer(cell, np.uint8), cv2.IMREAD_GRAYSCALE) for cell in cells]
     paths = (
@@ -115,7 +115,7 @@ def main() -> None:
         "seeds": SEEDS,
         "foreign": 0.02,
     }
-    for name, read in (("garments", pictures), ("mammography", rows), ("wafer", series)):
+    for name, read in (("mammography", rows), ("wafer", series), ("garments", pictures)):
         features, foreign, labels = read(data)
         out[name] = {"n": len(features)} | {method: judged(features, foreign, labels, method) for method in METHODS}
         print(name, json.dumps(out[name], indent=1), flush=True)
