@@ -58,7 +58,7 @@ def strangeness_in_class(strange: Floats, labels: Ints) -> Floats:
 
 
 def tail_p_value(values: Floats, *, contamination: float = 0.1) -> Floats:
-    """Return (N,) probabilities that an ordinary sample is as large; at most a share a of clean data has p <= a.
+    """Return (N,) probabilities that an ordinary sample is as large; about a share a of clean data has p <= a.
 
     The tail is not counted but extrapolated, so that real outliers do not hide each other: the logarithm of the share
     of larger values is a parabola in the distance from the median, through the 84th percentile; its curvature is
