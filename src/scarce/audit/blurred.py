@@ -28,6 +28,25 @@ def blur_score(sharpness: Floats, contrast: Floats, *, factor: float = 6.0, spre
     return below(left, least=float(np.log(factor)), spreads=spreads, floor=0.05)
 
 
+def spectrum_score(
+    sharpness: Floats, sharpness_robust: Floats, contrast: Floats, *, factor: float = 2.5, spreads: float = 3.0
+) -> Floats:
+    """Return (N,) scores in [0, 1], 1 = worst, at least 0.5 = blurred, by what halving the picture costs.
+
+    A sharp picture has more detail at full than at half size, a blurred one has not. The ratio hardly depends on what
+    is shown, so it finds blur where textures differ too much to compare their sharpness.
+
+    Args:
+        sharpness: (N,) variance of the Laplacian.
+        sharpness_robust: (N,) the same at half size, median-filtered.
+        contrast: (N,) standard deviation of the gray levels.
+        factor: how many times smaller than usual the ratio must be.
+        spreads: and how many robust spreads.
+    """
+    ratio = explained(log_of(sharpness, 0.1) - log_of(sharpness_robust, 0.1), log_of(contrast, 1))
+    return below(ratio, least=float(np.log(factor)), spreads=spreads, floor=0.05)
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Blurred(AbstractCheck):
@@ -35,7 +54,8 @@ class Blurred(AbstractCheck):
 
     Use when pictures come from cameras; a blurred one hides small defects.
     Do not use when soft pictures are the subject (fog, ultrasound); the check then finds the softest only.
-    Needs: scan.sharpness (variance of the Laplacian), scan.std (gray levels).
+    Needs: scan.sharpness (variance of the Laplacian), scan.std (gray levels). With scan.sharpness_robust what halving a
+    picture costs is judged, too; the worse of both counts.
     Writes: score (N,), at least 0.5 = blurred; NaN for plain surfaces (scan.uniform), on which focus cannot be seen.
     Source: variance of the Laplacian, Pech-Pacheco et al. 2000; the comparison at equal contrast is ours.
 
@@ -55,5 +75,7 @@ class Blurred(AbstractCheck):
         plain = ds["scan.uniform"].astype(bool) if "scan.uniform" in ds else np.zeros(len(ds), bool)
         sharpness = np.where(plain, np.nan, sharpness)
         score = blur_score(sharpness, contrast, factor=self.factor, spreads=self.spreads)
+        if "scan.sharpness_robust" in ds:
+            score = np.fmax(score, spectrum_score(sharpness, ds["scan.sharpness_robust"].astype(float), contrast))
         usual = float(np.nanmedian(sharpness)) if np.isfinite(sharpness).any() else 0.0
         return reported(ds, score, lambda row: f"blurred: sharpness {sharpness[row]:.1f}, usual {usual:.1f}")

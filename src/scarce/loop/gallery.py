@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 SIZE = 160
 MOST = {"label_errors": 24, "groups": 8, "members": 6, "faults": 18, "grown": 16, "mistakes": 24}
-QUALITY = ("blurred", "dark", "bright", "low_information", "odd_size", "odd_aspect_ratio", "outlier", "source_shift")
+QUALITY = (
+    "blurred", "dark", "bright", "low_information", "odd_size", "odd_aspect_ratio", "outlier", "spurious", "source_shift",
+)  # fmt: skip
 
 
 def exhibits(ds: Dataset, ids: Sequence[str]) -> dict[str, Exhibit]:

@@ -25,7 +25,7 @@ from scarce.modality._cache import ScanCache, file_key
 
 BLOCK = 32
 """Samples that one thread measures before it looks up."""
-SCAN_VERSION = 1
+SCAN_VERSION = 2
 """Raised whenever a measurement changes its meaning, so that remembered ones are not used."""
 
 

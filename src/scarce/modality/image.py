@@ -54,9 +54,10 @@ class Image(AbstractModality):
     Do not use when depth beyond 8 bits carries the information: pixels are scaled to 8 bits (full range / 255).
     Needs: file bytes, or a uint8 / uint16 / float array (H, W) or (H, W, C).
     Writes: scan.* of shape (N,): width, height, channels, bits, bytes; mean, std and p01 p05 p50 p95 p99 of the gray
-    picture (0..255); entropy (bits); sharpness and sharpness_robust (variance of the Laplacian, 0 = flat; the second on
-    the halved, median-filtered picture, which noise hardly moves); edge_density (share of pixels); gray, uniform
-    (bool); pixel_hash, dhash, phash (uint64); thumbnail (N, 32, 32) uint8.
+    picture (0..255); red, green, blue (mean levels, 0..255); entropy (bits); sharpness and sharpness_robust (variance
+    of the Laplacian, 0 = flat; the second on the halved, median-filtered picture, which noise hardly moves);
+    edge_density (share of pixels); gray, uniform (bool); pixel_hash, dhash, phash (uint64); thumbnail (N, 32, 32)
+    uint8.
     Source: variance of the Laplacian as a focus measure, Pech-Pacheco et al. 2000.
 
     Args:
@@ -69,7 +70,7 @@ class Image(AbstractModality):
     properties: ClassVar[Mapping[str, Any]] = {
         **dict.fromkeys(("width", "height"), np.int32), "channels": np.uint8, "bits": np.uint8, "bytes": np.int64,
         **dict.fromkeys(("mean", "std", *_PERCENTILES, "entropy", "sharpness", "sharpness_robust"), np.float32),
-        "edge_density": np.float32, "gray": np.bool_, "uniform": np.bool_,
+        **dict.fromkeys(("red", "green", "blue", "edge_density"), np.float32), "gray": np.bool_, "uniform": np.bool_,
         **dict.fromkeys(("pixel_hash", "dhash", "phash"), np.uint64),
         "thumbnail": np.dtype((np.uint8, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))),
     }  # fmt: skip
@@ -134,12 +135,16 @@ def measure_pixels(pixels: Array) -> dict[str, Any]:
     source = half if min(half.shape) >= 2 * THUMBNAIL_PIXELS else gray
     thumbnail = cv2.resize(source, (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), interpolation=cv2.INTER_AREA)
     small = thumbnail.astype(np.float32)
+    red, green, blue = cv2.mean(pixels)[:3] if color else (cv2.mean(gray)[0],) * 3
     return {
         "histogram": cv2.calcHist([gray[:: 1 + (gray.size > MANY_PIXELS)]], [0], None, [256], [0, 256])[:, 0],
         "calm": cv2.calcHist([calm], [0], None, [256], [0, 256])[:, 0],
         "sharpness": laplacian_variance(scaled),
         "sharpness_robust": laplacian_variance(calm),
         "edge_density": _edge_density(calm),
+        "red": red,
+        "green": green,
+        "blue": blue,
         "gray": not color or _is_gray(pixels),
         "pixel_hash": perceptual.pixel_hash(pixels, half),
         "tiny": cv2.resize(small, (9, 8), interpolation=cv2.INTER_AREA),
