@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 SIZE = 160
 MOST = {"label_errors": 24, "groups": 8, "members": 6, "faults": 18, "grown": 16, "mistakes": 24}
 QUALITY = (
-    "blurred", "dark", "bright", "low_information", "odd_size", "odd_aspect_ratio", "outlier", "spurious", "source_shift",
+    "blurred", "dark", "bright", "low_information", "odd_size", "odd_aspect_ratio", "outlier", "spurious",
+    "source_shift",
 )  # fmt: skip
 
 
