@@ -43,21 +43,27 @@ class Material:
         both = None if self.split is None or split is None else np.concatenate([self.split, split])
         return replace(self, images=[*self.images, *images], labels=np.concatenate([self.labels, labels]), split=both)
 
-    def write(self, folder: Path | str) -> Path:
-        """Write PNG files and ``index.csv`` (path, label, split); returns the folder."""
+    def write(self, folder: Path | str, truth: Truth | None = None) -> Path:
+        """Write PNG files and ``index.csv`` (path, label, split); returns the folder.
+
+        Args:
+            folder: where to.
+            truth: also write its columns, see :meth:`Truth.columns`; read back they are ``meta.true_label`` and so on.
+        """
         import cv2
 
         base = Path(folder)
-        lines = ["path,label,split"]
+        more = {} if truth is None else truth.columns(self.classes)
+        lines = [",".join(["path", "label", "split", *more])]
         for row, image in enumerate(self.images):
             name = self.classes[int(self.labels[row])]
             place = base / "images" / f"{row:06d}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
             pixels = image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1])
             place.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
-            lines.append(
-                f'{place.relative_to(base).as_posix()},"{name}",{"" if self.split is None else self.split[row]}'
-            )
+            side = "" if self.split is None else self.split[row]
+            known = [f'"{column[row]}"' for column in more.values()]
+            lines.append(",".join([place.relative_to(base).as_posix(), f'"{name}"', str(side), *known]))
         (base / "index.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         return base
 
@@ -96,6 +102,23 @@ class Truth:
         """Return the truth about material without faults."""
         n = len(material.images)
         return cls(np.zeros(n, bool), np.arange(n), np.asarray(material.labels).copy(), np.full(n, "", object))
+
+    def columns(self, classes: Sequence[str]) -> dict[str, list[str]]:
+        """Return the truth as columns for a manifest.
+
+        Args:
+            classes: class names.
+
+        Returns:
+            ``fault`` (what was done; empty = nothing), ``true_label`` and ``made_from`` (file name without ending of
+            the original, as :meth:`Material.write` numbers them; empty = its own).
+        """
+        rows = range(len(self.source))
+        return {
+            "fault": [str(how) for how in self.how],
+            "true_label": [classes[int(code)] for code in self.labels],
+            "made_from": ["" if self.source[row] in {row, -1} else f"{int(self.source[row]):06d}" for row in rows],
+        }
 
     def added(self, source: Ints, labels: Ints, how: Sequence[str]) -> Truth:
         """Return the truth with faulty rows added at the end."""
