@@ -77,7 +77,7 @@ def test_a_check_that_cannot_run_says_why() -> None:
     ds = audit.run(bare)
     why = {row["check"]: row["why"] for row in ds.findings.to_pylist()}
     assert why["label_error"] == "skipped: it needs label, embedding"
-    assert why["near_duplicate"] == "skipped: it needs scan.thumbnail or embedding"
+    assert why["near_duplicate"] == "skipped: it needs scan.thumbnail or scan.text_hash or embedding"
     empty = audit.run(bare.with_columns({"keep": [False, False]}), only="imbalance")
     assert empty.findings.to_pylist()[0]["why"] == "skipped: there are no usable samples"
 

@@ -83,7 +83,7 @@ def equal_stars(keys: Sequence[object]) -> tuple[list[Star], Ints]:
     return groups, np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def told(
+def told(  # noqa: PLR0913  what is told, and how
     ds: Dataset,
     groups: Sequence[Star],
     pairs: Ints,
@@ -91,6 +91,7 @@ def told(
     say: Callable[[float], str],
     *,
     what: str = "copies",
+    notes: Sequence[str] = (),
 ) -> list[Finding]:
     """Return group findings (center first, label conflicts named) and pair findings.
 
@@ -101,6 +102,7 @@ def told(
         similarity: (P,) of the forest.
         say: turns a similarity into the reason.
         what: what the members of a group are.
+        notes: (P,) how the two of each pair differ, said after the reason.
     """
     found: list[Finding] = []
     for star in sorted(groups, key=lambda star: (-len(star.members), star.center)):
@@ -109,8 +111,9 @@ def told(
         conflict = label_conflict(ds, rows)
         why = f"{len(rows)} {what}: {say(worst)}" + (f"; {conflict}" if conflict else "")
         found.append(finding("group", ds.ids[rows], 1.0 if conflict else 0.5 + 0.5 * max(worst, 0.0) * 0.9, why))
-    for (i, j), value in zip(pairs.tolist(), similarity.tolist(), strict=True):
-        found.append(finding("pair", (ds.ids[i], ds.ids[j]), max(float(value), 0.0), say(float(value))))
+    for (i, j), value, note in zip(pairs.tolist(), similarity.tolist(), notes or [""] * len(pairs), strict=True):
+        why = say(float(value)) + (f": {note}" if note else "")
+        found.append(finding("pair", (ds.ids[i], ds.ids[j]), max(float(value), 0.0), why))
     return found
 
 

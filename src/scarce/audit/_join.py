@@ -1,60 +1,141 @@
-"""Exact similarity joins over many rows without an (N, N) matrix.
+"""Exact similarity joins over many rows without an (N, N) matrix, and without a copy of the rows.
 
-Pairs of unit rows are bounded first on their leading principal coordinates: ``<x, y> <= <x1, y1> + |x2| |y2|``
-(Cauchy-Schwarz), so one narrow matrix product discards nearly all pairs and only survivors cost the full width. Where
-the spectrum does not decay, the full width is used at once; the result is the same.
+Pairs of rows are bounded first on their leading principal coordinates: ``<x, y> <= <x1, y1> + |x2| |y2|``
+(Cauchy-Schwarz), so one narrow matrix product discards nearly all pairs and only survivors cost the full width. Rows
+are taken in the order of their two widest coordinates, so that whole tiles of pairs are out of reach by their boxes.
+Where no bound is worth it, the full width is used at once; the result is the same.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
+from scarce.audit import _join_kernel
 from scarce.dataset import Array, Floats, Ints
 from scarce.errors import DataError
+from scarce.execute.local import cores, single_threaded_algebra
+from scarce.extras import available
 
-ROWS, COLUMNS = 1024, 8192
+TILE, TILES_AT_ONCE = 256, 4
 ROUNDING = 2e-5
 """Slack for float32 sums; survivors are judged by one exact product."""
+HALF_ROUNDING = 0.012
+"""Slack for products of bfloat16 coordinates."""
+REST = 1e-6
+"""Added to the squared length of the rest, which is a difference of rounded numbers."""
 MOST_PAIRS = 50_000_000
-LEADS = (31, 127)
+LEADS = (15, 31, 63, 127)
+MANY = 50_000
+"""Rows from which on bfloat16 is worth loading torch, where the processor computes with it."""
+
+
+class Found(NamedTuple):
+    """Pairs by place: (P,) first and second member, and (P,) their cosine."""
+
+    i: Ints
+    j: Ints
+    similarity: Floats
 
 
 @dataclass(frozen=True)
-class Bounded:
-    """Unit rows with what bounds their products.
+class Join:
+    """Rows in a good order, with what bounds their products.
 
     Attributes:
-        rows: (N, D) float32 of length 1 (or 0).
-        front: (N, P) coordinates whose product is an upper bound; ``rows`` itself if it is not worth it.
-        exact: whether ``front`` is ``rows``.
+        rows: (N, D) float32, of any length.
+        other: (N, D) rows to take the second member's from; ``rows`` itself for an ordinary join.
+        inverse: (N,) float64 one over the length; 0 for rows that belong to no pair.
+        order: (N,) which row stands at each place.
+        front: (N, P) by place: coordinates whose product is an upper bound.
+        back: the same of ``other``.
+        low: (T, P) least coordinate in each tile of ``front``, and of ``back``.
+        high: the largest ones.
     """
 
     rows: Floats
+    other: Floats
+    inverse: Floats
+    order: Ints
     front: Floats
-    exact: bool
+    back: Floats
+    low: tuple[Floats, Floats]
+    high: tuple[Floats, Floats]
 
     @classmethod
-    def of(cls, rows: Floats, threshold: float) -> Bounded:
-        """Choose between a narrow bound and the full width on a sample of the rows."""
-        n, width = rows.shape
-        if width <= 2 * LEADS[0] or n < 2 * ROWS:
-            return cls(rows, rows, exact=True)
-        sample = rows[np.random.default_rng([n, width]).choice(n, min(n, 2048), replace=False)]
-        for lead in LEADS:
-            if 4 * lead > width:
-                break
-            basis = _leading(sample, lead)
-            few = _fronted(sample[:1024], basis)
-            if (few @ few.T >= threshold).mean() < 1 / 1024 + 0.003:
-                return cls(rows, _fronted(rows, basis), exact=False)
-        return cls(rows, rows, exact=True)
+    def of(cls, rows: Floats, threshold: float, other: Floats | None = None) -> Join:
+        """Choose the bound on a sample of the rows, and the order.
+
+        Args:
+            rows: (N, D).
+            threshold: least cosine.
+            other: (N, D) of the same lengths, such that ``<rows[i], other[j]> = <rows[j], other[i]>`` (mirrored rows).
+        """
+        with np.errstate(over="ignore"):
+            rows = np.ascontiguousarray(rows, np.float32)
+        inverse = inverse_lengths(rows)
+        with single_threaded_algebra():
+            basis = _basis(rows, inverse, threshold)
+            front = _fronted(rows, inverse, basis)
+            order = _places(front)
+            front = front[order]
+            back = front if other is None else _fronted(other, inverse, basis)[order]
+        boxes = [_boxes(front), _boxes(back)]
+        return cls(
+            rows, rows if other is None else np.ascontiguousarray(other, np.float32), inverse, order, front, back,
+            (boxes[0][0], boxes[1][0]), (boxes[0][1], boxes[1][1]),
+        )  # fmt: skip
+
+    def runs(self, tile: int, threshold: float) -> Ints:
+        """Return (R, 2) first and last place of the runs of columns that a tile of rows must be compared with."""
+        low, high = self.low[0][tile], self.high[0][tile]
+        gap = np.maximum(np.maximum(self.low[1][tile:] - high, low - self.high[1][tile:]), 0)
+        reach = np.sqrt(max(2 - 2 * threshold, 0)) + 2e-4
+        near = tile + np.flatnonzero(np.einsum("tp,tp->t", gap, gap) <= reach**2)
+        if not len(near):
+            return np.zeros((0, 2), np.int64)
+        breaks = np.r_[True, np.diff(near) > 1]
+        starts = np.flatnonzero(breaks)
+        inside = np.arange(len(near)) - starts[np.cumsum(breaks) - 1]
+        first = np.flatnonzero(inside % TILES_AT_ONCE == 0)
+        last = np.r_[first[1:], len(near)] - 1
+        return np.stack([near[first] * TILE, np.minimum((near[last] + 1) * TILE, len(self.rows))], axis=1)
+
+
+def inverse_lengths(rows: Floats) -> Floats:
+    """Return (N,) float64 one over the length of each row; 0 where it has none or holds NaN."""
+    out = np.empty(len(rows))
+    for start in range(0, len(rows), 1 << 18):
+        _join_kernel.inverse_lengths(rows[start : start + (1 << 18)], out[start : start + (1 << 18)])
+    return out
+
+
+def _basis(rows: Floats, inverse: Floats, threshold: float) -> Floats | None:
+    """Return (D, P) orthonormal columns that discard most pairs for the least work; None = use the full width."""
+    n, width = rows.shape
+    if width <= 2 * LEADS[0] or n < 4 * TILE:
+        return None
+    picked = np.sort(np.random.default_rng([n, width]).choice(n, min(n, 2048 + n // 32, 4096), replace=False))
+    sample = _scaled(rows[picked], inverse[picked])
+    few = sample[:1024]
+    true = float((few @ few.T >= threshold).mean())
+    best, least = None, 2.0 * width + 16
+    for lead in LEADS:
+        if 2 * lead > width or 2.0 * (lead + 1) + 16 >= least:
+            break
+        basis = _leading(sample, lead)
+        front = _with_rest(few, basis)
+        survive = max(float((front @ front.T >= threshold).mean()) - true, 0.0)
+        cost = 2.0 * (lead + 1) + 16 + survive * (24 * width + 4000)
+        if cost < least:
+            best, least = basis, cost
+    return best
 
 
 def _leading(sample: Floats, lead: int) -> Floats:
@@ -62,200 +143,183 @@ def _leading(sample: Floats, lead: int) -> Floats:
     basis = np.random.default_rng(lead).standard_normal((sample.shape[1], lead)).astype(np.float32)
     for _ in range(4):
         basis = np.linalg.qr(sample.T @ (sample @ basis))[0]
-    return np.ascontiguousarray(basis, np.float32)
+    lead_part = sample @ basis
+    turn = np.linalg.eigh(np.cov(lead_part, rowvar=False))[1][:, ::-1]
+    return np.ascontiguousarray(basis @ turn, np.float32)
 
 
-def _fronted(rows: Floats, basis: Floats) -> Floats:
-    """Return (N, P + 1) leading coordinates and the length of the rest."""
-    lead = rows @ basis
-    rest = np.einsum("nd,nd->n", rows, rows) - np.einsum("np,np->n", lead, lead)
-    return np.concatenate([lead, np.sqrt(np.maximum(rest, 0))[:, None]], axis=1).astype(np.float32)
+def _scaled(rows: Floats, inverse: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        out = rows * inverse[:, None].astype(np.float32)
+    out[inverse == 0] = 0.0
+    return out
 
 
-def blocks(data: Bounded, threshold: float, other: Floats | None = None) -> Iterator[tuple[Ints, Ints, Floats]]:
-    """Yield (i, j, similarity) of all pairs i < j at or above the threshold, block by block, ordered by block.
+def _with_rest(rows: Floats, basis: Floats) -> Floats:
+    """Return (N, P + 1) leading coordinates of unit rows and the length of the rest."""
+    out = np.empty((len(rows), basis.shape[1] + 1), np.float32)
+    lead = np.matmul(rows, basis, out=out[:, :-1])
+    out[:, -1] = np.sqrt(np.maximum(1 - np.einsum("np,np->n", lead, lead), 0) + REST)
+    return out
+
+
+def _fronted(rows: Floats, inverse: Floats, basis: Floats | None) -> Floats:
+    width = rows.shape[1] if basis is None else basis.shape[1] + 1
+    front = np.empty((len(rows), width), np.float32)
+    for start in range(0, len(rows), 8192):
+        part = slice(start, start + 8192)
+        unit = _scaled(np.asarray(rows[part], np.float32), inverse[part])
+        front[part] = unit if basis is None else _with_rest(unit, basis)
+    front[inverse == 0] = 0.0
+    return front
+
+
+def _places(front: Floats) -> Ints:
+    """Return the order of the rows: strips along the widest coordinate, each sorted by the second widest."""
+    n, width = front.shape
+    tiles = -(-n // TILE)
+    if tiles < 4 or width < 2:
+        return np.arange(n)
+    first, second = np.argsort(-front[:: max(1, n // 8192)].var(axis=0), kind="stable")[:2]
+    order = np.argsort(front[:, first], kind="stable")
+    strip = np.empty(n, np.int64)
+    strip[order] = np.arange(n) * max(1, round(np.sqrt(tiles))) // n
+    return np.lexsort((front[:, second], strip))
+
+
+def _boxes(front: Floats) -> tuple[Floats, Floats]:
+    starts = np.arange(0, len(front), TILE)
+    if not len(starts):
+        return front, front
+    return np.minimum.reduceat(front, starts), np.maximum.reduceat(front, starts)
+
+
+def blocks(data: Join, threshold: float, leader: Ints | None = None) -> Iterator[list[Found]]:
+    """Yield the pairs at or above the threshold, tile by tile of first members, by place.
 
     Args:
-        data: the rows, with what bounds their products.
+        data: the rows in order.
         threshold: least similarity.
-        other: (N, D) rows to take the second member's from (mirrored ones, for example); always at full width.
+        leader: (N,) int32 filled with -1, to leave out pairs inside of crowds: a row that many of its tile are near to
+            leads a crowd, and two rows that it is near to are not listed. It is filled in.
     """
     n = len(data.rows)
-    if other is not None:
-        data = Bounded(data.rows, data.rows, exact=True)
-    front, back = data.front, data.front if other is None else other
-    cut = np.float32(threshold - ROUNDING)
-    buffer = np.empty((min(ROWS, n), min(COLUMNS, n)), np.float32)
-    for a in range(0, n, ROWS):
-        b = min(n, a + ROWS)
-        for c in range(a, n, COLUMNS):
-            d = min(n, c + COLUMNS)
-            near = np.matmul(front[a:b], back[c:d].T, out=_view(buffer, b - a, d - c))
-            flat = np.flatnonzero(near.ravel() >= cut)
-            if not len(flat):
-                continue
-            i, j = np.divmod(flat, d - c)
-            i, j, value = i + a, j + c, near.ravel()[flat]
-            upper = j > i
-            i, j, value = i[upper], j[upper], value[upper]
-            if not data.exact:
-                value = products(data.rows, i, j)
-            elif other is None:
-                close = np.abs(value - threshold) < 2 * ROUNDING
-                value[close] = products(data.rows, i[close], j[close])
-            keep = value >= threshold
-            yield i[keep], j[keep], value[keep]
+    marks = np.full(1, -1, np.int32) if leader is None else leader
+    own, least = (data.rows, data.other, data.inverse, data.order), np.float32(threshold)
+    half = half_products(data.front, data.back) if n >= MANY and threshold > 4 * HALF_ROUNDING else None
+    cut = np.float32(threshold - ROUNDING) if half is None else half_cut(threshold - HALF_ROUNDING)
+    kept = threading.local()
+
+    def compared(run: tuple[int, int, int, int]) -> Found:
+        a, b, c, d = run
+        if half is not None:
+            near = half(a, b, c, d)
+        else:
+            if not hasattr(kept, "near"):
+                kept.near = np.empty(TILE * TILE * TILES_AT_ONCE, np.float32)
+            near = kept.near[: (b - a) * (d - c)].reshape(b - a, d - c)
+            np.matmul(data.front[a:b], data.back[c:d].T, out=near)
+        return Found(*_join_kernel.survivors(near, cut, (a, c), own, least, marks))
+
+    with single_threaded_algebra(), ThreadPoolExecutor(cores()) as pool:
+        for tile, a in enumerate(range(0, n, TILE)):
+            b = min(n, a + TILE)
+            if leader is not None:
+                near = data.front[a:b] @ data.back[a:b].T
+                _join_kernel.lead(near, np.float32(threshold - ROUNDING), a, own, least, leader)
+            runs = [(a, b, int(c), int(d)) for c, d in data.runs(tile, threshold)]
+            yield [part for part in pool.map(compared, runs) if len(part.i)]
 
 
-def products(rows: Floats, i: Ints, j: Ints) -> Floats:
-    """Return (P,) inner products of rows i and j, summed in float64."""
-    out = np.empty(len(i), np.float32)
-    step = max(1, 8_000_000 // max(rows.shape[1], 1))
-    for a in range(0, len(i), step):
-        left, right = rows[i[a : a + step]], rows[j[a : a + step]]
-        out[a : a + step] = np.einsum("nd,nd->n", left, right, dtype=np.float64)
-    return out
+def half_products(front: Floats, back: Floats) -> Callable[[int, int, int, int], Array] | None:
+    """Return a function that gives blocks of bfloat16 products, seen as int16 of the same order; None if slow."""
+    if not computes_half():
+        return None
+    import torch
+
+    left = torch.from_numpy(front).bfloat16()
+    right = left if back is front else torch.from_numpy(back).bfloat16()
+    kept = threading.local()
+
+    def products(a: int, b: int, c: int, d: int) -> Array:
+        if not hasattr(kept, "near"):
+            kept.near = torch.empty(TILE * TILE * TILES_AT_ONCE, dtype=torch.bfloat16)
+        near = kept.near[: (b - a) * (d - c)].view(b - a, d - c)
+        torch.matmul(left[a:b], right[c:d].T, out=near)
+        return np.asarray(near.view(torch.int16).numpy())
+
+    return products
+
+
+def half_cut(value: float) -> np.int16:
+    """Return the bits of the bfloat16 at or below a positive number; among positive ones their order is the same."""
+    return np.int16(np.float32(value).view(np.int32) >> 16)
+
+
+def computes_half() -> bool:
+    """Return whether torch is installed and this processor multiplies bfloat16 by itself; loads nothing."""
+    told = Path("/proc/cpuinfo")
+    flags = told.read_text(encoding="utf-8", errors="replace").split() if told.is_file() else []
+    return available("torch") and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
 
 
 def all_pairs(rows: Floats, threshold: float, *, most: int = MOST_PAIRS) -> tuple[Ints, Floats]:
     """Return (P, 2) pairs i < j in order, and (P,) their similarity.
 
+    Args:
+        rows: (N, D) of any length; a memory map is read in blocks.
+        threshold: least cosine.
+        most: pairs.
+
     Raises:
         DataError: there are more pairs than ``most``.
     """
-    found: list[tuple[Ints, Ints, Floats]] = []
+    found: list[Found] = []
     count = 0
-    for part in blocks(Bounded.of(rows, threshold), threshold):
-        found.append(part)
-        count += len(part[0])
+    data = Join.of(rows, threshold)
+    for parts in blocks(data, threshold):
+        found += parts
+        count += sum(len(part.i) for part in parts)
         if count > most:
             raise DataError(
                 "audit.near_duplicate", f"more than {most:,} pairs reach {threshold}", f"of {len(rows):,} rows",
                 "raise the threshold, or use the check, which reports groups instead of all pairs",
             )  # fmt: skip
-    return _ordered(found)
+    return _ordered(found, data.order)
 
 
 def candidate_pairs(
     rows: Floats, threshold: float, *, most_per_row: int = 24, other: Floats | None = None
 ) -> tuple[Ints, Floats]:
-    """Return pairs like :func:`all_pairs`, but in crowds only the best few per row and block.
+    """Return pairs like :func:`all_pairs`, but in crowds only those with the row that leads it.
 
-    A row always keeps its pair with the first row that it is near to, so that a crowd of m near rows gives at most
-    about ``m * most_per_row`` pairs and still hangs together.
+    Where still many are near, a row keeps its best few of each run of columns and its first link to any, so that m near
+    rows give some ``m * most_per_row`` pairs and hang together.
     """
-    first = np.full(len(rows), -1, np.int64)
-    found: list[tuple[Ints, Ints, Floats]] = []
-    data = Bounded.of(rows, threshold) if other is None else Bounded(rows, rows, exact=True)
-    for i, j, value in blocks(data, threshold, other):
-        keep = np.ones(len(i), bool)
-        if not len(i):
-            continue
-        fresh = np.flatnonzero(first[j] < 0)
-        column, place = np.unique(j[fresh], return_index=True)
-        first[column] = i[fresh[place]]
-        many = np.bincount(i - i.min())
-        if many.max() > most_per_row:
-            order = np.lexsort((-value, i))
-            starts = np.r_[0, np.cumsum(many)]
-            keep[order] = np.arange(len(i)) - starts[i[order] - i.min()] < most_per_row
-            keep[fresh[place]] = True
-        found.append((i[keep], j[keep], value[keep]))
-    return _ordered(found)
+    data = Join.of(rows, threshold, other)
+    leader, linked = np.full(len(rows), -1, np.int32), np.zeros(len(rows), bool)
+    found: list[Found] = []
+    for parts in blocks(data, threshold, leader):
+        for part in parts:
+            many = np.bincount(part.i - part.i.min())
+            keep = np.ones(len(part.i), bool)
+            if many.max() > most_per_row:
+                order = np.lexsort((-part.similarity, part.i))
+                starts = np.r_[0, np.cumsum(many)]
+                keep[order] = np.arange(len(part.i)) - starts[part.i[order] - part.i.min()] < most_per_row
+                fresh = np.flatnonzero(~linked[part.j])
+                keep[fresh[np.unique(part.j[fresh], return_index=True)[1]]] = True
+                keep |= leader[part.i] == part.i
+            linked[part.j[keep]] = True
+            found.append(Found(part.i[keep], part.j[keep], part.similarity[keep]))
+    return _ordered(found, data.order)
 
 
-def local_scale(rows: Floats, *, near: int = 5, far: int = 20, most: int = 4096) -> tuple[Floats, float]:
-    """Return (N,) the distance 1 - similarity at which ordinary neighbors of each row begin, and the dimension.
-
-    The distance is that to the ``near``-th of at most ``most`` reference rows, or half of that to the ``far``-th where
-    that is larger (so that a group of up to ``far`` copies does not hide itself). The intrinsic dimension follows from
-    how fast the distances grow with the rank (Levina and Bickel 2004).
-    """
-    n = len(rows)
-    if n <= 2:
-        return np.ones(n, np.float32), 1.0
-    picked = np.arange(n) if n <= most else np.sort(np.random.default_rng([n, most]).choice(n, most, replace=False))
-    reference = np.ascontiguousarray(rows[picked].T)
-    own = np.full(n, -1)
-    own[picked] = np.arange(len(picked))
-    near, far = min(near, len(picked) - 1), min(far, len(picked) - 1)
-    ends = np.empty((n, 2), np.float32)
-    for a in range(0, n, ROWS):
-        near_by = rows[a : a + ROWS] @ reference
-        mine = own[a : a + ROWS]
-        self_rows = np.flatnonzero(mine >= 0)
-        near_by[self_rows, mine[self_rows]] = -np.inf
-        top = -np.partition(-near_by, (near - 1, far - 1), axis=1)
-        ends[a : a + ROWS] = 1 - top[:, (near - 1, far - 1)]
-    ends = np.maximum(ends, 1e-7)
-    growth = float(np.median(np.log(ends[:, 1] / ends[:, 0])))
-    ranks = float(np.sum(1.0 / np.arange(near, far))) if far > near else 1.0
-    return np.maximum(ends[:, 0], 0.5 * ends[:, 1]), max(1.0, 2 * ranks / max(growth, 1e-3))
-
-
-def chance_ratio(n: int, dimension: float, *, near: int = 5) -> float:
-    """Return the ratio to the local scale below which about one pair in N rows falls by chance.
-
-    In a locally even cloud the nearest of ``near`` neighbors falls within a share u of their volume with probability
-    about (near - 1) u, and 1 - cosine grows with the volume to the power 2 / dimension.
-    """
-    return float((1.0 / (max(near - 1, 1) * max(n, 1))) ** (2.0 / dimension))
-
-
-@nb.njit(nogil=True, cache=True)
-def _bits(x: Any) -> Any:
-    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-
-
-@nb.njit(nogil=True, cache=True)
-def _count_near(hashes: Array, start: int, step: int, most: Any, counts: Array) -> None:
-    n = hashes.size
-    for i in range(start, n, step):
-        own, hits = hashes[i], np.uint64(0)
-        for j in range(i + 1, n):
-            hits += np.uint64(_bits(own ^ hashes[j]) <= most)
-        counts[i] = hits
-
-
-@nb.njit(nogil=True, cache=True)
-def _fill_near(hashes: Array, most: Any, starts: Array, out: Array) -> None:
-    n = hashes.size
-    for i in range(n):
-        place, stop = starts[i], starts[i + 1]
-        j = i + 1
-        while place < stop:
-            if _bits(hashes[i] ^ hashes[j]) <= most:
-                out[place, 0], out[place, 1] = i, j
-                place += 1
-            j += 1
-
-
-def near_hashes(hashes: Array, most: int, *, limit: int = MOST_PAIRS) -> Ints:
-    """Return (P, 2) pairs i < j of 64-bit hashes that differ in at most ``most`` bits."""
-    n, threads = len(hashes), os.cpu_count() or 1
-    counts, limit_bits = np.zeros(n, np.int64), np.uint64(most)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda start: _count_near(hashes, start, threads, limit_bits, counts), range(threads)))
-    starts = np.r_[0, np.cumsum(counts)]
-    if starts[-1] > limit:
-        raise DataError("audit.near_duplicate", f"{int(starts[-1]):,} pairs of hashes differ in at most {most} bits",
-                        f"at most {limit:,} are given", "lower max_distance, or drop equal hashes first")  # fmt: skip
-    out = np.empty((int(starts[-1]), 2), np.int64)
-    if len(out):
-        _fill_near(hashes, limit_bits, starts, out)
-    return out
-
-
-def _view(buffer: Floats, rows: int, width: int) -> Floats:
-    return buffer.reshape(-1)[: rows * width].reshape(rows, width)
-
-
-def _ordered(found: list[tuple[Ints, Ints, Floats]]) -> tuple[Ints, Floats]:
+def _ordered(found: list[Found], order: Ints) -> tuple[Ints, Floats]:
     if not found:
         return np.zeros((0, 2), np.int64), np.zeros(0, np.float32)
-    i, j, value = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.lexsort((j, i))
-    return np.stack([i[order], j[order]], axis=1), value[order]
+    places = np.stack([np.concatenate([part.i for part in found]), np.concatenate([part.j for part in found])], axis=1)
+    value = np.concatenate([part.similarity for part in found])
+    pairs = np.sort(order[places], axis=1)
+    rank = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    return pairs[rank], value[rank]

@@ -1,7 +1,8 @@
-"""Nearly equal samples: re-saved, scaled, blurred, brightened, mirrored or cropped copies."""
+"""Nearly equal samples: re-saved, scaled, blurred, brightened, mirrored or cropped copies, and reworded texts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
@@ -12,12 +13,16 @@ from scarce.audit._group import forest, stars, told
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import DataError
 
+SEEN, MIRRORED, CROPPED, FEATURES, WORDS = range(5)
+"""How a pair was found."""
+
 
 class Pairs(NamedTuple):
-    """Verified pairs: (P, 2) row numbers i < j and (P,) similarity in [0, 1]."""
+    """Verified pairs: (P, 2) row numbers i < j, (P,) similarity in [0, 1], and (P,) how they were found, if known."""
 
     rows: Ints
     similarity: Floats
+    how: Ints = np.zeros(0, np.int64)
 
 
 def duplicate_pairs(embeddings: Array, *, threshold: float = 0.99) -> Ints:
@@ -32,12 +37,18 @@ def duplicate_pairs(embeddings: Array, *, threshold: float = 0.99) -> Ints:
     """
     from scarce.audit import _join
 
-    rows = np.asarray(embeddings)
+    try:
+        rows = np.asarray(embeddings)
+    except ValueError:
+        rows = np.array(None)
+    if rows.dtype.kind not in "fiub":
+        raise DataError("audit.near_duplicate", "embeddings are no matrix of numbers", f"they are {rows.dtype}",
+                        "pass (N, D) float32")  # fmt: skip
     if rows.ndim != 2:
         raise DataError("audit.near_duplicate", f"embeddings have shape {rows.shape}", do="pass (N, D)")
     if not 0 < threshold <= 1:
         raise DataError("audit.near_duplicate", f"threshold = {threshold} is not in (0, 1]")
-    return _join.all_pairs(unit_rows(rows), threshold)[0]
+    return _join.all_pairs(rows, threshold)[0]
 
 
 def hamming_pairs(hashes: Array, max_distance: int) -> Ints:
@@ -50,13 +61,13 @@ def hamming_pairs(hashes: Array, max_distance: int) -> Ints:
     Raises:
         DataError: wrong shape, or more than 50 million pairs.
     """
-    from scarce.audit import _join
+    from scarce.audit import _hamming
 
     values = np.ascontiguousarray(hashes)
     if values.ndim != 1 or values.dtype.kind not in "iu" or not 0 <= max_distance <= 64:
         raise DataError("audit.near_duplicate", f"hashes are {values.dtype} {values.shape}, distance {max_distance}",
                         do="pass (N,) uint64 and 0 to 64")  # fmt: skip
-    return _join.near_hashes(values.astype(np.uint64), int(max_distance))
+    return _hamming.near_hashes(values.astype(np.uint64), int(max_distance))
 
 
 @final
@@ -66,9 +77,10 @@ class NearDuplicate(AbstractCheck):
 
     Use always before splitting: copies on both sides of a split flatter every score.
     Do not use when all samples are frames of one still scene; give the scene as a group instead.
-    Needs: scan.thumbnail (images) or embedding (N, D). A pair must be near and nearer than ordinary neighbors are, so
-    that sound parts which all look alike are not called copies. Mirrored and cropped copies are proposed by the
-    embedding and verified on the thumbnails.
+    Needs: scan.thumbnail (images), scan.text_hash (texts that can be opened) or embedding (N, D). A pair must be near
+    and nearer than ordinary neighbors are, so that sound parts which all look alike are not called copies. Mirrored and
+    cropped copies are proposed by the embedding and verified on the thumbnails. Texts are compared by the pieces of
+    their wording.
     Writes: score (N,) = similarity to the nearest copy, 0 without one; group findings without chaining (every member is
     near to the center) and pair findings that span every component.
     Source: ratio test after Lowe 2004, section 7.1, on whole pictures.
@@ -82,10 +94,11 @@ class NearDuplicate(AbstractCheck):
         embedding_ratio: ratio for such candidates, before they are verified.
         crop_threshold: least correlation of detail when one is laid into the other.
         crop_ratio: a crop is at most this share of the distance to the next best candidate away.
+        wording: least Jaccard similarity of the sets of 5-letter pieces of two texts, in (0, 1].
         encoder: whose features; empty = the newest.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("scan.thumbnail|embedding",)
+    needs: ClassVar[tuple[str, ...]] = ("scan.thumbnail|scan.text_hash|embedding",)
     threshold: float = 0.93
     ratio: float = 0.15
     surely: float = 0.995
@@ -94,21 +107,28 @@ class NearDuplicate(AbstractCheck):
     embedding_ratio: float = 1.0
     crop_threshold: float = 0.85
     crop_ratio: float = 0.6
+    wording: float = 0.7
     encoder: str = ""
 
     def measure(self, ds: Dataset) -> Measurement:
         """Return groups and spanning pairs of near copies."""
+        from scarce.audit import _difference
+
         found = self.pairs(ds)
         score = np.zeros(len(ds))
         np.maximum.at(score, found.rows[:, 0], found.similarity)
         np.maximum.at(score, found.rows[:, 1], found.similarity)
         tree = forest(len(ds), found.rows, found.similarity)
         groups = stars(len(ds), found.rows, found.similarity)
-        findings = told(ds, groups, found.rows[tree], found.similarity[tree], self._say)
+        kept = Pairs(found.rows[tree], found.similarity[tree], found.how[tree])
+        notes = _difference.notes(ds, kept.rows, kept.how)
+        findings = told(ds, groups, kept.rows, kept.similarity, self._say, notes=notes)
         return Measurement(np.clip(score, 0, 1), findings)
 
     def pairs(self, ds: Dataset) -> Pairs:
         """Return all verified pairs (in crowds of copies: enough to hang together)."""
+        if ds.schema.modality == "text" and "scan.text_hash" in ds:
+            return self._worded(ds)
         parts = []
         if "scan.thumbnail" in ds:
             parts.append(self._alike(ds["scan.thumbnail"]))
@@ -117,52 +137,56 @@ class NearDuplicate(AbstractCheck):
             parts.append(self._embedded(ds, known))
         if not parts:
             return Pairs(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
-        return _best(
-            Pairs(np.concatenate([part.rows for part in parts]), np.concatenate([p.similarity for p in parts]))
-        )
+        return _best(_together(parts))
 
     def _say(self, similarity: float) -> str:
         return f"nearly the same content (similarity {similarity:.3f})"
 
     def _alike(self, thumbnails: Array) -> Pairs:
-        from scarce.audit import _align, _join
+        from scarce.audit import _align, _join, _scale
 
         rows = _align.unit_detail(thumbnails)
-        scale, _ = _join.local_scale(rows)
-        upright = self._judged(*_join.candidate_pairs(rows, self.threshold), scale)
+        scale, _ = _scale.local_scale(rows)
+        upright = self._judged(*_join.candidate_pairs(rows, self.threshold), scale, SEEN)
         if len(rows) > MIRROR_LIMIT:
             return upright
         mirror = _align.mirrored(rows, thumbnails.shape[1])
-        turned = self._judged(*_join.candidate_pairs(rows, self.threshold, other=mirror), scale)
-        return Pairs(
-            np.concatenate([upright.rows, turned.rows]), np.concatenate([upright.similarity, turned.similarity])
-        )
+        turned = self._judged(*_join.candidate_pairs(rows, self.threshold, other=mirror), scale, MIRRORED)
+        return _together([upright, turned])
 
-    def _judged(self, pairs: Ints, value: Floats, scale: Floats) -> Pairs:
+    def _worded(self, ds: Dataset) -> Pairs:
+        from scarce import modality
+        from scarce.audit import _shingle
+
+        texts = modality.open_samples(ds, np.arange(len(ds)))
+        pairs, value = _shingle.duplicate_texts([str(text) for text in texts], threshold=self.wording)
+        return Pairs(pairs, value, np.full(len(pairs), WORDS))
+
+    def _judged(self, pairs: Ints, value: Floats, scale: Floats, how: int) -> Pairs:
         ordinary = np.minimum(scale[pairs[:, 0]], scale[pairs[:, 1]])
         keep = (value >= self.surely) | (1 - value <= self.ratio * ordinary)
-        return Pairs(pairs[keep], value[keep])
+        return Pairs(pairs[keep], value[keep], np.full(int(keep.sum()), how))
 
     def _embedded(self, ds: Dataset, known: Ints) -> Pairs:
         """Return pairs by features: as candidates for crops that thumbnails verify, or alone where there are none."""
-        from scarce.audit import _crop, _join
+        from scarce.audit import _crop, _join, _scale
 
         rows = unit_rows(ds_embedding(ds, self.encoder)[1])
-        scale, dimension = _join.local_scale(rows)
+        scale, dimension = _scale.local_scale(rows)
         seen = "scan.thumbnail" in ds
         pairs, value = _join.candidate_pairs(rows, self.embedding_threshold if seen else self.threshold, most_per_row=8)
         far = 1 - value
         relative = far / np.minimum(scale[pairs[:, 0]], scale[pairs[:, 1]])
         if not seen:
-            keep = (far <= 1e-6) | (relative <= min(self.ratio, _join.chance_ratio(len(ds), dimension)))
+            keep = (far <= 1e-6) | (relative <= min(self.ratio, _scale.chance_ratio(len(ds), dimension)))
             keep &= _equal_length(ds_embedding(ds, self.encoder)[1], pairs, far)
-            return Pairs(pairs[keep], value[keep])
+            return Pairs(pairs[keep], value[keep], np.full(int(keep.sum()), FEATURES))
         new = ~np.isin(pairs @ [len(ds), 1], known @ [len(ds), 1])
         likely = np.flatnonzero((relative <= self.embedding_ratio) & new)
         pairs = pairs[np.sort(likely[np.argsort(relative[likely], kind="stable")[: 2 * len(ds)]])]
         value = _crop.crop_similarity(ds["scan.thumbnail"], pairs)
         good = (value >= self.crop_threshold) & (1 - value <= self.crop_ratio * _rivals(len(ds), pairs, value))
-        return Pairs(pairs[good], value[good])
+        return Pairs(pairs[good], value[good], np.full(int(good.sum()), CROPPED))
 
 
 MIRROR_LIMIT = 30_000
@@ -188,8 +212,12 @@ def _equal_length(features: Floats, pairs: Ints, far: Floats) -> Array:
     return np.asarray(np.abs(left - right) <= (2 * np.sqrt(np.maximum(far, 0)) + 1e-3) * np.maximum(left, right))
 
 
+def _together(parts: Sequence[Pairs]) -> Pairs:
+    return Pairs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
 def _best(pairs: Pairs) -> Pairs:
     order = np.lexsort((-pairs.similarity, pairs.rows[:, 1], pairs.rows[:, 0]))
-    rows, value = pairs.rows[order], pairs.similarity[order]
+    rows = pairs.rows[order]
     fresh = np.r_[True, (rows[1:] != rows[:-1]).any(axis=1)] if len(rows) else np.zeros(0, bool)
-    return Pairs(rows[fresh], value[fresh])
+    return Pairs(rows[fresh], pairs.similarity[order][fresh], pairs.how[order][fresh])

@@ -58,14 +58,20 @@ class Material:
         """Return the material with columns added to the table."""
         return replace(self, columns={**self.columns, **columns})
 
-    def write(self, folder: Path | str) -> Path:
-        """Write PNG files and ``index.csv`` (path, label, split and the columns); returns the folder."""
+    def write(self, folder: Path | str, truth: Truth | None = None) -> Path:
+        """Write PNG files and ``index.csv`` (path, label, split and the columns); returns the folder.
+
+        Args:
+            folder: where to.
+            truth: also write its columns, see :meth:`Truth.columns`; read back they are ``meta.true_label`` and so on.
+        """
         import csv
 
         import cv2
 
         base = Path(folder)
-        lines: list[list[str]] = [["path", "label", "split", *self.columns]]
+        more = {**self.columns, **({} if truth is None else truth.columns(self.classes))}
+        lines: list[list[str]] = [["path", "label", "split", *more]]
         for row, image in enumerate(self.images):
             name = self.classes[int(self.labels[row])]
             place = base / "images" / f"{row:06d}.png"
@@ -73,7 +79,7 @@ class Material:
             pixels = image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1])
             place.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
             split = "" if self.split is None else str(self.split[row])
-            cells = [str(values[row]) for values in self.columns.values()]
+            cells = [str(values[row]) for values in more.values()]
             lines.append([place.relative_to(base).as_posix(), name, split, *cells])
         with (base / "index.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(lines)
@@ -116,6 +122,23 @@ class Truth:
         """Return the truth about material without faults."""
         n = len(material.images)
         return cls(np.zeros(n, bool), np.arange(n), np.asarray(material.labels).copy(), np.full(n, "", object))
+
+    def columns(self, classes: Sequence[str]) -> dict[str, list[str]]:
+        """Return the truth as columns for a manifest.
+
+        Args:
+            classes: class names.
+
+        Returns:
+            ``fault`` (what was done; empty = nothing), ``true_label`` and ``made_from`` (file name without ending of
+            the original, as :meth:`Material.write` numbers them; empty = its own).
+        """
+        rows = range(len(self.source))
+        return {
+            "fault": [str(how) for how in self.how],
+            "true_label": [classes[int(code)] for code in self.labels],
+            "made_from": ["" if self.source[row] in {row, -1} else f"{int(self.source[row]):06d}" for row in rows],
+        }
 
     def added(self, source: Ints, labels: Ints, how: Sequence[str]) -> Truth:
         """Return the truth with faulty rows added at the end."""

@@ -24,6 +24,7 @@ CHECKS = {
     "exact_duplicate": "Exact duplicates",
     "near_duplicate": "Near-duplicates",
     "same_object": "Same object, other picture",
+    "label_conflict": "Labels that contradict each other",
     "leakage": "Leaks between splits",
     "outlier": "Outliers",
     "spurious": "Shortcuts",
