@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scarce.audit._confident import Scan, in_blocks
+from scarce.audit._confident import Scan
+from scarce.audit._scan import in_blocks
 from scarce.dataset import Array, Floats, Ints
 
 SHARPER = 2.5

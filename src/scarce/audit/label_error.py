@@ -58,15 +58,16 @@ def flag_label_errors(labels: Array, pred_probs: Array, *, rule: str = "adaptive
     """
     if rule not in RULES:
         raise ConfigError("audit.label_error", f"there is no rule {rule!r}", closest(rule, RULES))
-    codes, probs = _valid(labels, pred_probs)
     if rule == "adaptive":
-        return np.asarray(np.nan_to_num(judge_labels(codes, probs, seed=seed).wrong) > 0.5)
+        return np.asarray(np.nan_to_num(judge_labels(labels, pred_probs, seed=seed).wrong) > 0.5)
+    codes, probs = _shaped(labels, pred_probs)
     known = codes >= 0
-    if not known.all():
-        out = np.zeros(len(codes), bool)
-        out[known] = flag_label_errors(codes[known], probs[known], rule=rule) if known.any() else False
-        return out
-    return _classic(codes, probs, rule) if len(codes) else np.zeros(0, bool)
+    if known.all():
+        return _classic(codes, probs, rule) if len(codes) else np.zeros(0, bool)
+    out = np.zeros(len(codes), bool)
+    codes, probs = _valid(codes, probs)
+    out[known] = _classic(codes[known], probs[known], rule) if known.any() else False
+    return out
 
 
 def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_confidence") -> Floats:
@@ -92,7 +93,7 @@ def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_c
     if method == "self_confidence":
         score[rows] = 1 - own
     elif method == "normalized_margin":
-        score[rows] = (_best_other(codes[rows], probs, rows) - own + 1) / 2
+        score[rows] = (_best_other(codes, probs)[rows] - own + 1) / 2
     else:
         entropy = np.empty(len(rows))
         for a in range(0, len(rows), 65_536):
@@ -183,27 +184,36 @@ class LabelError(AbstractCheck):
 def _classic(codes: Ints, probs: Floats, rule: str) -> Mask:
     from scarce.audit import _confident as cl
 
+    try:
+        found = cl.scan(codes, probs)
+    except cl.BadRowError as error:
+        _refuse(probs, error.row)
+        raise
     if rule == "predicted_neq_given":
-        return np.asarray(~cl.scan(codes, probs).agrees)
-    found = cl.scan(codes, probs)
+        return np.asarray(~found.agrees)
     if rule == "prune_by_noise_rate":
         return cl.prune_by_noise_rate(codes, probs, found)
     if rule == "prune_by_class":
         return cl.prune_by_class(codes, probs, found)
     if rule == "both":
         return cl.prune_by_noise_rate(codes, probs, found) & cl.prune_by_class(codes, probs, found)
-    confident = cl.confident_errors(codes, found)
     if rule == "confident_learning":
-        return confident
-    quality = probs[np.arange(len(codes)), codes]
-    if rule == "low_normalized_margin":
-        quality = (quality - probs[np.arange(len(codes)), found.runner] + 1) / 2
-    mask = np.zeros(len(codes), bool)
-    mask[np.argsort(quality)[: int(confident.sum())]] = True
-    return mask
+        return cl.confident_errors(codes, found)
+    return cl.low_quality(codes, probs, found, margin=rule == "low_normalized_margin")
 
 
 def _valid(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
+    """Return codes and probabilities, every row of them checked."""
+    codes, probs = _shaped(labels, pred_probs)
+    if len(probs):
+        from scarce.audit import _scan
+
+        _refuse(probs, _scan.first_bad_row(probs))
+    return codes, probs
+
+
+def _shaped(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
+    """Return codes and probabilities of the right shapes and types; the rows are not looked at."""
     who = "audit.label_error"
     codes, probs = np.asarray(labels), np.asarray(pred_probs)
     if probs.ndim != 2 or codes.ndim != 1 or len(codes) != len(probs):
@@ -221,23 +231,24 @@ def _valid(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
         raise DataError(who, f"labels reach from {codes.min()} to {codes.max()}", f"there are {probs.shape[1]} columns")
     if probs.dtype not in (np.float32, np.float64):
         probs = probs.astype(np.float32 if probs.dtype.itemsize <= 2 and probs.dtype.kind == "f" else np.float64)
-    from scarce.audit import _confident
-
-    bad = _confident.first_bad_row(probs) if len(probs) else -1
-    if bad >= 0:
-        row = np.array2string(probs[bad][:8], precision=3)
-        what = "holds NaN" if np.isnan(probs[bad]).any() else f"sums to {float(probs[bad].sum()):.3f} or leaves [0, 1]"
-        raise DataError(who, f"row {bad} of the probabilities {what}", f"it begins {row}", "pass rows that sum to 1")
     return codes, probs
 
 
-def _best_other(codes: Ints, probs: Floats, rows: Ints) -> Floats:
-    out = np.empty(len(rows))
-    for a in range(0, len(rows), 65_536):
-        part = probs[rows[a : a + 65_536]].astype(np.float64)
-        part[np.arange(len(part)), codes[a : a + 65_536]] = -np.inf
-        out[a : a + 65_536] = part.max(axis=1)
-    return np.where(np.isfinite(out), out, 0.0)
+def _refuse(probs: Floats, bad: int) -> None:
+    """Raise an error about a row; -1 = none."""
+    if bad < 0:
+        return
+    row = np.array2string(probs[bad][:8], precision=3)
+    what = "holds NaN" if np.isnan(probs[bad]).any() else f"sums to {float(probs[bad].sum()):.3f} or leaves [0, 1]"
+    raise DataError(
+        "audit.label_error", f"row {bad} of the probabilities {what}", f"it begins {row}", "pass rows that sum to 1"
+    )
+
+
+def _best_other(codes: Ints, probs: Floats) -> Floats:
+    from scarce.audit import _confident
+
+    return _confident.best_other(np.maximum(codes, 0), probs).astype(np.float64)
 
 
 def _rate(wrong: Floats) -> tuple[float, float, float]:
