@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, NamedTuple, final
 
@@ -16,6 +15,7 @@ RULES: Final = (
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
     "low_normalized_margin", "low_self_confidence",
 )  # fmt: skip
+COPIES: Final = ("exact_duplicate", "near_duplicate", "same_object")
 METHODS: Final = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 Rule = Literal[
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
@@ -104,6 +104,37 @@ def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_c
     return np.asarray(np.clip(score, 0, 1))
 
 
+def label_evidence(
+    features: Array, labels: Array, classes: int, *, groups: Array | None = None, folds: int = 5, seed: int = 0
+) -> Floats:
+    """Return (N, K) probabilities to judge labels by: no row, and nothing of its group, was used to judge it.
+
+    A linear probe under cross-validation; where a class has 200 rows or fewer, also the distance to the middle of each
+    class and a vote of the nearest rows, both without the row's own group.
+
+    Args:
+        features: (N, D), finite.
+        labels: (N,) codes in [0, K).
+        classes: K.
+        groups: (N,) names of what must stay together; None = nothing.
+        folds: of the cross-validation.
+        seed: of the folds.
+
+    Raises:
+        DataError: wrong shapes, codes out of range, or fewer than two groups.
+    """
+    from scarce.audit import _evidence
+
+    rows, codes = np.asarray(features), np.asarray(labels)
+    if rows.ndim != 2 or codes.shape != (len(rows),) or (groups is not None and len(groups) != len(rows)):
+        raise DataError(
+            "audit.label_error", f"features have shape {rows.shape}, labels {codes.shape}", do="pass (N, D) and (N,)"
+        )
+    if not len(codes) or codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= classes:
+        raise DataError("audit.label_error", "labels are not class codes", f"K = {classes}", "pass 0 to K - 1")
+    return _evidence.out_of_sample(rows, codes.astype(np.int64), classes, groups=groups, folds=folds, seed=seed)
+
+
 def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJudgement:
     """Return the adaptive rule's whole opinion; see :class:`LabelJudgement`."""
     from scarce.audit import _confident, _noise_model
@@ -121,7 +152,7 @@ def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJud
     given, part = (codes, probs) if len(known) == len(codes) else (codes[known], probs[known])
     model = _noise_model.fit(given, part, _confident.scan(given, part), seed=seed)
     wrong[known], suggested[known] = model.posterior(given, part)
-    low, rate, high = _rate(wrong[known])
+    low, rate, high = _rate(wrong[known], model.rates)
     return LabelJudgement(wrong, suggested, rate, low, high, model.noise, model.sharpness)
 
 
@@ -132,7 +163,9 @@ class LabelError(AbstractCheck):
 
     Use when classes can be told apart from the features at least roughly.
     Do not use when classes are defined by what the features cannot see; then every flag is a guess.
-    Needs: label, embedding (N, D). Probabilities come from grouped cross-validation of a linear probe.
+    Needs: label, embedding (N, D). Probabilities come from a linear probe under cross-validation and, for classes of
+    few samples, from prototypes and neighbors without the row itself. Groups of the user, copies and pictures of one
+    object are never on both sides.
     Writes: score (N,) = posterior probability that the label is wrong; sample findings with the suggested class; a
     data finding with the error rate and its interval; class findings for pairs of classes that are confused.
     Source: Northcutt et al. 2021 (thresholds, joint); the noise model and its decision are ours.
@@ -145,6 +178,7 @@ class LabelError(AbstractCheck):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("label", "embedding")
+    after: ClassVar[tuple[str, ...]] = COPIES
     rule: Rule = "adaptive"
     encoder: str = ""
     folds: int = 5
@@ -152,6 +186,8 @@ class LabelError(AbstractCheck):
 
     def measure(self, ds: Dataset) -> Measurement:
         """Return the posterior of a wrong label and the flags with their reasons."""
+        from scarce.audit import _label_findings as told
+
         _, features = ds_embedding(ds, self.encoder)
         rows = np.flatnonzero(np.isfinite(features).all(axis=1) & (ds["label"] >= 0))
         labels, classes = ds["label"][rows], ds.schema.classes
@@ -159,7 +195,7 @@ class LabelError(AbstractCheck):
         if len(np.unique(labels)) < 2:
             raise DataError("audit.label_error", "fewer than two classes have labelled samples with features")
         groups = _groups(ds, rows)
-        probs = _cross_val_probs(features[rows], labels, len(classes), groups, (self.folds, self.seed))
+        probs = label_evidence(features[rows], labels, len(classes), groups=groups, folds=self.folds, seed=self.seed)
         opinion = judge_labels(labels, probs, seed=self.seed)
         flagged = opinion.wrong > 0.5
         score[rows] = opinion.wrong
@@ -167,15 +203,23 @@ class LabelError(AbstractCheck):
             flagged = flag_label_errors(labels, probs, rule=self.rule)
             score[rows] = label_error_score(labels, probs)
         found: list[Finding] = [
-            _overall(opinion, int(flagged.sum()), len(rows)),
-            *_confusions(labels, flagged, opinion, classes),
+            told.overall(opinion, int(flagged.sum()), len(rows)),
+            *told.confusions(labels, flagged, opinion, classes),
+            *told.scarce_classes(labels, opinion, classes),
         ]
+        alike = told.look_alikes(features[rows], labels, opinion.suggested, flagged, groups)
         for i in np.flatnonzero(flagged)[np.argsort(-score[rows[flagged]], kind="stable")]:
             better = int(opinion.suggested[i])
             sure = float(opinion.wrong[i] * _share(probs[i], int(labels[i]), better, opinion.sharpness))
+            given, other = told.name(classes[labels[i]]), told.name(classes[better])
+            near = [
+                f"; nearest {name} is {ds.ids[rows[row]]} (cosine {value:.2f})"
+                for name, (row, value) in zip((given, other), alike[int(i)], strict=True)
+                if row >= 0
+            ]
             why = (
-                f"labelled {_name(classes[labels[i]])}, more likely {_name(classes[better])} (probability {sure:.2f}); "
-                f"the model gives {probs[i, labels[i]]:.2f} to the label and {probs[i, better]:.2f} to the other"
+                f"labelled {given}, more likely {other} (probability {sure:.2f}); the model gives "
+                f"{probs[i, labels[i]]:.2f} to the label and {probs[i, better]:.2f} to the other{''.join(near)}"
             )
             found.append(finding("sample", [ds.ids[rows[i]]], float(score[rows[i]]), why))
         return Measurement(score, found)
@@ -251,8 +295,8 @@ def _best_other(codes: Ints, probs: Floats) -> Floats:
     return _confident.best_other(np.maximum(codes, 0), probs).astype(np.float64)
 
 
-def _rate(wrong: Floats) -> tuple[float, float, float]:
-    """Return low, estimate, high of the share of wrong labels: posterior mean, widened by sampling of the rows."""
+def _rate(wrong: Floats, between: tuple[float, float]) -> tuple[float, float, float]:
+    """Return low, estimate, high of the share of wrong labels: what is believed of the model, widened by sampling."""
     n = len(wrong)
     rate = float(wrong.mean())
     spread = 1.96 * float(np.sqrt((wrong * (1 - wrong)).sum() / n**2 + wrong.var() / n))
@@ -262,62 +306,27 @@ def _rate(wrong: Floats) -> tuple[float, float, float]:
 
         hits = rate * n
         low, high = float(beta.ppf(0.025, hits + 1e-9, n - hits + 1)), float(beta.ppf(0.975, hits + 1, n - hits))
-    return max(0.0, low), rate, min(1.0, high)
-
-
-def _cross_val_probs(
-    features: Floats, labels: Ints, classes: int, groups: Array | None, draw: tuple[int, int]
-) -> Floats:
-    from scarce import probe
-
-    probs = np.asarray(
-        probe.cross_val_probs(features, labels, classes, groups=groups, folds=draw[0], seed=draw[1]), np.float64
-    )
-    return np.asarray(probs / probs.sum(axis=1, keepdims=True))
+    return max(0.0, min(low, between[0] - spread)), rate, min(1.0, max(high, between[1] + spread))
 
 
 def _groups(ds: Dataset, rows: Ints) -> Array | None:
+    """Return group numbers of the rows: user groups and found copies or pictures of one object, tied together."""
+    from scarce.audit._group import components, known_pairs
+
+    pairs = [known_pairs(ds, COPIES)]
     for name in ("split_group", "group"):
         if name in ds:
-            groups = np.array([f"?{row}" if group is None else str(group) for row, group in enumerate(ds[name])])[rows]
-            if len(np.unique(groups)) >= 2:
-                return groups
-    return None
+            known = np.flatnonzero(np.array([group is not None for group in ds[name]], bool))
+            codes = np.unique(ds[name][known].astype(str), return_inverse=True)[1].reshape(-1)
+            order = np.argsort(codes, kind="stable")
+            same = codes[order][1:] == codes[order][:-1]
+            pairs.append(np.stack([known[order][:-1][same], known[order][1:][same]], axis=1))
+    tied = np.concatenate(pairs)
+    groups = components(len(ds), tied)[rows] if len(tied) else np.arange(len(rows))
+    return groups if len(tied) and len(np.unique(groups)) >= 2 else None
 
 
 def _share(row: Floats, given: int, better: int, power: float) -> float:
     others = np.clip(row, 1e-4, 1) ** power
     others[given] = 0
     return float(others[better] / max(others.sum(), 1e-300))
-
-
-def _name(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _overall(opinion: LabelJudgement, flagged: int, n: int) -> Finding:
-    why = (
-        f"about {100 * opinion.rate:.1f} % of the labels are wrong (95 % interval {100 * opinion.low:.1f} to "
-        f"{100 * opinion.high:.1f} %); {flagged} of {n} are flagged"
-    )
-    return finding("data", (), opinion.rate, why)
-
-
-def _confusions(
-    labels: Ints, flagged: Mask, opinion: LabelJudgement, classes: tuple[str, ...], most: int = 10
-) -> list[Finding]:
-    k = len(classes)
-    pairs = np.bincount(labels[flagged] * k + opinion.suggested[flagged], minlength=k * k)
-    sizes = np.bincount(labels, minlength=k)
-    found = []
-    for pair in np.argsort(-pairs, kind="stable")[:most]:
-        given, better = divmod(int(pair), k)
-        if pairs[pair] < 2:
-            break
-        share = pairs[pair] / sizes[given]
-        why = (
-            f"{pairs[pair]} of {sizes[given]} samples labelled {_name(classes[given])} ({100 * share:.1f} %) "
-            f"are more likely {_name(classes[better])}"
-        )
-        found.append(finding("class", (classes[given], classes[better]), float(share), why))
-    return found
