@@ -149,3 +149,83 @@ def test_memory_mapped_probabilities_give_the_same_mask(tmp_path) -> None:
     mapped = np.load(tmp_path / "probs.npy", mmap_mode="r")
     for rule in RULES:
         assert (flag_label_errors(given, mapped, rule=rule) == flag_label_errors(given, probs, rule=rule)).all()
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("k", [10, 40])
+def test_every_memory_layout_gives_the_same_mask(rule: str, k: int) -> None:
+    given, probs, _ = noisy(1500 if k == 10 else 600, k, seed=k)
+    expected = flag_label_errors(given, probs, rule=rule)
+    wider = np.zeros((len(given), k + 5), np.float32)
+    wider[:, :k] = probs
+    backward = np.ascontiguousarray(probs[:, ::-1])[:, ::-1]
+    for same in (np.asfortranarray(probs), wider[:, :k], backward, probs.astype(">f4")):
+        assert (flag_label_errors(given, same, rule=rule) == expected).all()
+    assert (flag_label_errors(given.astype(np.uint8), probs, rule=rule) == expected).all()
+
+
+@pytest.mark.parametrize("k", [3, 30])
+def test_a_spoiled_row_is_named_wherever_it_is(k: int) -> None:
+    given, probs, _ = noisy(50_000, k)
+    for row, column, value in ((0, 0, np.nan), (31_234, k - 1, np.inf), (49_999, 1, -0.5), (25_000, 2, 1.7)):
+        spoiled = probs.copy()
+        spoiled[row, column] = value
+        for rule in ("adaptive", "both", "low_self_confidence"):
+            with pytest.raises(DataError, match=f"row {row} "):
+                flag_label_errors(given, spoiled, rule=rule)
+        with pytest.raises(DataError, match=f"row {row} "):
+            label_error_score(given, spoiled)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_classes_never_predicted_never_given_or_given_once(rule: str) -> None:
+    given, probs, wrong = noisy(2000, 5, rate=0.1, seed=2, dtype="float64")
+    never = np.zeros((2000, 7))
+    never[:, 1:6] = probs
+    flags = flag_label_errors(given + 1, never, rule=rule)
+    assert f1(wrong, flags) > 0.5
+    once = np.append(given + 1, 6)
+    certain = np.append(never, [[0, 0.0, 0, 0, 0, 0, 1]], axis=0)
+    assert not flag_label_errors(once, certain, rule=rule)[-1]
+    assert flag_label_errors(np.zeros(40, int), np.full((40, 1), 1.0), rule=rule).sum() == 0
+
+
+@pytest.mark.parametrize("labels", [np.array([0.5, 1.0]), np.array(["a", "b"]), np.array([[0, 1]]), np.array([0, -2])])
+def test_labels_that_are_no_codes_are_refused(labels: np.ndarray) -> None:
+    with pytest.raises(DataError):
+        flag_label_errors(labels, np.full((2, 2), 0.5))
+    with pytest.raises(DataError):
+        label_error_score(labels, np.full((2, 2), 0.5))
+    with pytest.raises(DataError):
+        flag_label_errors(np.array([0, 1]), np.full(2, 0.5))
+
+
+@pytest.mark.slow
+def test_a_million_rows_with_many_ties() -> None:
+    rng = np.random.default_rng(0)
+    given = rng.integers(0, 4, 1_000_000)
+    probs = np.full((1_000_000, 4), 0.1, np.float32)
+    wrong = rng.random(len(given)) < 0.1
+    probs[np.arange(len(given)), np.where(wrong, (given + 1) % 4, given)] = 0.7
+    for rule in ("prune_by_noise_rate", "prune_by_class", "confident_learning", "adaptive"):
+        assert f1(wrong, flag_label_errors(given, probs, rule=rule)) > 0.95
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "asymmetric"])
+@pytest.mark.parametrize("rate", [0.05, 0.3])
+def test_adaptive_rule_on_digits(kind: str, rate: float) -> None:
+    from sklearn.datasets import load_digits
+
+    from scarce import probe
+
+    features, true = load_digits(return_X_y=True)
+    rng = np.random.default_rng(int(100 * rate))
+    wrong = rng.random(len(true)) < rate
+    step = rng.integers(1, 10, len(true)) if kind == "symmetric" else 1
+    given = np.where(wrong, (true + step) % 10, true)
+    probs = probe.cross_val_probs(features.astype(np.float32), given, 10)
+    probs /= probs.sum(axis=1, keepdims=True)
+    flags = flag_label_errors(given, probs)
+    assert f1(wrong, flags) >= f1(wrong, flag_label_errors(given, probs, rule="prune_by_noise_rate")) - 0.03
+    opinion = judge_labels(given, probs)
+    assert opinion.low <= wrong.mean() <= opinion.high

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from scarce import io, registry
 from scarce.errors import DataError
 from scarce.faults import AbstractFault, Material
 from scarce.faults.duplicated import WAYS, copied
-from scarce.faults.label_flip import LabelFlip, flip_labels
+from scarce.faults.label_flip import LabelFlip, flip_labels, look_alike_class
 
 
 def material(n: int = 60) -> Material:
@@ -87,3 +91,16 @@ def test_wrong_material_and_rates_are_refused() -> None:
         registry.load("faults", "leaked", AbstractFault)().plant(Material(good.images, good.labels, good.classes))
     with pytest.raises(DataError, match="crop"):
         copied(good.images[0], "crpo", np.random.default_rng(0))
+
+
+def test_a_hurried_annotator_errs_where_pictures_look_alike(garments: Path) -> None:
+    table = pq.read_table(garments).slice(0, 2000).to_pydict()
+    cells = [cell["bytes"] if isinstance(cell, dict) else cell for cell in table["image"]]
+    images = [cv2.imdecode(np.frombuffer(cell, np.uint8), cv2.IMREAD_GRAYSCALE) for cell in cells]
+    classes, labels = np.unique(table["label"], return_inverse=True)
+    good = Material(images, labels, tuple(classes.tolist()))
+    bad, truth = LabelFlip(kind="annotator", rate=0.1).plant(good, seed=2)
+    doubt, other = look_alike_class(images, labels, len(classes))
+    assert truth.faulty.sum() == 200
+    assert (bad.labels[truth.faulty] == other[truth.faulty]).all()
+    assert doubt[truth.faulty].mean() > 1.5 * doubt.mean()

@@ -67,7 +67,12 @@ def audited(
 
 @pytest.mark.parametrize(
     ("kind", "rate", "least"),
-    [("symmetric", 0.1, (0.7, 0.8)), ("symmetric", 0.3, (0.7, 0.8)), ("asymmetric", 0.1, (0.7, 0.8))],
+    [
+        ("symmetric", 0.1, (0.7, 0.8)),
+        ("symmetric", 0.3, (0.7, 0.8)),
+        ("asymmetric", 0.1, (0.7, 0.8)),
+        ("annotator", 0.1, (0.6, 0.6)),
+    ],
 )
 def test_flipped_labels_are_found(
     kind: Any, rate: float, least: tuple[float, float], good: Material, tmp_path: Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, NamedTuple, final
 
@@ -16,6 +15,7 @@ RULES: Final = (
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
     "low_normalized_margin", "low_self_confidence",
 )  # fmt: skip
+COPIES: Final = ("exact_duplicate", "near_duplicate", "same_object")
 METHODS: Final = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 Rule = Literal[
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
@@ -58,15 +58,16 @@ def flag_label_errors(labels: Array, pred_probs: Array, *, rule: str = "adaptive
     """
     if rule not in RULES:
         raise ConfigError("audit.label_error", f"there is no rule {rule!r}", closest(rule, RULES))
-    codes, probs = _valid(labels, pred_probs)
     if rule == "adaptive":
-        return np.asarray(np.nan_to_num(judge_labels(codes, probs, seed=seed).wrong) > 0.5)
+        return np.asarray(np.nan_to_num(judge_labels(labels, pred_probs, seed=seed).wrong) > 0.5)
+    codes, probs = _shaped(labels, pred_probs)
     known = codes >= 0
-    if not known.all():
-        out = np.zeros(len(codes), bool)
-        out[known] = flag_label_errors(codes[known], probs[known], rule=rule) if known.any() else False
-        return out
-    return _classic(codes, probs, rule) if len(codes) else np.zeros(0, bool)
+    if known.all():
+        return _classic(codes, probs, rule) if len(codes) else np.zeros(0, bool)
+    out = np.zeros(len(codes), bool)
+    codes, probs = _valid(codes, probs)
+    out[known] = _classic(codes[known], probs[known], rule) if known.any() else False
+    return out
 
 
 def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_confidence") -> Floats:
@@ -92,7 +93,7 @@ def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_c
     if method == "self_confidence":
         score[rows] = 1 - own
     elif method == "normalized_margin":
-        score[rows] = (_best_other(codes[rows], probs, rows) - own + 1) / 2
+        score[rows] = (_best_other(codes, probs)[rows] - own + 1) / 2
     else:
         entropy = np.empty(len(rows))
         for a in range(0, len(rows), 65_536):
@@ -101,6 +102,37 @@ def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_c
         ratio = np.maximum(entropy / np.log(max(probs.shape[1], 2)) / np.clip(own, 1e-6, None), 1e-6)
         score[rows] = 1 - np.log1p(ratio) / ratio
     return np.asarray(np.clip(score, 0, 1))
+
+
+def label_evidence(
+    features: Array, labels: Array, classes: int, *, groups: Array | None = None, folds: int = 5, seed: int = 0
+) -> Floats:
+    """Return (N, K) probabilities to judge labels by: no row, and nothing of its group, was used to judge it.
+
+    A linear probe under cross-validation; where a class has 200 rows or fewer, also the distance to the middle of each
+    class and a vote of the nearest rows, both without the row's own group.
+
+    Args:
+        features: (N, D), finite.
+        labels: (N,) codes in [0, K).
+        classes: K.
+        groups: (N,) names of what must stay together; None = nothing.
+        folds: of the cross-validation.
+        seed: of the folds.
+
+    Raises:
+        DataError: wrong shapes, codes out of range, or fewer than two groups.
+    """
+    from scarce.audit import _evidence
+
+    rows, codes = np.asarray(features), np.asarray(labels)
+    if rows.ndim != 2 or codes.shape != (len(rows),) or (groups is not None and len(groups) != len(rows)):
+        raise DataError(
+            "audit.label_error", f"features have shape {rows.shape}, labels {codes.shape}", do="pass (N, D) and (N,)"
+        )
+    if not len(codes) or codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= classes:
+        raise DataError("audit.label_error", "labels are not class codes", f"K = {classes}", "pass 0 to K - 1")
+    return _evidence.out_of_sample(rows, codes.astype(np.int64), classes, groups=groups, folds=folds, seed=seed)
 
 
 def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJudgement:
@@ -120,7 +152,7 @@ def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJud
     given, part = (codes, probs) if len(known) == len(codes) else (codes[known], probs[known])
     model = _noise_model.fit(given, part, _confident.scan(given, part), seed=seed)
     wrong[known], suggested[known] = model.posterior(given, part)
-    low, rate, high = _rate(wrong[known])
+    low, rate, high = _rate(wrong[known], model.rates)
     return LabelJudgement(wrong, suggested, rate, low, high, model.noise, model.sharpness)
 
 
@@ -131,7 +163,9 @@ class LabelError(AbstractCheck):
 
     Use when classes can be told apart from the features at least roughly.
     Do not use when classes are defined by what the features cannot see; then every flag is a guess.
-    Needs: label, embedding (N, D). Probabilities come from grouped cross-validation of a linear probe.
+    Needs: label, embedding (N, D). Probabilities come from a linear probe under cross-validation and, for classes of
+    few samples, from prototypes and neighbors without the row itself. Groups of the user, copies and pictures of one
+    object are never on both sides.
     Writes: score (N,) = posterior probability that the label is wrong; sample findings with the suggested class; a
     data finding with the error rate and its interval; class findings for pairs of classes that are confused.
     Source: Northcutt et al. 2021 (thresholds, joint); the noise model and its decision are ours.
@@ -144,6 +178,7 @@ class LabelError(AbstractCheck):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("label", "embedding")
+    after: ClassVar[tuple[str, ...]] = COPIES
     rule: Rule = "adaptive"
     encoder: str = ""
     folds: int = 5
@@ -151,6 +186,8 @@ class LabelError(AbstractCheck):
 
     def measure(self, ds: Dataset) -> Measurement:
         """Return the posterior of a wrong label and the flags with their reasons."""
+        from scarce.audit import _label_findings as told
+
         _, features = ds_embedding(ds, self.encoder)
         rows = np.flatnonzero(np.isfinite(features).all(axis=1) & (ds["label"] >= 0))
         labels, classes = ds["label"][rows], ds.schema.classes
@@ -158,7 +195,7 @@ class LabelError(AbstractCheck):
         if len(np.unique(labels)) < 2:
             raise DataError("audit.label_error", "fewer than two classes have labelled samples with features")
         groups = _groups(ds, rows)
-        probs = _cross_val_probs(features[rows], labels, len(classes), groups, (self.folds, self.seed))
+        probs = label_evidence(features[rows], labels, len(classes), groups=groups, folds=self.folds, seed=self.seed)
         opinion = judge_labels(labels, probs, seed=self.seed)
         flagged = opinion.wrong > 0.5
         score[rows] = opinion.wrong
@@ -166,15 +203,23 @@ class LabelError(AbstractCheck):
             flagged = flag_label_errors(labels, probs, rule=self.rule)
             score[rows] = label_error_score(labels, probs)
         found: list[Finding] = [
-            _overall(opinion, int(flagged.sum()), len(rows)),
-            *_confusions(labels, flagged, opinion, classes),
+            told.overall(opinion, int(flagged.sum()), len(rows)),
+            *told.confusions(labels, flagged, opinion, classes),
+            *told.scarce_classes(labels, opinion, classes),
         ]
+        alike = told.look_alikes(features[rows], labels, opinion.suggested, flagged, groups)
         for i in np.flatnonzero(flagged)[np.argsort(-score[rows[flagged]], kind="stable")]:
             better = int(opinion.suggested[i])
             sure = float(opinion.wrong[i] * _share(probs[i], int(labels[i]), better, opinion.sharpness))
+            given, other = told.name(classes[labels[i]]), told.name(classes[better])
+            near = [
+                f"; nearest {name} is {ds.ids[rows[row]]} (cosine {value:.2f})"
+                for name, (row, value) in zip((given, other), alike[int(i)], strict=True)
+                if row >= 0
+            ]
             why = (
-                f"labelled {_name(classes[labels[i]])}, more likely {_name(classes[better])} (probability {sure:.2f}); "
-                f"the model gives {probs[i, labels[i]]:.2f} to the label and {probs[i, better]:.2f} to the other"
+                f"labelled {given}, more likely {other} (probability {sure:.2f}); the model gives "
+                f"{probs[i, labels[i]]:.2f} to the label and {probs[i, better]:.2f} to the other{''.join(near)}"
             )
             found.append(finding("sample", [ds.ids[rows[i]]], float(score[rows[i]]), why))
         return Measurement(score, found)
@@ -183,27 +228,36 @@ class LabelError(AbstractCheck):
 def _classic(codes: Ints, probs: Floats, rule: str) -> Mask:
     from scarce.audit import _confident as cl
 
+    try:
+        found = cl.scan(codes, probs)
+    except cl.BadRowError as error:
+        _refuse(probs, error.row)
+        raise
     if rule == "predicted_neq_given":
-        return np.asarray(~cl.scan(codes, probs).agrees)
-    found = cl.scan(codes, probs)
+        return np.asarray(~found.agrees)
     if rule == "prune_by_noise_rate":
         return cl.prune_by_noise_rate(codes, probs, found)
     if rule == "prune_by_class":
         return cl.prune_by_class(codes, probs, found)
     if rule == "both":
         return cl.prune_by_noise_rate(codes, probs, found) & cl.prune_by_class(codes, probs, found)
-    confident = cl.confident_errors(codes, found)
     if rule == "confident_learning":
-        return confident
-    quality = probs[np.arange(len(codes)), codes]
-    if rule == "low_normalized_margin":
-        quality = (quality - probs[np.arange(len(codes)), found.runner] + 1) / 2
-    mask = np.zeros(len(codes), bool)
-    mask[np.argsort(quality)[: int(confident.sum())]] = True
-    return mask
+        return cl.confident_errors(codes, found)
+    return cl.low_quality(codes, probs, found, margin=rule == "low_normalized_margin")
 
 
 def _valid(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
+    """Return codes and probabilities, every row of them checked."""
+    codes, probs = _shaped(labels, pred_probs)
+    if len(probs):
+        from scarce.audit import _scan
+
+        _refuse(probs, _scan.first_bad_row(probs))
+    return codes, probs
+
+
+def _shaped(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
+    """Return codes and probabilities of the right shapes and types; the rows are not looked at."""
     who = "audit.label_error"
     codes, probs = np.asarray(labels), np.asarray(pred_probs)
     if probs.ndim != 2 or codes.ndim != 1 or len(codes) != len(probs):
@@ -221,27 +275,28 @@ def _valid(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
         raise DataError(who, f"labels reach from {codes.min()} to {codes.max()}", f"there are {probs.shape[1]} columns")
     if probs.dtype not in (np.float32, np.float64):
         probs = probs.astype(np.float32 if probs.dtype.itemsize <= 2 and probs.dtype.kind == "f" else np.float64)
-    from scarce.audit import _confident
-
-    bad = _confident.first_bad_row(probs) if len(probs) else -1
-    if bad >= 0:
-        row = np.array2string(probs[bad][:8], precision=3)
-        what = "holds NaN" if np.isnan(probs[bad]).any() else f"sums to {float(probs[bad].sum()):.3f} or leaves [0, 1]"
-        raise DataError(who, f"row {bad} of the probabilities {what}", f"it begins {row}", "pass rows that sum to 1")
     return codes, probs
 
 
-def _best_other(codes: Ints, probs: Floats, rows: Ints) -> Floats:
-    out = np.empty(len(rows))
-    for a in range(0, len(rows), 65_536):
-        part = probs[rows[a : a + 65_536]].astype(np.float64)
-        part[np.arange(len(part)), codes[a : a + 65_536]] = -np.inf
-        out[a : a + 65_536] = part.max(axis=1)
-    return np.where(np.isfinite(out), out, 0.0)
+def _refuse(probs: Floats, bad: int) -> None:
+    """Raise an error about a row; -1 = none."""
+    if bad < 0:
+        return
+    row = np.array2string(probs[bad][:8], precision=3)
+    what = "holds NaN" if np.isnan(probs[bad]).any() else f"sums to {float(probs[bad].sum()):.3f} or leaves [0, 1]"
+    raise DataError(
+        "audit.label_error", f"row {bad} of the probabilities {what}", f"it begins {row}", "pass rows that sum to 1"
+    )
 
 
-def _rate(wrong: Floats) -> tuple[float, float, float]:
-    """Return low, estimate, high of the share of wrong labels: posterior mean, widened by sampling of the rows."""
+def _best_other(codes: Ints, probs: Floats) -> Floats:
+    from scarce.audit import _confident
+
+    return _confident.best_other(np.maximum(codes, 0), probs).astype(np.float64)
+
+
+def _rate(wrong: Floats, between: tuple[float, float]) -> tuple[float, float, float]:
+    """Return low, estimate, high of the share of wrong labels: what is believed of the model, widened by sampling."""
     n = len(wrong)
     rate = float(wrong.mean())
     spread = 1.96 * float(np.sqrt((wrong * (1 - wrong)).sum() / n**2 + wrong.var() / n))
@@ -251,62 +306,27 @@ def _rate(wrong: Floats) -> tuple[float, float, float]:
 
         hits = rate * n
         low, high = float(beta.ppf(0.025, hits + 1e-9, n - hits + 1)), float(beta.ppf(0.975, hits + 1, n - hits))
-    return max(0.0, low), rate, min(1.0, high)
-
-
-def _cross_val_probs(
-    features: Floats, labels: Ints, classes: int, groups: Array | None, draw: tuple[int, int]
-) -> Floats:
-    from scarce import probe
-
-    probs = np.asarray(
-        probe.cross_val_probs(features, labels, classes, groups=groups, folds=draw[0], seed=draw[1]), np.float64
-    )
-    return np.asarray(probs / probs.sum(axis=1, keepdims=True))
+    return max(0.0, min(low, between[0] - spread)), rate, min(1.0, max(high, between[1] + spread))
 
 
 def _groups(ds: Dataset, rows: Ints) -> Array | None:
+    """Return group numbers of the rows: user groups and found copies or pictures of one object, tied together."""
+    from scarce.audit._group import components, known_pairs
+
+    pairs = [known_pairs(ds, COPIES)]
     for name in ("split_group", "group"):
         if name in ds:
-            groups = np.array([f"?{row}" if group is None else str(group) for row, group in enumerate(ds[name])])[rows]
-            if len(np.unique(groups)) >= 2:
-                return groups
-    return None
+            known = np.flatnonzero(np.array([group is not None for group in ds[name]], bool))
+            codes = np.unique(ds[name][known].astype(str), return_inverse=True)[1].reshape(-1)
+            order = np.argsort(codes, kind="stable")
+            same = codes[order][1:] == codes[order][:-1]
+            pairs.append(np.stack([known[order][:-1][same], known[order][1:][same]], axis=1))
+    tied = np.concatenate(pairs)
+    groups = components(len(ds), tied)[rows] if len(tied) else np.arange(len(rows))
+    return groups if len(tied) and len(np.unique(groups)) >= 2 else None
 
 
 def _share(row: Floats, given: int, better: int, power: float) -> float:
     others = np.clip(row, 1e-4, 1) ** power
     others[given] = 0
     return float(others[better] / max(others.sum(), 1e-300))
-
-
-def _name(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _overall(opinion: LabelJudgement, flagged: int, n: int) -> Finding:
-    why = (
-        f"about {100 * opinion.rate:.1f} % of the labels are wrong (95 % interval {100 * opinion.low:.1f} to "
-        f"{100 * opinion.high:.1f} %); {flagged} of {n} are flagged"
-    )
-    return finding("data", (), opinion.rate, why)
-
-
-def _confusions(
-    labels: Ints, flagged: Mask, opinion: LabelJudgement, classes: tuple[str, ...], most: int = 10
-) -> list[Finding]:
-    k = len(classes)
-    pairs = np.bincount(labels[flagged] * k + opinion.suggested[flagged], minlength=k * k)
-    sizes = np.bincount(labels, minlength=k)
-    found = []
-    for pair in np.argsort(-pairs, kind="stable")[:most]:
-        given, better = divmod(int(pair), k)
-        if pairs[pair] < 2:
-            break
-        share = pairs[pair] / sizes[given]
-        why = (
-            f"{pairs[pair]} of {sizes[given]} samples labelled {_name(classes[given])} ({100 * share:.1f} %) "
-            f"are more likely {_name(classes[better])}"
-        )
-        found.append(finding("class", (classes[given], classes[better]), float(share), why))
-    return found

@@ -70,7 +70,7 @@ class Material:
         import cv2
 
         base = Path(folder)
-        more = {**self.columns, **({} if truth is None else truth.columns(self.classes))}
+        more: dict[str, Any] = {**self.columns, **({} if truth is None else truth.columns(self.classes))}
         lines: list[list[str]] = [["path", "label", "split", *more]]
         for row, image in enumerate(self.images):
             name = self.classes[int(self.labels[row])]

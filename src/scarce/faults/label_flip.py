@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 
-from scarce.dataset import Floats, Ints
+from scarce.dataset import Array, Floats, Ints
 from scarce.errors import DataError
 from scarce.faults._base import AbstractFault, Material, Truth
 
@@ -35,11 +36,12 @@ class LabelFlip(AbstractFault):
     Args:
         rate: share of the samples (of the rare class, for ``rare``).
         kind: ``symmetric`` any other class; ``asymmetric`` always the next class; ``rare`` as many labels out of the
-            rare class as into it, each ``rate`` of its size.
+            rare class as into it, each ``rate`` of its size; ``annotator`` as a hurried person errs: samples that look
+            like another class the likelier, and toward that class.
         rare: name of the rare class; empty = the smallest.
     """
 
-    kind: Literal["symmetric", "asymmetric", "rare"] = "symmetric"
+    kind: Literal["symmetric", "asymmetric", "rare", "annotator"] = "symmetric"
     rare: str = ""
 
     def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:
@@ -50,6 +52,8 @@ class LabelFlip(AbstractFault):
             raise DataError("faults.label_flip", "there is only one class", do="give at least two")
         if self.kind == "rare":
             self._rare(labels, material.classes, rng)
+        elif self.kind == "annotator":
+            self._annotator(labels, material, rng)
         else:
             rows = self.drawn(np.arange(len(labels)), rng)
             step = rng.integers(1, k, len(rows)) if self.kind == "symmetric" else np.ones(len(rows), np.int64)
@@ -69,3 +73,40 @@ class LabelFlip(AbstractFault):
             [code for code in range(len(classes)) if code != rare and counts[code]], len(inside)
         )
         labels[outside] = rare
+
+    def _annotator(self, labels: Ints, material: Material, rng: np.random.Generator) -> None:
+        doubt, other = look_alike_class(material.images, labels, len(material.classes))
+        many = len(self.drawn(np.arange(len(labels)), rng))
+        key = np.log(rng.random(len(labels))) / np.maximum(doubt, 1e-9)  # weighted draw without replacement
+        rows = np.argsort(-key, kind="stable")[:many]
+        labels[rows] = other[rows]
+
+
+def look_alike_class(images: Sequence[Array], labels: Ints, classes: int) -> tuple[Floats, Ints]:
+    """Return how much each picture looks like another class, in (0, 1], and that class; judged by small gray pictures.
+
+    Args:
+        images: N uint8 pictures.
+        labels: (N,) right codes of two classes or more.
+        classes: K.
+
+    Raises:
+        DataError: only one class has pictures.
+    """
+    import cv2
+
+    counts = np.bincount(labels, minlength=classes)
+    if (counts > 0).sum() < 2:
+        raise DataError("faults.label_flip", "only one class has samples", do="give at least two")
+    small = [cv2.resize(image, (12, 12), interpolation=cv2.INTER_AREA) for image in images]
+    rows = np.stack([(image if image.ndim == 2 else image.mean(axis=2)).ravel() for image in small]).astype(np.float64)
+    means = np.stack([rows[labels == code].mean(axis=0) if counts[code] else rows[0] for code in range(classes)])
+    square = (rows**2).sum(axis=1)[:, None] - 2 * rows @ means.T + (means**2).sum(axis=1)
+    far = np.sqrt(np.maximum(square, 0) / rows.shape[1])
+    own = far[np.arange(len(rows)), labels]
+    far[:, counts == 0] = np.inf
+    far[np.arange(len(rows)), labels] = np.inf
+    other = far.argmin(axis=1)
+    margin = far[np.arange(len(rows)), other] - own
+    spread = max(float(np.abs(margin).mean()), 1e-9)
+    return 1 / (1 + np.exp(np.clip(2 * margin / spread, -50, 50))), other
