@@ -13,8 +13,8 @@ import pytest
 from scipy.stats import beta
 
 from scarce import audit, columns, io, modality
+from scarce.audit.agreement import alpha_interval, ratings_of
 from scarce.contract import Contract, Outcome, judge
-from scarce.contract._agreement import agreement, vote_counts
 from scarce.contract._limit import Share, fewest, side
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, ReadError
@@ -152,17 +152,6 @@ def test_without_a_time_of_capture_freshness_is_not_told() -> None:
     assert {(item.outcome, item.level) for item in found} == {("unknown", "note")}
 
 
-def test_alpha_is_the_published_one() -> None:
-    """Krippendorff 2011, section C: four observers, twelve units, nominal alpha .743."""
-    votes = [(1, 1, None, 1), (2, 2, 3, 2), (3, 3, 3, 3), (3, 3, 3, 3), (2, 2, 2, 2), (1, 2, 3, 4), (4, 4, 4, 4),
-             (1, 1, 2, 1), (2, 2, 2, 2), (None, 5, 5, 5), (None, None, 1, 1), (None, None, 3, None)]  # fmt: skip
-    counts = np.array([[sum(vote == code for vote in item) for code in range(1, 6)] for item in votes])
-    found = agreement(counts[counts.sum(1) >= 2])
-    assert found.alpha == pytest.approx(0.743, abs=5e-4)
-    assert found.low < found.alpha < found.high
-    assert found.items == 11
-
-
 def with_votes(ds: Dataset, voters: int, wrong: float, seed: int = 0) -> Dataset:
     rng = np.random.default_rng(seed)
     rows = []
@@ -187,8 +176,9 @@ def test_agreement_is_held_against_its_interval(n: int, wrong: float, outcome: s
 
 @pytest.mark.slow
 def test_the_interval_of_alpha_covers_the_truth() -> None:
-    truth = agreement(vote_counts(with_votes(table(20_000), 2, 0.1))).alpha
-    found = [agreement(vote_counts(with_votes(table(150), 2, 0.1, seed=seed)), repeats=250) for seed in range(40)]
+    truth = alpha_interval(ratings_of(with_votes(table(20_000), 2, 0.1))[0])[0].value
+    small = [ratings_of(with_votes(table(150), 2, 0.1, seed=seed))[0] for seed in range(40)]
+    found = [alpha_interval(ratings, level=0.9, repeats=250)[0] for ratings in small]
     covered = np.mean([item.low <= truth <= item.high for item in found])
     assert 0.8 <= covered <= 0.98  # two one-sided 95 % bounds: 90 %
 
@@ -197,17 +187,7 @@ def test_a_later_vote_replaces_and_an_abstention_does_not_count() -> None:
     votes = [(0, "a", "good"), (0, "a", "torn"), (0, "b", "torn"), (1, "a", "good"), (1, "b", None), (9, "a", "good")]
     rows = [{"sample": f"s{row:06d}", "voter": voter, "label": label} for row, voter, label in votes]
     ds = replace(table(3), votes=pa.Table.from_pylist(rows, schema=columns.VOTE))
-    assert vote_counts(ds).tolist() == [[0, 2]]
-
-
-def test_agreement_of_the_audit_is_the_same() -> None:
-    other = pytest.importorskip("scarce.audit.agreement", reason="the check of agreement is not built in")
-    rng = np.random.default_rng(1)
-    ratings = rng.integers(-1, 3, (200, 4))
-    counts = np.stack([(ratings == code).sum(1) for code in range(3)], axis=1)
-    ours = agreement(counts[counts.sum(1) >= 2]).alpha
-    theirs = other.krippendorff_alpha(ratings)
-    assert float(getattr(theirs, "value", theirs)) == pytest.approx(ours)
+    assert ratings_of(ds)[0].tolist() == [[1, 1], [0, -1], [-1, -1]]
 
 
 def test_a_learned_contract_has_the_usual_limits_and_warns_of_counts_and_time() -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scarce.audit.label_error import METHODS, RULES, flag_label_errors, judge_labels, label_error_score
+from scarce.audit.label_error import METHODS, RULES, LabelError, flag_label_errors, judge_labels, label_error_score
+from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, DataError
 
 CLASSIC = RULES[1:]
@@ -229,3 +230,30 @@ def test_adaptive_rule_on_digits(kind: str, rate: float) -> None:
     assert f1(wrong, flags) >= f1(wrong, flag_label_errors(given, probs, rule="prune_by_noise_rate")) - 0.03
     opinion = judge_labels(given, probs)
     assert opinion.low <= wrong.mean() <= opinion.high
+
+
+def test_test_labels_say_nothing_about_other_samples() -> None:
+    """Permute the labels of the test split: every development sample is judged as before."""
+    rng = np.random.default_rng(3)
+    labels = np.arange(400) % 4
+    features = rng.normal(size=(400, 16)).astype(np.float32) + 2.5 * np.eye(4, 16)[labels].astype(np.float32)
+    given = np.where(rng.random(400) < 0.1, (labels + 1) % 4, labels)
+    split = np.where(np.arange(400) % 5 == 0, "test", "train")
+    held = np.flatnonzero(split == "test")
+    other = given.copy()
+    other[held] = rng.permutation(given[held])
+    found = []
+    for codes in (given, other):
+        names = [f"c{code}" for code in codes]
+        ids = [f"{row:04d}" for row in range(400)]
+        ds = Dataset.from_columns(
+            Schema(classes=("c0", "c1", "c2", "c3")), {"id": ids, "label": names, "split": split.tolist()}
+        ).with_columns({"embedding.x": features})
+        measured = LabelError().measure(ds)
+        flags = {item["members"][0] for item in measured.findings if item["level"] == "sample"}
+        found.append((measured.score, flags - {ids[row] for row in held}))
+    inside = split != "test"
+    assert np.array_equal(found[0][0][inside], found[1][0][inside])
+    assert found[0][1] == found[1][1]
+    assert len(found[0][1]) >= 10
+    assert not np.array_equal(found[0][0][~inside], found[1][0][~inside])

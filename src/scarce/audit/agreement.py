@@ -178,6 +178,21 @@ def judge_agreement(ratings: Array, *, repeats: int = 1000, seed: int = 0) -> Ju
     )  # fmt: skip
 
 
+def alpha_interval(ratings: Array, *, level: float = 0.95, repeats: int = 1000, seed: int = 0) -> tuple[Estimate, int]:
+    """Return Krippendorff's alpha with its two-sided bootstrap interval, and how many items have two votes or more.
+
+    Args:
+        ratings: (N, R) class codes, -1 = missing.
+        level: of the interval; 0.9 gives one-sided 95 % bounds.
+        repeats: draws, at least 1.
+        seed: of the draws.
+    """
+    rows, k = co.valid(ratings)
+    draws = co.resampled(rows, k, repeats, np.random.default_rng([seed, 0x616C]))
+    value = co.totals(rows, k)
+    return _with_interval(co.alpha(value[None], k)[0], co.alpha(draws, k), level=level), int(value[2 * k])
+
+
 def agreement_json(ds: Dataset, *, repeats: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Return all coefficients of a dataset's votes as plain values; empty where no sample has two votes."""
     ratings, voters = ratings_of(ds)
@@ -340,11 +355,11 @@ def _per_rater(rows: Ints, k: int, repeats: int, rng: np.random.Generator) -> li
     return found
 
 
-def _with_interval(value: float, draws: Floats) -> Estimate:
+def _with_interval(value: float, draws: Floats, *, level: float = 0.95) -> Estimate:
     good = draws[np.isfinite(draws)]
     if not len(good) or np.isnan(value):
         return Estimate(float(value), float("nan"), float("nan"))
-    low, high = np.quantile(good, [0.025, 0.975])
+    low, high = np.quantile(good, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(value), float(low), float(high))
 
 

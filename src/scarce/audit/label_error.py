@@ -165,7 +165,7 @@ class LabelError(AbstractCheck):
     Do not use when classes are defined by what the features cannot see; then every flag is a guess.
     Needs: label, embedding (N, D). Probabilities come from a linear probe under cross-validation and, for classes of
     few samples, from prototypes and neighbors without the row itself. Groups of the user, copies and pictures of one
-    object are never on both sides.
+    object are never on both sides. Test labels take no part in what is said of other samples.
     Writes: score (N,) = posterior probability that the label is wrong; sample findings with the suggested class; a
     data finding with the error rate and its interval; class findings for pairs of classes that are confused.
     Source: Northcutt et al. 2021 (thresholds, joint); the noise model and its decision are ours.
@@ -195,11 +195,15 @@ class LabelError(AbstractCheck):
         if len(np.unique(labels)) < 2:
             raise DataError("audit.label_error", "fewer than two classes have labelled samples with features")
         groups = _groups(ds, rows)
-        probs = label_evidence(features[rows], labels, len(classes), groups=groups, folds=self.folds, seed=self.seed)
-        opinion = judge_labels(labels, probs, seed=self.seed)
+        probs, opinion = self._opinion(features[rows], labels, len(classes), groups)
+        held = ds["split"][rows] == "test" if "split" in ds else np.zeros(len(rows), bool)
+        if held.any() and len(np.unique(labels[~held])) >= 2:
+            own = None if groups is None else groups[~held]
+            inside, judged = self._opinion(features[rows][~held], labels[~held], len(classes), own)
+            probs[~held], opinion.wrong[~held], opinion.suggested[~held] = inside, judged.wrong, judged.suggested
         flagged = opinion.wrong > 0.5
         score[rows] = opinion.wrong
-        if self.rule != "adaptive":
+        if self.rule != "adaptive":  # decided by all rows together
             flagged = flag_label_errors(labels, probs, rule=self.rule)
             score[rows] = label_error_score(labels, probs)
         found: list[Finding] = [
@@ -223,6 +227,13 @@ class LabelError(AbstractCheck):
             )
             found.append(finding("sample", [ds.ids[rows[i]]], float(score[rows[i]]), why))
         return Measurement(score, found)
+
+    def _opinion(
+        self, features: Floats, labels: Ints, classes: int, groups: Array | None
+    ) -> tuple[Floats, LabelJudgement]:
+        groups = groups if groups is not None and len(np.unique(groups)) >= 2 else None
+        probs = label_evidence(features, labels, classes, groups=groups, folds=self.folds, seed=self.seed)
+        return probs, judge_labels(labels, probs, seed=self.seed)
 
 
 def _classic(codes: Ints, probs: Floats, rule: str) -> Mask:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow.compute as pc
 
+from scarce.audit.agreement import alpha_interval, ratings_of
 from scarce.contract import _schema
-from scarce.contract._agreement import agreement, vote_counts
 from scarce.contract._limit import CONFIDENCE, Level, Outcome, Share, fewest, side
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract
 from scarce.dataset import Dataset, Floats
@@ -133,26 +133,28 @@ def _agreed(contract: Contract, ds: Dataset) -> Iterator[Outcome]:
     limit = contract.min_agreement
     if limit is None:
         return
-    found = agreement(vote_counts(ds))
-    if math.isnan(found.alpha):
-        why = "no sample has two votes" if not found.items else "so few votes for so few classes leave it undefined"
+    ratings = ratings_of(ds.take(ds["keep"].astype(bool) & (ds["origin"] == "real")))[0]
+    found, items = alpha_interval(ratings, level=0.9)
+    if math.isnan(found.value):
+        why = "no sample has two votes" if not items else "so few votes for so few classes leave it undefined"
         yield Outcome(rule="min_agreement", outcome="unknown", level="note", what=f"not measured: {why}", limit=limit,
-                      n=found.items, do="ask a second annotator")  # fmt: skip
+                      n=items, do="ask a second annotator")  # fmt: skip
         return
-    verdict = side(found.low, found.high, limit, at_least=True)
-    below, above = found.alpha - found.low, found.high - found.alpha
+    low, high = (-1.0, 1.0) if math.isnan(found.low) else (min(found.low, found.value), max(found.high, found.value))
+    verdict = side(low, high, limit, at_least=True)
+    below, above = found.value - low, high - found.value
 
     def decides(times: float) -> bool:
         shrunk = math.sqrt(times)
-        return side(found.alpha - below / shrunk, found.alpha + above / shrunk, limit, at_least=True) != "unknown"
+        return side(found.value - below / shrunk, found.value + above / shrunk, limit, at_least=True) != "unknown"
 
-    needed = fewest(decides, found.items) if verdict == "unknown" else None
+    needed = fewest(decides, items) if verdict == "unknown" else None
     what = (
-        f"Krippendorff's alpha is {found.alpha:.3f} ({found.low:.3f} to {found.high:.3f}, {found.items:,} samples), "
+        f"Krippendorff's alpha is {found.value:.3f} ({low:.3f} to {high:.3f}, {items:,} samples), "
         f"at least {limit:.4g} promised{_more(verdict, needed, 'samples with two votes')}"
     )
-    yield Outcome(rule="min_agreement", outcome=verdict, what=what, value=found.alpha, low=found.low, high=found.high,
-                  limit=limit, n=found.items, needed=needed)  # fmt: skip
+    yield Outcome(rule="min_agreement", outcome=verdict, what=what, value=found.value, low=low, high=high,
+                  limit=limit, n=items, needed=needed)  # fmt: skip
 
 
 def _minimum(contract: Contract, ds: Dataset) -> Iterator[Outcome]:

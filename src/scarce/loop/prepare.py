@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from scarce import progress
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError
 from scarce.lineage import Step
+from scarce.loop.measure import COPIES
 from scarce.loop.options import Clock, Options
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Ready:
 
 def prepare(project: Project, path: str | Path, options: Options, clock: Clock) -> Ready:
     """Read, scan, encode, audit and split."""
-    from scarce import audit, modality, split
+    from scarce import modality, split
 
     notes: list[str] = []
     with clock.step("read"):
@@ -69,21 +70,40 @@ def prepare(project: Project, path: str | Path, options: Options, clock: Clock) 
     )
     with clock.step("encode"):
         ds, embedding = encode_in_time(project, ds, options, clock, notes)
+    slow = too_slow(project, ds, clock, notes)
     with clock.step("audit"):
-        ds = audit.run(
-            ds, project.config.audit.only or None, seed=options.seed, workers=options.workers,
-            settings=project.config.audit.plugins, skip=too_slow(project, ds, clock, notes),
-        )  # fmt: skip
+        ds = audited(project, ds, options, lambda name: name in COPIES and name not in slow)
     with clock.step("split"):
         ds = split.run(
             ds, ratios=options.ratios, seed=options.seed, hold_out=options.hold_out,
             test=None if options.test in (None, "cv") else options.test,
         )  # fmt: skip
+    with clock.step("audit"):
+        ds = audited(project, ds, options, lambda name: name not in COPIES and name not in slow)
     version = project.commit(ds, message="read, scanned, audited and split", owner=("io", "audit", "split", "clean"))
     _refuse_unusable(ds, project)
     with clock.step("compare splits"):
         flattering = compare_splits(ds, embedding, options)
     return Ready(ds, embedding, version, tuple(notes), flattering)
+
+
+def audited(project: Project, ds: Dataset, options: Options, wanted: Callable[[str], bool]) -> Dataset:
+    """Run some of the project's checks.
+
+    Copies are sought before the split, which keeps them together; the other checks come after it, so that what is said
+    of development labels does not come from test labels.
+    """
+    from scarce import audit, registry
+
+    asked = [registry.canonical(name) for name in project.config.audit.only]
+    names = [name for name in asked or registry.names("audit") if wanted(name)]
+    if not names:
+        return ds
+    more: dict[str, Any] = {"seed": options.seed, "workers": options.workers}
+    more["settings"] = project.config.audit.plugins
+    if asked:
+        return audit.run(ds, names, **more)
+    return audit.run(ds, skip=[name for name in registry.names("audit") if name not in names], **more)
 
 
 def read(project: Project, path: str | Path, options: Options) -> Dataset:
