@@ -10,4 +10,6 @@ from __future__ import annotations
 from scarce.audit._base import AbstractCheck, Measurement, ds_embedding, finding
 from scarce.audit._run import run
 
-__all__ = ["AbstractCheck", "Measurement", "ds_embedding", "finding", "run"]
+MODULES = ("clean_learning",)
+
+__all__ = ["MODULES", "AbstractCheck", "Measurement", "ds_embedding", "finding", "run"]

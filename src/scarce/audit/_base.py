@@ -18,6 +18,10 @@ Finding = Mapping[str, Any]
 """One row of the findings: ``level``, ``members``, ``score``, ``why``; see :func:`finding`."""
 
 
+FEW_VALUES, MANY_EACH = 20, 10
+"""A label is a number if it has more than so many different values, all numbers, and fewer samples each than this."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What a check returns about N samples.
@@ -55,8 +59,21 @@ class AbstractCheck(Plugin, ABC):
         """Return why the check cannot run on this dataset; empty if it can."""
         if self.modalities and ds.schema.modality not in self.modalities:
             return f"it judges {' and '.join(self.modalities)}, this is {ds.schema.modality}"
+        if "label" in self.needs and numeric_label(ds):
+            return f"the label is a number ({len(ds.schema.classes)} values); number_error judges it"
         lacking = [need for need in self.needs if not any(has_column(ds, name) for name in need.split("|"))]
         return "it needs " + ", ".join(need.replace("|", " or ") for need in lacking) if lacking else ""
+
+
+def numeric_label(ds: Dataset) -> bool:
+    """Return whether the label is a number rather than a class: more than 20 different ones, few samples each."""
+    names = ds.schema.classes
+    if len(names) <= FEW_VALUES or len(names) * MANY_EACH < len(ds):
+        return False
+    try:
+        return all(np.isfinite(float(name)) for name in names)
+    except ValueError:
+        return False
 
 
 def has_column(ds: Dataset, name: str) -> bool:

@@ -194,7 +194,7 @@ class LabelError(AbstractCheck):
         score = np.full(len(ds), np.nan)
         if len(np.unique(labels)) < 2:
             raise DataError("audit.label_error", "fewer than two classes have labelled samples with features")
-        groups = _groups(ds, rows)
+        groups = groups_of_copies(ds, rows)
         probs, opinion = self._opinion(features[rows], labels, len(classes), groups)
         held = ds["split"][rows] == "test" if "split" in ds else np.zeros(len(rows), bool)
         if held.any() and len(np.unique(labels[~held])) >= 2:
@@ -320,7 +320,7 @@ def _rate(wrong: Floats, between: tuple[float, float]) -> tuple[float, float, fl
     return max(0.0, min(low, between[0] - spread)), rate, min(1.0, max(high, between[1] + spread))
 
 
-def _groups(ds: Dataset, rows: Ints) -> Array | None:
+def groups_of_copies(ds: Dataset, rows: Ints) -> Array | None:
     """Return group numbers of the rows: user groups and found copies or pictures of one object, tied together."""
     from scarce.audit._group import components, known_pairs
 

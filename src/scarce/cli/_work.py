@@ -20,6 +20,43 @@ def needs_features(only: Sequence[str] | None) -> bool:
     return any("embedding" in need for check in ordered(only) for need in check.needs)
 
 
+def judged_project(folder: Path, only: Sequence[str] | None, workers: int | None, seed: int) -> tuple[Dataset, str]:
+    """Audit the head of a project and commit the scores; return the dataset and the new version."""
+    from scarce import audit as stage
+    from scarce.loop.measure import with_features, with_scan
+    from scarce.project import Project
+
+    with Project.open(folder) as opened:
+        settings = opened.config.audit
+        ds = with_scan(opened, opened.dataset(), workers=workers)
+        chosen = only or settings.only or None
+        if needs_features(chosen):
+            ds = with_features(opened, ds, workers=workers, seed=seed)
+        ds = stage.run(ds, chosen, seed=seed, workers=workers, settings=settings.plugins)
+        return ds, opened.commit(ds, "audit", owner=("audit",))
+
+
+def listed(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """Return one check's findings for other programs.
+
+    Returns:
+        ``check``, ``level``, ``samples`` (paths, or file#row), ``ids``, ``classes``, ``score`` in [0, 1] (1 = worst),
+        ``group`` (a number from 1 on for findings about several samples, else null) and ``why``.
+    """
+    out: list[dict[str, Any]] = []
+    groups = 0
+    for row in rows:
+        members = list(row["members"] or ())
+        ids = [] if row["level"] == "class" else [item for item in members if item in places]
+        groups += len(ids) > 1
+        out.append({
+            "check": row["check"], "level": row["level"], "samples": [places[item] or item for item in ids], "ids": ids,
+            "classes": [item for item in members if item not in places], "score": row["score"] or 0.0,
+            "group": groups if len(ids) > 1 else None, "why": row["why"],
+        })  # fmt: skip
+    return out
+
+
 def holds_data(path: Path) -> bool:
     """Return whether a path is data to be read (or nothing at all) rather than the folder of a project."""
     from scarce.project import HIDDEN, SETTINGS
@@ -82,6 +119,14 @@ def skipped(ds: Dataset) -> dict[str, str]:
     """Return check to reason, for checks that could not run."""
     rows = ds.findings.to_pylist()
     return {row["check"]: row["why"] for row in rows if (row["why"] or "").startswith("skipped:")}
+
+
+def by_reason(left_out: Mapping[str, str]) -> list[str]:
+    """Return one line for each reason why checks could not run, with their names."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        reasons.setdefault(why.removeprefix("skipped: "), []).append(name)
+    return [f"Not run, {why}: {', '.join(names)}" for why, names in reasons.items()]
 
 
 def fit(

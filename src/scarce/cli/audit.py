@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,11 +26,7 @@ from scarce.cli._options import (
 from scarce.cli._screen import screen, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from rich.console import Console
-
-    from scarce.dataset import Dataset
 
 CERTAIN = 0.9
 
@@ -74,7 +70,16 @@ def audit(
         from scarce import quality
         from scarce.audit.agreement import agreement_json
         from scarce.cli._summary import quality_table
-        from scarce.cli._work import finding_rows, holds_data, named_by, refuse_columns, skipped
+        from scarce.cli._work import (
+            by_reason,
+            finding_rows,
+            holds_data,
+            judged_project,
+            listed,
+            named_by,
+            refuse_columns,
+            skipped,
+        )  # fmt: skip
         from scarce.loop.measure import judged
 
         folder, version = folder_of(path, named), None
@@ -82,7 +87,7 @@ def audit(
             ds = judged(folder, only or None, named=columns, workers=workers, seed=seed)
         else:
             refuse_columns(columns, folder)
-            ds, version = _judged_project(folder, only, workers, seed)
+            ds, version = judged_project(folder, only, workers, seed)
         ran = [name.split(".")[1] for name in ds.table.column_names if name.startswith("audit.")]
         found = {name: finding_rows(ds, name) for name in ran}
         counts, left_out = {name: len(rows) for name, rows in found.items()}, skipped(ds)
@@ -103,8 +108,8 @@ def audit(
                         (named_by(row["members"], places), f"{row['score'] or 0:.2f}", row["why"]) for row in worst
                     ]
                     console.print(table(("what", "score", "why"), lines, title=name, right=("score",)))
-            for name, why in left_out.items():
-                console.print(f"{name}: {why}")
+            for line in by_reason(left_out):
+                console.print(line)
             console.print(quality_table(good))
             told = f"{version}: nothing was changed; scarce clean proposes what to do."
             console.print(told if version else f"Nothing was kept. scarce run {folder} goes on from here.")
@@ -112,40 +117,3 @@ def audit(
         out.show(body, draw)
         errors = sum(row["score"] >= CERTAIN for row in rows)
         out.gate(errors=errors, warnings=len(rows) - errors, fail_on=fail_on)
-
-
-def _judged_project(folder: Path, only: Sequence[str] | None, workers: int | None, seed: int) -> tuple[Dataset, str]:
-    from scarce import audit as stage
-    from scarce.cli._work import needs_features
-    from scarce.loop.measure import with_features, with_scan
-    from scarce.project import Project
-
-    with Project.open(folder) as opened:
-        settings = opened.config.audit
-        ds = with_scan(opened, opened.dataset(), workers=workers)
-        chosen = only or settings.only or None
-        if needs_features(chosen):
-            ds = with_features(opened, ds, workers=workers, seed=seed)
-        ds = stage.run(ds, chosen, seed=seed, workers=workers, settings=settings.plugins)
-        return ds, opened.commit(ds, "audit", owner=("audit",))
-
-
-def listed(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    """Return one check's findings for other programs.
-
-    Returns:
-        ``check``, ``level``, ``samples`` (paths, or file#row), ``ids``, ``classes``, ``score`` in [0, 1] (1 = worst),
-        ``group`` (a number from 1 on for findings about several samples, else null) and ``why``.
-    """
-    out: list[dict[str, Any]] = []
-    groups = 0
-    for row in rows:
-        members = list(row["members"] or ())
-        ids = [] if row["level"] == "class" else [item for item in members if item in places]
-        groups += len(ids) > 1
-        out.append({
-            "check": row["check"], "level": row["level"], "samples": [places[item] or item for item in ids], "ids": ids,
-            "classes": [item for item in members if item not in places], "score": row["score"] or 0.0,
-            "group": groups if len(ids) > 1 else None, "why": row["why"],
-        })  # fmt: skip
-    return out

@@ -1,0 +1,172 @@
+"""Labels of other shapes, as manifests bring them: sets of classes, boxes, numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset, Floats, Ints
+from scarce.errors import DataError, closest
+
+SETS: Final = ("label_set", "labels", "tags", "classes")
+BOXES: Final = ("boxes", "objects", "annotations", "bboxes")
+PREDICTED: Final = ("predicted_boxes", "detections", "predictions")
+NUMBERS: Final = ("target", "value", "score", "rating", "price", "age", "count")
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The boxes of one picture.
+
+    Attributes:
+        corners: (B, 4) float64, left, top, right, bottom in pixels.
+        codes: (B,) int64 class of each box.
+        scores: (B,) float64 confidence in [0, 1]; 1 for given boxes.
+    """
+
+    corners: Floats
+    codes: Ints
+    scores: Floats
+
+    def __len__(self) -> int:
+        """Return B."""
+        return len(self.corners)
+
+
+def column_of(ds: Dataset, wanted: str, known: Sequence[str]) -> str:
+    """Return the ``meta`` column that holds something: the wanted one, or the first known; empty if there is none."""
+    names = [wanted] if wanted else list(known)
+    return next((f"meta.{name}" for name in names if f"meta.{name}" in ds), "")
+
+
+def label_sets(ds: Dataset, column: str) -> tuple[Array, tuple[str, ...]]:
+    """Return (N, K) int8 memberships, 1 = has the class, -1 = nobody said, and the K names in order.
+
+    A cell is a list, its JSON, or names with ``|``, ``;`` or ``,`` between them. An empty text is the empty set, a
+    missing cell is unlabelled.
+    """
+    cells = [None if cell is None else _names(cell) for cell in ds[column].tolist()]
+    classes = tuple(sorted({name for cell in cells if cell for name in cell}))
+    index = {name: code for code, name in enumerate(classes)}
+    out = np.zeros((len(ds), len(classes)), np.int8)
+    for row, cell in enumerate(cells):
+        if cell is None:
+            out[row] = -1
+        else:
+            out[row, [index[name] for name in cell]] = 1
+    return out, classes
+
+
+def _names(cell: Any) -> list[str]:
+    if isinstance(cell, float) and math.isnan(cell):
+        return []
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text.startswith("["):
+            try:
+                cell = json.loads(text)
+            except ValueError:
+                cell = text.strip("[]").replace("'", "")
+        if isinstance(cell, str):
+            mark = next((mark for mark in "|;," if mark in text), "|")
+            cell = cell.split(mark)
+    return list(dict.fromkeys(name for name in (str(item).strip() for item in cell) if name))
+
+
+def boxes_of(ds: Dataset, column: str, classes: Sequence[str] = ()) -> tuple[list[Boxes | None], tuple[str, ...]]:
+    """Return N lists of boxes (None where nobody drew any) and the names of their classes.
+
+    A cell is a list of objects or its JSON. An object has ``label`` (or ``class``, ``category``, ``name``) and either
+    ``x1 y1 x2 y2`` (or ``xmin ymin xmax ymax``), or ``bbox`` = left, top, width, height as COCO writes it; ``score``
+    is optional.
+
+    Raises:
+        DataError: a cell is no such list; the sample is named.
+    """
+    cells = [_objects(ds, row, cell) for row, cell in enumerate(ds[column].tolist())]
+    found = {str(item["label"]) for cell in cells if cell for item in cell}
+    names = (*classes, *sorted(found - set(classes)))
+    index = {name: code for code, name in enumerate(names)}
+    out: list[Boxes | None] = []
+    for cell in cells:
+        if cell is None:
+            out.append(None)
+            continue
+        corners = np.array([item["corners"] for item in cell], np.float64).reshape(-1, 4)
+        codes = np.array([index[str(item["label"])] for item in cell], np.int64)
+        out.append(Boxes(corners, codes, np.array([item["score"] for item in cell], np.float64)))
+    return out, names
+
+
+def _objects(ds: Dataset, row: int, cell: Any) -> list[dict[str, Any]] | None:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    try:
+        listed = json.loads(cell) if isinstance(cell, str) else list(cell)
+        return [_object(item) for item in listed]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        where = str(ds.table["uri"][row].as_py() or ds.ids[row])
+        raise DataError(
+            "audit.box_error", f"the boxes of {where} cannot be read ({error})", f"the cell begins {str(cell)[:60]!r}",
+            'write JSON such as [{"label": "scratch", "x1": 3, "y1": 5, "x2": 40, "y2": 22}]',
+        ) from None  # fmt: skip
+
+
+def _object(item: Mapping[str, Any]) -> dict[str, Any]:
+    label = next((item[key] for key in ("label", "class", "category", "name", "category_id") if key in item), None)
+    if label is None:
+        raise ValueError("a box has no label")
+    for keys in (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax")):
+        if all(key in item for key in keys):
+            corners = [float(item[key]) for key in keys]
+            break
+    else:
+        left, top, width, height = (float(value) for value in item["bbox"])
+        corners = [left, top, left + width, top + height]
+    return {"label": label, "corners": corners, "score": float(item.get("score", 1.0))}
+
+
+def numbers_of(ds: Dataset, column: str) -> Floats:
+    """Return (N,) float64 values of a column; NaN where there is none.
+
+    Raises:
+        DataError: the column holds no numbers.
+    """
+    values = ds[column]
+    if values.dtype.kind in "fiub":
+        return np.asarray(values, np.float64)
+    try:
+        return np.array([np.nan if value is None or value == "" else float(value) for value in values], np.float64)
+    except (TypeError, ValueError) as error:
+        held = [name.removeprefix("meta.") for name in ds.table.column_names if name.startswith("meta.")]
+        raise DataError(
+            "audit.number_error", f"{column.removeprefix('meta.')} holds no numbers ({error})",
+            closest(column.removeprefix("meta."), held), "name a column of numbers",
+        ) from None  # fmt: skip
+
+
+def sizes_of(ds: Dataset) -> list[tuple[int, int] | None]:
+    """Return N pairs width, height in pixels; None where the pictures were not scanned or cannot be opened."""
+    if "scan.width" not in ds.wide or "scan.height" not in ds.wide:
+        return [None] * len(ds)
+    pairs = zip(ds["scan.width"].tolist(), ds["scan.height"].tolist(), strict=True)
+    return [(int(w), int(h)) if w and h and w > 0 and h > 0 else None for w, h in pairs]
+
+
+def overlap(one: Floats, two: Floats) -> Floats:
+    """Return (A, B) intersection over union of boxes (A, 4) and (B, 4); 0 where a box has no area."""
+    left, top = np.maximum(one[:, None, :2], two[None, :, :2]).transpose(2, 0, 1)
+    right, bottom = np.minimum(one[:, None, 2:], two[None, :, 2:]).transpose(2, 0, 1)
+    common = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    union = area(one)[:, None] + area(two)[None] - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
+
+
+def area(corners: Floats) -> Floats:
+    """Return (B,) areas in square pixels, 0 for turned-over boxes."""
+    return np.asarray(np.maximum(corners[:, 2] - corners[:, 0], 0) * np.maximum(corners[:, 3] - corners[:, 1], 0))

@@ -1,0 +1,142 @@
+"""What several annotators and a model say together: consensus labels, and who is to be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, final
+
+import numpy as np
+
+from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.dataset import Array, Dataset, Floats, Ints
+from scarce.errors import DataError
+from scarce.extras import need
+
+EXTRA = "crowd"
+
+
+class Consensus(NamedTuple):
+    """What CROWDLAB says of N items and R annotators.
+
+    Attributes:
+        label: (N,) consensus class, -1 without a vote.
+        quality: (N,) probability that the consensus is right; NaN without a vote.
+        annotator: (R,) how far each annotator's labels are to be trusted, in [0, 1]; NaN without a vote.
+    """
+
+    label: Ints
+    quality: Floats
+    annotator: Floats
+
+
+def crowd_consensus(ratings: Array, pred_probs: Array) -> Consensus:
+    """Return the consensus of annotators and a model, by CROWDLAB.
+
+    Args:
+        ratings: (N, R) class codes, -1 = no vote.
+        pred_probs: (N, K) out-of-sample probabilities of a model fitted on some first consensus.
+
+    Raises:
+        DataError: wrong shapes, codes out of range, or no item has two votes.
+        MissingExtraError: cleanlab is not installed.
+
+    Source: Goh, Tkachenko and Mueller 2022, through cleanlab.
+    """
+    who = "audit.crowd_label"
+    rows, probs = np.asarray(ratings), np.asarray(pred_probs, np.float64)
+    if rows.ndim != 2 or probs.ndim != 2 or len(rows) != len(probs):
+        raise DataError(who, f"ratings have shape {rows.shape}, probabilities {probs.shape}", do="pass (N, R), (N, K)")
+    if rows.size and (rows.min() < -1 or rows.max() >= probs.shape[1]):
+        raise DataError(who, f"ratings reach from {rows.min()} to {rows.max()}", f"K = {probs.shape[1]}")
+    voted = np.flatnonzero((rows >= 0).any(axis=1))
+    raters = np.flatnonzero((rows >= 0).any(axis=0))
+    if not ((rows >= 0).sum(axis=1) >= 2).any():
+        raise DataError(who, "no item has two votes")
+    crowd = need("cleanlab.multiannotator", extra=EXTRA)
+    table = np.where(rows[np.ix_(voted, raters)] < 0, np.nan, rows[np.ix_(voted, raters)])
+    said = crowd.get_label_quality_multiannotator(
+        table, probs[voted] / probs[voted].sum(axis=1, keepdims=True), verbose=False, return_detailed_quality=False
+    )
+    label, quality = np.full(len(rows), -1), np.full(len(rows), np.nan)
+    label[voted] = said["label_quality"]["consensus_label"].to_numpy()
+    quality[voted] = said["label_quality"]["consensus_quality_score"].to_numpy()
+    annotator = np.full(rows.shape[1], np.nan)
+    stats = said["annotator_stats"]["annotator_quality"]
+    annotator[raters[np.asarray(stats.index, np.int64)]] = stats.to_numpy()
+    return Consensus(label, quality, annotator)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CrowdLabel(AbstractCheck):
+    """Weigh the votes of several annotators and a model: which labels the consensus contradicts, whom to trust.
+
+    Use when samples have two votes or more. Do not use with one vote a sample: ``label_error`` is for that.
+    Needs: votes, embedding (N, D); the extra ``crowd``.
+    Writes: score (N,) = 1 - the probability that the label is right; sample findings where the consensus is another
+    class, or is hardly more than a guess; a data finding with the quality of each annotator.
+    Source: CROWDLAB, Goh, Tkachenko and Mueller 2022, through cleanlab.
+
+    Args:
+        encoder: whose features; empty = the newest.
+        least: consensus below this probability is a finding.
+        folds: of the cross-validation.
+        seed: of the folds.
+    """
+
+    extra: ClassVar[str | None] = EXTRA
+    needs: ClassVar[tuple[str, ...]] = ("label", "embedding")
+    encoder: str = ""
+    least: float = 0.5
+    folds: int = 5
+    seed: int = 0
+
+    def unmet(self, ds: Dataset) -> str:
+        """Return why it cannot run: no sample has two votes, or cleanlab is missing."""
+        from scarce.audit.agreement import ratings_of
+        from scarce.extras import available
+
+        if not len(ds.votes) or not ((ratings_of(ds)[0] >= 0).sum(axis=1) >= 2).any():
+            return "it needs samples with two votes or more"
+        return super().unmet(ds) or ("" if available("cleanlab") else f"it needs pip install 'scarce[{EXTRA}]'")
+
+    def measure(self, ds: Dataset) -> Measurement:
+        """Weigh all votes."""
+        from scarce import probe
+        from scarce.audit.agreement import ratings_of
+        from scarce.audit.label_error import groups_of_copies
+
+        ratings, voters = ratings_of(ds)
+        _, features = ds_embedding(ds, self.encoder)
+        names = ds.schema.classes
+        counts = np.stack([(ratings == code).sum(axis=1) for code in range(len(names))], axis=1)
+        rows = np.flatnonzero(np.isfinite(features).all(axis=1) & (counts.sum(axis=1) > 0))
+        first = counts[rows].argmax(axis=1)
+        if len(np.unique(first)) < 2:
+            raise DataError("audit.crowd_label", "the votes name fewer than two classes")
+        probs = probe.cross_val_probs(
+            features[rows], first, len(names), groups=groups_of_copies(ds, rows), folds=self.folds, seed=self.seed
+        )  # fmt: skip
+        agreed = crowd_consensus(ratings[rows], probs)
+        given = np.where(ds["label"][rows] >= 0, ds["label"][rows], agreed.label)
+        right = np.where(given == agreed.label, agreed.quality, np.minimum(1 - agreed.quality, agreed.quality))
+        score = np.full(len(ds), np.nan)
+        score[rows] = np.clip(1 - right, 0, 1)
+        found = [_annotators(agreed.annotator, voters)]
+        doubtful = (given != agreed.label) | (agreed.quality < self.least)
+        for i in np.flatnonzero(doubtful)[np.argsort(-score[rows[doubtful]], kind="stable")]:
+            cast = ", ".join(f"{names[code]} {n}" for code, n in enumerate(counts[rows[i]]) if n)
+            why = (
+                f"labelled {names[given[i]]}, consensus {names[agreed.label[i]]} ({agreed.quality[i]:.2f}); "
+                f"votes: {cast}; the model gives it {probs[i, agreed.label[i]]:.2f}"
+            )
+            found.append(finding("sample", [ds.ids[rows[i]]], float(score[rows[i]]), why))
+        return Measurement(score, found)
+
+
+def _annotators(quality: Floats, voters: list[str]) -> Finding:
+    order = [int(i) for i in np.argsort(np.nan_to_num(quality, nan=2.0), kind="stable") if np.isfinite(quality[i])]
+    worst = ", ".join(f"{voters[i]} {quality[i]:.2f}" for i in order[:10])
+    return finding(
+        "data", (), float(1 - np.nanmean(quality)), f"quality of {len(order)} annotators, worst first: {worst}"
+    )
