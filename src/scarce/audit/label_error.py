@@ -195,12 +195,8 @@ class LabelError(AbstractCheck):
         if len(np.unique(labels)) < 2:
             raise DataError("audit.label_error", "fewer than two classes have labelled samples with features")
         groups = groups_of_copies(ds, rows)
-        probs, opinion = self._opinion(features[rows], labels, len(classes), groups)
         held = ds["split"][rows] == "test" if "split" in ds else np.zeros(len(rows), bool)
-        if held.any() and len(np.unique(labels[~held])) >= 2:
-            own = None if groups is None else groups[~held]
-            inside, judged = self._opinion(features[rows][~held], labels[~held], len(classes), own)
-            probs[~held], opinion.wrong[~held], opinion.suggested[~held] = inside, judged.wrong, judged.suggested
+        probs, opinion = self._opinion(features[rows], labels, len(classes), groups, held)
         flagged = opinion.wrong > 0.5
         score[rows] = opinion.wrong
         if self.rule != "adaptive":  # decided by all rows together
@@ -229,11 +225,29 @@ class LabelError(AbstractCheck):
         return Measurement(score, found)
 
     def _opinion(
-        self, features: Floats, labels: Ints, classes: int, groups: Array | None
+        self, features: Floats, labels: Ints, classes: int, groups: Array | None, held: Mask
     ) -> tuple[Floats, LabelJudgement]:
-        groups = groups if groups is not None and len(np.unique(groups)) >= 2 else None
-        probs = label_evidence(features, labels, classes, groups=groups, folds=self.folds, seed=self.seed)
-        return probs, judge_labels(labels, probs, seed=self.seed)
+        """Return probabilities and opinion; what is said of rows that are not held out is said without those that are.
+
+        Held-out rows are predicted by a probe that is fitted on all others.
+        """
+        from scarce.probe import LinearProbe
+
+        free = np.flatnonzero(~held)
+        if not held.any() or len(np.unique(labels[free])) < 2:
+            free = np.arange(len(labels))
+        own = None if groups is None or len(np.unique(groups[free])) < 2 else groups[free]
+        inside = label_evidence(features[free], labels[free], classes, groups=own, folds=self.folds, seed=self.seed)
+        first = judge_labels(labels[free], inside, seed=self.seed)
+        if len(free) == len(labels):
+            return inside, first
+        probs = np.empty((len(labels), classes))
+        probs[free] = inside
+        said = LinearProbe().fit(features[free], labels[free], classes).predict_proba(features[held])
+        probs[held] = said / said.sum(axis=1, keepdims=True)
+        opinion = judge_labels(labels, probs, seed=self.seed)
+        opinion.wrong[free], opinion.suggested[free] = first.wrong, first.suggested
+        return probs, opinion
 
 
 def _classic(codes: Ints, probs: Floats, rule: str) -> Mask:

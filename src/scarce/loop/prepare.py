@@ -13,6 +13,7 @@ import numpy as np
 from scarce import progress
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError
+from scarce.execute.local import cores
 from scarce.lineage import Step
 from scarce.loop.measure import COPIES
 from scarce.loop.options import Clock, Options
@@ -99,7 +100,7 @@ def audited(project: Project, ds: Dataset, options: Options, wanted: Callable[[s
     names = [name for name in asked or registry.names("audit") if wanted(name)]
     if not names:
         return ds
-    more: dict[str, Any] = {"seed": options.seed, "workers": options.workers}
+    more: dict[str, Any] = {"seed": options.seed, "workers": options.workers or cores()}  # algebra on all cores
     more["settings"] = project.config.audit.plugins
     if asked:
         return audit.run(ds, names, **more)
