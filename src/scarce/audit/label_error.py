@@ -207,13 +207,14 @@ class LabelError(AbstractCheck):
             *told.confusions(labels, flagged, opinion, classes),
             *told.scarce_classes(labels, opinion, classes),
         ]
+        places = ds.table["uri"].to_pylist() if "uri" in ds.table.column_names else [None] * len(ds)
         alike = told.look_alikes(features[rows], labels, opinion.suggested, flagged, groups)
         for i in np.flatnonzero(flagged)[np.argsort(-score[rows[flagged]], kind="stable")]:
             better = int(opinion.suggested[i])
             sure = float(opinion.wrong[i] * _share(probs[i], int(labels[i]), better, opinion.sharpness))
             given, other = told.name(classes[labels[i]]), told.name(classes[better])
             near = [
-                f"; nearest {name} is {ds.ids[rows[row]]} (cosine {value:.2f})"
+                f"; nearest {name} is {places[rows[row]] or ds.ids[rows[row]]} (cosine {value:.2f})"
                 for name, (row, value) in zip((given, other), alike[int(i)], strict=True)
                 if row >= 0
             ]

@@ -29,7 +29,7 @@ SHARE_TO_ENCODE = 0.45
 """At most this share of the time that is left goes into features; beyond it a cheaper encoding is taken."""
 SHARE_TO_COMPARE, SHARE_TO_FINISH = 0.25, 0.3
 """At most this share goes into the search for pictures of one object; this share stays free for ledger and model."""
-PAIR_SECONDS, ROW_SECONDS, OBJECT_SECONDS, LEDGER_SECONDS = 4e-7, 1e-3, 7e-3, 7e-3
+PAIR_SECONDS, ROW_SECONDS, OBJECT_SECONDS, LEDGER_SECONDS = 1e-7, 3e-3, 7e-3, 7e-3
 """What the audit takes a pair of samples, a sample, and a photo that is compared in detail; what the ledger takes a
 sample. Measured on two cores."""
 FALLBACK_SIZES = (160, 128, 96)
