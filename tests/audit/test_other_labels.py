@@ -13,6 +13,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.svm import LinearSVC
 
 from scarce import audit, columns, io, modality
 from scarce.audit import _shape
@@ -123,6 +126,8 @@ def test_numbers_of_wrong_form_are_refused() -> None:
     with pytest.raises(DataError, match="holds no numbers"):
         NumberError(column="price").measure(ds)
     assert np.isnan(number_error_probability(np.array([np.nan] * 9), np.zeros(9))).all()
+    assert (number_error_probability(np.ones(50), np.ones(50)) == 0).all()
+    assert (number_error_probability(np.arange(50.0), np.arange(50.0)) == 0).all()
 
 
 # boxes
@@ -321,6 +326,10 @@ def test_clean_learning_is_an_estimator() -> None:
     assert fitted is other
     assert other.predict_proba(data.data[600:610]).shape == (10, 10)
     assert other.score(data.data[600:], data.target[600:]) > 0.8
+    scores = cross_val_score(CleanLearning(LogisticRegression(max_iter=500)), data.data[:300], data.target[:300], cv=3)
+    assert scores.mean() > 0.8
+    with pytest.raises(ConfigError, match="gives no probabilities"):
+        CleanLearning(LinearSVC()).fit(data.data[:300], data.target[:300])
     with pytest.raises(ConfigError, match="no parameter"):
         model.set_params(folds=3)
     with pytest.raises(DataError, match="call fit"):
@@ -333,3 +342,11 @@ def test_clean_learning_is_an_estimator() -> None:
         CleanLearning().fit(data.data[:4], [1, 1, 1, 1])
     with pytest.raises(ConfigError, match="'prune' or 'fix'"):
         CleanLearning(repair="drop").fit(data.data, data.target)  # type: ignore[arg-type]
+
+
+def test_a_sign_is_no_other_spelling() -> None:
+    names = ["1", "-1"] * 10 + ["torn seam"] * 5 + ["Torn-Seam"]
+    ds = dataset(26, classes=("1", "-1", "torn seam", "Torn-Seam"), label=names)
+    found = [row["why"] for row in audit.run(ds, "consistency").findings.to_pylist()]
+    assert any("one class in 2 spellings: 'torn seam' (5), 'Torn-Seam' (1)" in why for why in found)
+    assert not any("'-1'" in why for why in found)

@@ -46,6 +46,15 @@ class CleanLearning:
 
     _estimator_type = "classifier"
 
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn 1.6 and newer ask of a classifier."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier", target_tags=TargetTags(required=True), transformer_tags=None,
+            regressor_tags=None, classifier_tags=ClassifierTags(), input_tags=InputTags(sparse=True),
+        )  # fmt: skip
+
     def __init__(
         self, clf: Any = None, *, cv_n_folds: int = 5, rule: str = "adaptive",
         repair: Literal["prune", "fix"] = "prune", seed: int = 0,
@@ -195,6 +204,10 @@ class CleanLearning:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
+        if self.clf is not None and not hasattr(self.clf, "predict_proba"):
+            raise ConfigError(
+                WHO, f"{type(self.clf).__name__} gives no probabilities", do="wrap it in CalibratedClassifierCV"
+            )
         if self.clf is None:
             return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         return clone(self.clf)

@@ -128,7 +128,8 @@ def _spellings(ds: Dataset) -> Iterator[tuple[list[int], str]]:
     """Yield the codes of classes whose names differ only in case, spaces or dashes, the largest class first."""
     known: dict[str, list[int]] = {}
     for code, name in enumerate(ds.schema.classes):
-        known.setdefault(re.sub(r"[\s_-]+", " ", name).strip().casefold(), []).append(code)
+        spelled = re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", name).strip().casefold()  # a sign before a number is no dash
+        known.setdefault(spelled, []).append(code)
     counts = np.bincount(ds["label"][ds["label"] >= 0], minlength=len(ds.schema.classes))
     for codes in known.values():
         if len(codes) > 1:

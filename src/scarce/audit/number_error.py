@@ -44,6 +44,9 @@ def number_error_probability(values: Array, predictions: Array) -> Floats:
         out[known] = 0.0
         return out
     rest = given[known] - said[known]
+    if not np.any(rest) or not np.ptp(given[known]):  # exact predictions, or one value everywhere
+        out[known] = 0.0
+        return out
     width = _widths(rest, said[known])
     wild = 1.0 / max(float(np.ptp(given[known])), 1e-12)
     best = -np.inf

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, Quiet, folder_of, pairs
 from scarce.cli._screen import safe, screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scarce.dataset import Dataset
 
 
 def apply(
@@ -44,11 +50,32 @@ def apply(
             raise unknown_name("apply", "function", name, known)
         params = {key: _value(text) for key, text in pairs(param, option="--param").items()}
         with Project.open(folder_of(project)) as opened:
-            version = opened.change(lambda ds: ds.apply(known[name], seed=seed, **params), f"{name} of {file}")
+            version = opened.change(lambda ds: _applied(ds, known[name], seed, params), f"{name} of {file}")
             step = opened.dataset(version).steps[-1]
         body = {"version": version, "step": step.to_json()}
         said = f"{version}: {name} wrote {', '.join(step.wrote) or 'nothing'} in {step.seconds:.2f} s"
         out.show(body, lambda console: console.print(safe(said)))
+
+
+def _applied(ds: Dataset, function: Callable[..., Dataset], seed: int | None, params: Mapping[str, Any]) -> Dataset:
+    """Apply the user's function; an error inside it is told as the user's, with its file and line.
+
+    Raises:
+        DataError: the function raised something.
+    """
+    from scarce.errors import DataError, ScarceError
+
+    try:
+        return ds.apply(function, seed=seed, **params)
+    except ScarceError:
+        raise
+    except Exception as error:
+        trace, file = traceback.extract_tb(error.__traceback__), function.__code__.co_filename
+        at = next((part for part in reversed(trace) if part.filename == file), trace[-1])
+        raise DataError(
+            "apply", f"{function.__name__} raised {type(error).__name__}: {error}", f"{at.filename}, line {at.lineno}",
+            "mend the function; nothing was changed",
+        ) from error  # fmt: skip
 
 
 def _value(text: str) -> Any:
