@@ -179,6 +179,8 @@ def _judged(
     kept = given.take(known)
     train = view.train
     real = train["label"][(train["origin"] == "real") & (train["label"] >= 0)]
+    if not len(train):  # pooled outer folds: what is judged is what was trained on in turn
+        real = kept["label"]
     return Judged(
         ids=kept.ids, y=kept["label"], probs=probs[known], classes=schema.classes,
         normal=tuple(schema.classes.index(name) for name in schema.normal_classes), groups=_groups(kept),

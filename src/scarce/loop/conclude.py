@@ -95,7 +95,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
             sides = pooled_sides(project, ready, trainer, options, clock, more)
             notes.append(
                 f"The test figures are of {options.folds} models like the final one ({trainer}), each with a plan of "
-                "its own, on the samples that they never saw; the final model is trained on all samples."
+                "its own, on the samples that they never saw."
             )
         else:
             sides = test_sides(weighed.dataset, (baseline, final))
@@ -235,8 +235,10 @@ def look(
 
     view, before, after = sides
     rate = options.false_positive_rate
+    seen = len(view.train) == 0  # pooled outer folds: the final model was fitted on these samples
+    oof = None if seen else final.held_out
     looks = project.state.count_test_look(version=ready.version, why="run", metric=options.metric)
-    body = evaluate.run(view, after, seed=options.seed, false_positive_rate=rate, oof=final.held_out).to_json()
+    body = evaluate.run(view, after, seed=options.seed, false_positive_rate=rate, oof=oof).to_json()
     earlier = evaluate.run(view, before, seed=options.seed, false_positive_rate=rate).to_json()
     design = Design(metric="balanced_accuracy", seed=options.seed)
     paired = paired_effect(view.eval["label"], before[None], after[None], groups_of(view.eval), design)

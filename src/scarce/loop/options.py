@@ -91,6 +91,8 @@ class Options:
             raise ConfigError("run", f"minutes = {out.minutes}", do="give a positive number of minutes")
         if not 2 <= out.folds <= 20:
             raise ConfigError("run", f"folds = {out.folds}", do="use 2 to 20")
+        if out.repeats is not None and not 1 <= out.repeats <= 100:
+            raise ConfigError("run", f"repeats = {out.repeats}", do="use 1 to 100, or leave it out")
         if not 0 < out.false_positive_rate < 1:
             raise ConfigError(
                 "run", f"false_positive_rate = {out.false_positive_rate}", do="use a share between 0 and 1"

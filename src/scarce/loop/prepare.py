@@ -15,6 +15,7 @@ from scarce.dataset import Array, Dataset
 from scarce.errors import DataError
 from scarce.execute.local import cores
 from scarce.lineage import Step
+from scarce.loop.again import carried_over
 from scarce.loop.measure import COPIES
 from scarce.loop.options import Clock, Options
 
@@ -61,7 +62,7 @@ def prepare(project: Project, path: str | Path, options: Options, clock: Clock) 
 
     notes: list[str] = []
     with clock.step("read"):
-        ds = read(project, path, options)
+        ds = read(project, path, options, notes)
     options.refuse_trainer(ds.schema.modality)
     with clock.step("scan"):
         ds = modality.scan(ds, workers=options.workers, cache=Path(project.features) / "scan")
@@ -107,8 +108,11 @@ def audited(project: Project, ds: Dataset, options: Options, wanted: Callable[[s
     return audit.run(ds, skip=[name for name in registry.names("audit") if name not in names], **more)
 
 
-def read(project: Project, path: str | Path, options: Options) -> Dataset:
-    """Read a source, or take the project's head without what was grown."""
+def read(project: Project, path: str | Path, options: Options, notes: list[str]) -> Dataset:
+    """Read a source, or take the project's head without what was grown.
+
+    Where the project knows samples of the source already, their splits and corrections are carried over.
+    """
     from scarce import io
 
     head = project.dataset() if project.head else None
@@ -124,6 +128,9 @@ def read(project: Project, path: str | Path, options: Options) -> Dataset:
         ds = with_test_source(ds, str(options.test), wanted)
     if options.normal is not None:
         ds = io.with_normal(ds, options.normal)
+    if head is not None:
+        same_test = options.hold_out is None and options.test in (None, "cv") and options.split is None
+        ds = carried_over(ds, without_grown(head), notes, splits=same_test)
     return ds
 
 

@@ -140,9 +140,12 @@ def counts(ds: Dataset) -> dict[str, dict[str, dict[str, int]]]:
 def finding_counts(ds: Dataset) -> dict[str, int]:
     """Return check to number of findings; links inside a group, and checks that could not run, are not counted."""
     skipped = pc.and_(pc.equal(ds.findings["level"], "data"), pc.starts_with(ds.findings["why"], "skipped"))
-    counted = pc.and_(pc.not_equal(ds.findings["level"], "pair"), pc.invert(skipped))
+    nothing = pc.and_(pc.equal(ds.findings["level"], "data"), pc.equal(ds.findings["score"], 0.0))
+    counted = pc.and_(pc.not_equal(ds.findings["level"], "pair"), pc.invert(pc.or_(skipped, nothing)))
     found = ds.findings.filter(counted)["check"].value_counts().to_pylist()
+    not_run = set(ds.findings.filter(skipped)["check"].to_pylist())
     ran = {name.split(".")[1]: 0 for name in ds.table.column_names if name.startswith("audit.")}
+    ran = {name: count for name, count in ran.items() if name not in not_run}
     return ran | {row["values"]: int(row["counts"]) for row in found}
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,6 +66,7 @@ def load(path: str | Path) -> Loaded:
     path = Path(path)
     try:
         state = path.stat()
+        refuse_special(path, state.st_mode)
         with _lock:
             return _load(str(path), state.st_size, state.st_mtime_ns)
     except OSError as error:
@@ -72,6 +74,16 @@ def load(path: str | Path) -> Loaded:
             raise
         what = f"{path} cannot be read ({error.strerror or error})"
         raise ReadError("io", what, do="check the path and its rights") from error
+
+
+def refuse_special(path: Path, mode: int) -> None:
+    """Refuse what is no regular file: a pipe that nobody writes to would hold the reader for ever.
+
+    Raises:
+        ReadError: it is a pipe, a device or a folder.
+    """
+    if not stat.S_ISREG(mode):
+        raise ReadError("io", f"{path} is no regular file", do="pass a file, or take it out of the folder")
 
 
 @lru_cache(maxsize=4)
@@ -100,6 +112,7 @@ def arrays(path: str | Path) -> dict[str, Array]:
     path = Path(path)
     try:
         state = path.stat()
+        refuse_special(path, state.st_mode)
         with _lock:
             return _arrays(str(path), state.st_size, state.st_mtime_ns)
     except (OSError, ValueError, EOFError, KeyError) as error:

@@ -1,0 +1,74 @@
+"""A source that is run on again: tests stay tests, corrections stay, new samples find their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import scarce
+from scarce.dataset import Dataset, Schema
+from scarce.loop.again import carried_over
+from scarce.project import Project
+
+QUICK: dict[str, Any] = {"trainer": "linear_probe", "folds": 3, "repeats": 2}
+
+
+def rows(n: int, seed: int = 0) -> list[str]:
+    rng = np.random.default_rng(seed)
+    out = []
+    for row in range(n):
+        label = "worn" if rng.random() < 0.3 else "good"
+        x = rng.normal(2.0 if label == "worn" else 0.0, 1.0, 3)
+        out.append(f"{row},{x[0]:.4f},{x[1]:.4f},{x[2]:.4f},{label}")
+    return out
+
+
+def test_a_grown_source_keeps_its_test_samples_and_corrections(tmp_path: Path) -> None:
+    file, project = tmp_path / "parts.csv", tmp_path / "p"
+    lines = rows(200)
+    file.write_text("\n".join(["row,a,b,c,label", *lines]) + "\n", encoding="utf-8")
+    first = scarce.run(file, project=project, **QUICK).dataset
+    splits = dict(zip(first.ids.tolist(), first["split"].tolist(), strict=True))
+    worst = first.ids[np.flatnonzero(first["split"] == "train")[:2]].tolist()
+    with Project.open(project) as opened:
+        ds = opened.dataset()
+        label, source = ds.table["label"].to_pylist(), ds.table["label_source"].to_pylist()
+        keep, why = ds["keep"].astype(bool).copy(), ds["drop_reason"].copy()
+        at = ds.rows_of(worst)
+        label[at[0]], source[at[0]] = "worn" if label[at[0]] == "good" else "good", "human"
+        keep[at[1]], why[at[1]] = False, "not a part"
+        corrected = label[at[0]]
+        changed = {"label": label, "label_source": source, "keep": keep, "drop_reason": why}
+        opened.commit(ds.with_columns(changed), "by hand", owner=("clean", "label"))
+    more = rows(240, seed=0)[:200] + rows(240, seed=9)[200:]
+    file.write_text("\n".join(["row,a,b,c,label", *more]) + "\n", encoding="utf-8")
+    run = scarce.run(file, project=project, **QUICK)
+    again = run.dataset
+    assert len(again) == 240
+    now = dict(zip(again.ids.tolist(), again["split"].tolist(), strict=True))
+    moved = [sample for sample, split in splits.items() if now[sample] != split and split == "test"]
+    assert not moved, "old test samples stay test"
+    assert not [sample for sample, split in now.items() if split == "test" and splits.get(sample, "new") != "test"]
+    place = again.rows_of(worst)
+    assert again.table["label"][int(place[0])].as_py() == corrected
+    assert again["drop_reason"][place[1]] == "not a part"
+    assert any("40 are new" in note for note in run.result["notes"])
+
+
+def test_files_say_what_nobody_corrected() -> None:
+    def made(labels: list[str], **more: Any) -> Dataset:
+        values = {"id": ["a", "b", "c"], "label": labels, "label_source": ["given"] * 3, **more}
+        return Dataset.from_columns(Schema(classes=("x", "y")), values)
+
+    notes: list[str] = []
+    head = made(["x", "x", "y"], split=["train", "test", "val"], keep=[True, False, True],
+                drop_reason=[None, "broken: no picture", None])  # fmt: skip
+    now = carried_over(made(["y", "x", "y"]), head, notes, splits=True)
+    assert now.table["label"].to_pylist() == ["y", "x", "y"]
+    assert now["split"].tolist() == ["train", "test", "val"]
+    assert now["keep"].tolist() == [True, True, True], "a file that was broken is read anew"
+    assert "split" not in carried_over(made(["y", "x", "y"]), head, notes, splits=False)
+    given = made(["y", "x", "y"], split=["test", "test", "train"])
+    assert carried_over(given, head, notes, splits=True)["split"].tolist() == ["test", "test", "train"]
