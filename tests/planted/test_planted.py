@@ -125,7 +125,7 @@ def test_leaks_are_found(good: Material, tmp_path: Path) -> None:
 def test_foreign_pictures_are_found(good: Material, tmp_path: Path) -> None:
     rows = np.arange(0, len(good.images), 3)
     some = Material([good.images[row] for row in rows], good.labels[rows], good.classes)
-    settings = {"outlier": {"false_alarm_rate": 0.005}}
+    settings = {"outlier": {"false_alarm_rate": 0.001}}
     ds, truth, order = audited(tmp_path, MixedIn(rate=0.02), some, ["outlier"], encoder="auto", **settings)
     place = {sample: row for row, sample in enumerate(ds.ids[order])}
     found = np.zeros(len(order), bool)
