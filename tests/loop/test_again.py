@@ -72,3 +72,15 @@ def test_files_say_what_nobody_corrected() -> None:
     assert "split" not in carried_over(made(["y", "x", "y"]), head, notes, splits=False)
     given = made(["y", "x", "y"], split=["test", "test", "train"])
     assert carried_over(given, head, notes, splits=True)["split"].tolist() == ["test", "test", "train"]
+
+
+def test_the_report_counts_each_condition(tmp_path: Path) -> None:
+    lines = [f"{line},{'AB'[row % 2]}" for row, line in enumerate(rows(160))]
+    file = tmp_path / "parts.csv"
+    file.write_text("\n".join(["row,a,b,c,label,camera", *lines]) + "\n", encoding="utf-8")
+    run = scarce.run(file, project=tmp_path / "p", hold_out="camera=B", **QUICK)
+    ds = run.dataset
+    assert set(ds["split"][ds["meta.camera"] == "B"]) == {"test"}
+    text = run.report.read_text(encoding="utf-8")
+    assert "Counts per condition" in text
+    assert 'scope="col">camera<' in text

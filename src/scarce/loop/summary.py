@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce import metric as metrics
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 WEAK = 0.7
 """Below this balanced accuracy a model is called weak."""
+MOST_VALUES, MOST_CONDITIONS = 12, 6
+"""A column of the manifest is a condition if it has at most so many values; so many are shown."""
 TOLD = ("agreement", "source_shift", "missing", "table_schema", "imbalance")
 """Checks of the whole set; the report shows their first sentence."""
 PACKAGES = ("scarce", "numpy", "scikit-learn", "pyarrow", "pylance", "opencv-python-headless", "torch", "timm")
@@ -187,7 +190,7 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         seed=options.seed, seconds=result["seconds"], model=outcome.trainer,
         budget=f"{options.minutes:g} minutes were given; {result['seconds'] / 60:.1f} were used.",
         metric=metrics.describe(options.metric), classes=ds.schema.classes, normal_classes=ds.schema.normal_classes,
-        counts=result["counts"], before=train_counts(ready.dataset),
+        counts=result["counts"], conditions=conditions(ds, options.hold_out), before=train_counts(ready.dataset),
         after={name: after.get(name, 0) for name in ds.schema.classes},
         ledger=tuple(report.Decision.from_json(row) for row in result["ledger"]),
         test=test_result(result["test"]), operating_point=point_of(outcome.operating_point), chosen=chosen_of(result),
@@ -203,6 +206,26 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         data, label_errors=gallery.label_errors(ds), duplicates=gallery.duplicates(ds), faults=gallery.faults(ds),
         grown=gallery.grown(weighed.dataset), mistakes=gallery.mistakes(ds, outcome),
     )  # fmt: skip
+
+
+def conditions(ds: Dataset, hold_out: str | None) -> dict[str, dict[str, dict[str, int]]]:
+    """Return condition (a column of the manifest with few values) to value to split to number of samples."""
+    from scarce import split
+
+    named = [(hold_out or "").partition("=")[0].removeprefix("meta.")]
+    for column in ds.table.column_names:
+        kind = ds.table.schema.field(column).type
+        if column.startswith("meta.") and (pa.types.is_string(kind) or pa.types.is_integer(kind)):
+            named.append(column.removeprefix("meta."))
+    out: dict[str, dict[str, dict[str, int]]] = {}
+    for column in dict.fromkeys(name for name in named if name):
+        if column != named[0] and not 2 <= pc.count_distinct(ds.table[f"meta.{column}"]).as_py() <= MOST_VALUES:
+            continue
+        found = split.conditions(ds, column)
+        out[column] = {value: {part: sum(by.values()) for part, by in parts.items()} for value, parts in found.items()}
+        if len(out) == MOST_CONDITIONS:
+            break
+    return out
 
 
 def draws_copies(card: Mapping[str, Any]) -> bool:
