@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import scarce
 from scarce.dataset import Dataset, Schema
+from scarce.errors import DataError
 from scarce.loop.again import carried_over
 from scarce.project import Project
+from scarce.train.predict import predict
 
 QUICK: dict[str, Any] = {"trainer": "linear_probe", "folds": 3, "repeats": 2}
 
@@ -84,3 +87,18 @@ def test_the_report_counts_each_condition(tmp_path: Path) -> None:
     text = run.report.read_text(encoding="utf-8")
     assert "Counts per condition" in text
     assert 'scope="col">camera<' in text
+
+
+def test_a_model_of_a_table_predicts_rows(tmp_path: Path) -> None:
+    file = tmp_path / "parts.csv"
+    file.write_text("\n".join(["row,a,b,c,label", *rows(160)]) + "\n", encoding="utf-8")
+    run = scarce.run(file, project=tmp_path / "p", **QUICK)
+    new = [line.rpartition(",") for line in rows(40, seed=5)]
+    (tmp_path / "new.csv").write_text("\n".join(["row,a,b,c", *(line[0] for line in new)]) + "\n", encoding="utf-8")
+    found = predict(run.model, tmp_path / "new.csv")
+    assert [item.path.split("#")[1].split(":")[0] for item in found] == [str(row) for row in range(40)]
+    right = [item.label == line[2] for item, line in zip(found, new, strict=True)]
+    assert np.mean(right) > 0.8
+    (tmp_path / "text.csv").write_text("text,label\n" + "some words here that go on,x\n" * 9, encoding="utf-8")
+    with pytest.raises(DataError, match="the model reads tabular"):
+        predict(run.model, tmp_path / "text.csv")

@@ -93,7 +93,7 @@ def test_json_holds_the_same(pictures: Path) -> None:
 def test_nothing_to_predict_and_other_kinds_of_data(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing to predict\. 1 path was given"):
         predict(Bright(card=dict(CARD)), tmp_path)
-    with pytest.raises(DataError, match="reads text"):
+    with pytest.raises(DataError, match="empty folder"):
         predict(Bright(card={**CARD, "modality": "text"}), tmp_path)
 
 

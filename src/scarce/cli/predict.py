@@ -29,7 +29,10 @@ class Format(StrEnum):
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, or a project: its newest model.")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Pictures, or folders of pictures.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES...", help="Pictures, folders of them, or tables, texts, series, sounds."),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.", show_default="a table")
     ] = None,

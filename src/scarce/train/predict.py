@@ -6,12 +6,13 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 import numpy as np
 
+from scarce.columns import split_uri
 from scarce.dataset import Dataset, Floats, Mask, Schema
 from scarce.errors import DataError, ReadError
 from scarce.lineage import digest
@@ -52,29 +53,51 @@ def predict(
     """Return one prediction a file, folders searched through, in order; a broken file gives a row with its error.
 
     Args:
-        model: a trained image model.
-        paths: files and folders.
+        model: a trained model.
+        paths: files and folders of pictures; for other data what ``scarce run`` takes: tables, texts, series, sounds.
         threshold: rejects where 1 - p(normal) reaches it; None = the model's own.
 
     Raises:
-        DataError: nothing to predict, or a model of another kind of data.
+        DataError: nothing to predict, or data of another kind than the model's.
     """
-    if model.card.get("modality", "image") != "image":
-        raise DataError("predict", f"the model reads {model.card['modality']}", "files of pictures were given",
-                        "call model.predict_proba(dataset)")  # fmt: skip
     given = [paths] if isinstance(paths, str | Path) else list(paths)
+    chosen = threshold
+    if chosen is None and model.card.get("operating_point"):
+        chosen = model.card["operating_point"].get("threshold")
+    if model.card.get("modality", "image") != "image":
+        return [row for item in given for row in _source(model, Path(item), chosen)]
     files = list(_files(given))
     if not files:
         count = f"{len(given)} path{' was' if len(given) == 1 else 's were'} given"
         raise DataError("predict", "there is nothing to predict", count,
                         "give picture files, or folders that hold some")  # fmt: skip
-    chosen = threshold
-    if chosen is None and model.card.get("operating_point"):
-        chosen = model.card["operating_point"].get("threshold")
     found: list[Prediction] = []
     for start in range(0, len(files), BLOCK):
         found += _block(model, files[start : start + BLOCK], chosen)
     return found
+
+
+def _source(model: Model, path: Path, threshold: float | None) -> list[Prediction]:
+    """Return one prediction a row of a table, a file of texts, series or sounds, read as ``scarce run`` reads it."""
+    from scarce import io, modality
+
+    wanted = model.card["modality"]
+    ds = io.read(path)
+    if ds.schema.modality != wanted:
+        raise DataError("predict", f"the model reads {wanted}", f"{path} holds {ds.schema.modality}",
+                        "give data of the kind that it was trained on")  # fmt: skip
+    schema = Schema(modality=wanted, classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
+    ds = modality.scan(replace(ds.with_columns({"label": [None] * len(ds)}), schema=schema))
+    good = ds["keep"].astype(bool)
+    probs = np.full((len(ds), len(model.classes)), np.nan)
+    if good.any():
+        probs[good] = model.predict_proba(ds.take(good))
+    uris, reasons = ds.table["uri"].to_pylist(), ds.table["drop_reason"].to_pylist()
+    order = sorted(range(len(ds)), key=lambda row: (split_uri(uris[row])[0], split_uri(uris[row])[1] or 0, uris[row]))
+    return [
+        _row(model, uris[row], probs[row], None if good[row] else reasons[row] or "it cannot be read", threshold)
+        for row in order
+    ]
 
 
 def _files(paths: Sequence[str | Path]) -> Iterable[Path]:
