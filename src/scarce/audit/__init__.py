@@ -7,9 +7,9 @@ features of an encoder (``embedding.*``) and the labels.
 
 from __future__ import annotations
 
-from scarce.audit._base import AbstractCheck, Measurement, ds_embedding, finding
+from scarce.audit._base import COPIES, AbstractCheck, Measurement, ds_embedding, finding
 from scarce.audit._run import run
 
 MODULES = ("clean_learning",)
 
-__all__ = ["MODULES", "AbstractCheck", "Measurement", "ds_embedding", "finding", "run"]
+__all__ = ["COPIES", "MODULES", "AbstractCheck", "Measurement", "ds_embedding", "finding", "run"]

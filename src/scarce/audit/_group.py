@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scarce.audit._base import Finding, finding
+from scarce.audit._base import COPIES, Finding, finding
 from scarce.dataset import Dataset, Floats, Ints
 
 
@@ -115,6 +115,21 @@ def told(  # noqa: PLR0913  what is told, and how
         why = say(float(value)) + (f": {note}" if note else "")
         found.append(finding("pair", (ds.ids[i], ds.ids[j]), max(float(value), 0.0), why))
     return found
+
+
+def tied(ds: Dataset) -> Ints:
+    """Return (N,) group numbers: groups of the user and of the split, copies and pictures of one object, tied together.
+
+    Rows that nothing ties are groups of one.
+    """
+    pairs = [known_pairs(ds, COPIES)]
+    for name in ("split_group", "group"):
+        if name in ds:
+            named = np.array(["" if value is None else str(value) for value in ds[name]])
+            order = np.argsort(named, kind="stable")
+            same = (named[order][1:] == named[order][:-1]) & (named[order][1:] != "")
+            pairs.append(np.stack([order[:-1][same], order[1:][same]], axis=1))
+    return components(len(ds), np.concatenate(pairs))
 
 
 def known_pairs(ds: Dataset, checks: Sequence[str]) -> Ints:

@@ -9,14 +9,13 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
+from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, finding
 from scarce.audit._group import label_conflict
 from scarce.audit.odd_aspect_ratio import OddAspectRatio
 from scarce.audit.odd_size import OddSize
 from scarce.dataset import Array, Dataset, Mask
 
 Told = tuple[Mask, Callable[[int], str]]
-COPIES = ("exact_duplicate", "near_duplicate", "same_object")
 FORMS = {
     "image": (("channels", "channels"), ("bits", "bits a channel")),
     "audio": (("channels", "channels"), ("rate", "samples a second")),

@@ -7,7 +7,8 @@ from typing import ClassVar, Final, Literal, NamedTuple, final
 
 import numpy as np
 
-from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._group import tied
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import ConfigError, DataError, closest
 
@@ -15,7 +16,6 @@ RULES: Final = (
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
     "low_normalized_margin", "low_self_confidence",
 )  # fmt: skip
-COPIES: Final = ("exact_duplicate", "near_duplicate", "same_object")
 METHODS: Final = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
 Rule = Literal[
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
@@ -337,19 +337,8 @@ def _rate(wrong: Floats, between: tuple[float, float]) -> tuple[float, float, fl
 
 def groups_of_copies(ds: Dataset, rows: Ints) -> Array | None:
     """Return group numbers of the rows: user groups and found copies or pictures of one object, tied together."""
-    from scarce.audit._group import components, known_pairs
-
-    pairs = [known_pairs(ds, COPIES)]
-    for name in ("split_group", "group"):
-        if name in ds:
-            known = np.flatnonzero(np.array([group is not None for group in ds[name]], bool))
-            codes = np.unique(ds[name][known].astype(str), return_inverse=True)[1].reshape(-1)
-            order = np.argsort(codes, kind="stable")
-            same = codes[order][1:] == codes[order][:-1]
-            pairs.append(np.stack([known[order][:-1][same], known[order][1:][same]], axis=1))
-    tied = np.concatenate(pairs)
-    groups = components(len(ds), tied)[rows] if len(tied) else np.arange(len(rows))
-    return groups if len(tied) and len(np.unique(groups)) >= 2 else None
+    groups = tied(ds)[rows]
+    return groups if 2 <= len(np.unique(groups)) < len(groups) else None
 
 
 def _share(row: Floats, given: int, better: int, power: float) -> float:

@@ -8,13 +8,13 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding, has_column
+from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding, has_column
 from scarce.audit._group import components, known_pairs
 from scarce.audit.exact_duplicate import ExactDuplicate
 from scarce.audit.near_duplicate import NearDuplicate
 from scarce.dataset import Array, Dataset, Ints
 
-KINDS = ("exact_duplicate", "near_duplicate", "same_object", "group", "time")
+KINDS = (*COPIES, "group", "time")
 SCORE = {"exact_duplicate": 1.0, "near_duplicate": 0.95, "same_object": 0.8, "group": 0.8, "time": 0.5}
 MOST_SHOWN = 200
 
@@ -41,7 +41,7 @@ class Leakage(AbstractCheck):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("split",)
-    after: ClassVar[tuple[str, ...]] = ("exact_duplicate", "near_duplicate", "same_object")
+    after: ClassVar[tuple[str, ...]] = COPIES
 
     burst: float = 2.0
     encoder: str = ""

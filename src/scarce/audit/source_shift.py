@@ -7,12 +7,11 @@ from typing import ClassVar, Final, NamedTuple, final
 
 import numpy as np
 
-from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
-from scarce.audit._group import components, known_pairs
+from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._group import tied
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
 
-KINDS: Final = ("exact_duplicate", "near_duplicate", "same_object")
 LEAST: Final = 8
 """Samples (and groups) that each side needs before it is compared."""
 MOST_FITTED: Final = 2_000
@@ -198,7 +197,7 @@ class SourceShift(AbstractCheck):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("embedding",)
-    after: ClassVar[tuple[str, ...]] = KINDS
+    after: ClassVar[tuple[str, ...]] = COPIES
     column: str = "source"
     first: str = ""
     second: str = ""
@@ -242,7 +241,7 @@ class SourceShift(AbstractCheck):
         features = np.hstack([ds_embedding(ds, self.encoder)[1], _measurements(ds)])
         finite = np.isfinite(features).all(axis=1)
         score, overall, details = np.full(len(ds), np.nan), [], []
-        parts = _groups(ds)
+        parts = tied(ds)
         pairs, order = self._pairs(ds), np.argsort(ds.ids.astype(str), kind="stable")
         for words, one, two in pairs:
             rows = order[((one | two) & finite)[order]]
@@ -314,15 +313,3 @@ def _verdict(auroc: float, low: float) -> str:
 
 
 WORDS: Final = ((0.6, "barely"), (0.75, "often"), (0.9, "mostly"), (1.1, "nearly always"))
-
-
-def _groups(ds: Dataset) -> Ints:
-    """Return (N,) what must stay together: the split's and the user's groups, copies and pictures of one object."""
-    pairs = [known_pairs(ds, KINDS)]
-    for name in ("split_group", "group"):
-        if name in ds:
-            named = np.array(["" if value is None else str(value) for value in ds[name]])
-            order = np.argsort(named, kind="stable")
-            same = (named[order][1:] == named[order][:-1]) & (named[order][1:] != "")
-            pairs.append(np.stack([order[:-1][same], order[1:][same]], axis=1))
-    return components(len(ds), np.concatenate(pairs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,16 @@ class AbstractFault(Plugin, ABC):
             material: N pictures and labels; it is not changed.
             seed: draws the rows and what happens to them.
         """
+
+    def changed(
+        self, material: Material, rows: Ints, change: Callable[[Array], Array], how: str
+    ) -> tuple[Material, Truth]:
+        """Return the material with ``change`` made to the pictures of some rows, and the truth named ``how``."""
+        images, truth = list(material.images), Truth.clean(material)
+        for row in rows:
+            images[row] = change(images[row])
+        truth.faulty[rows], truth.how[rows] = True, how
+        return replace(material, images=images), truth
 
     def drawn(self, rows: Ints, rng: np.random.Generator) -> Ints:
         """Return the sorted share ``rate`` of the rows, at least one.

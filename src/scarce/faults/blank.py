@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
+from scarce.dataset import Array
 from scarce.faults._base import AbstractFault, Material, Truth
 
 
@@ -28,11 +29,10 @@ class Blank(AbstractFault):
         """Return the material with such pictures, and which they are."""
         rng = np.random.default_rng([seed, 90])
         rows = self.drawn(np.arange(len(material.images)), np.random.default_rng([seed, 9]))
-        images, truth = list(material.images), Truth.clean(material)
-        for row in rows:
-            shape = images[row].shape
-            field = rng.uniform(60, 200) + rng.normal(0, self.noise, shape[:2])
+
+        def cover(image: Array) -> Array:
+            field = rng.uniform(60, 200) + rng.normal(0, self.noise, image.shape[:2])
             gray = np.clip(np.rint(field), 0, 255).astype(np.uint8)
-            images[row] = gray if len(shape) == 2 else np.repeat(gray[:, :, None], shape[2], axis=2)
-        truth.faulty[rows], truth.how[rows] = True, "blank"
-        return replace(material, images=images), truth
+            return gray if image.ndim == 2 else np.repeat(gray[:, :, None], image.shape[2], axis=2)
+
+        return self.changed(material, rows, cover, "blank")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
+from scarce.dataset import Array
 from scarce.faults._base import AbstractFault, Material, Truth
 
 
@@ -29,8 +30,8 @@ class Blurred(AbstractFault):
         import cv2
 
         rows = self.drawn(np.arange(len(material.images)), np.random.default_rng([seed, 6]))
-        images, truth = list(material.images), Truth.clean(material)
-        for row in rows:
-            images[row] = cv2.GaussianBlur(images[row], (0, 0), max(0.8, self.strength * min(images[row].shape[:2])))
-        truth.faulty[rows], truth.how[rows] = True, "blurred"
-        return replace(material, images=images), truth
+
+        def blur(image: Array) -> Array:
+            return cv2.GaussianBlur(image, (0, 0), max(0.8, self.strength * min(image.shape[:2])))
+
+        return self.changed(material, rows, blur, "blurred")

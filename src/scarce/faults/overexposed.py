@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
+from scarce.dataset import Array
 from scarce.faults._base import AbstractFault, Material, Truth
 
 
@@ -27,8 +28,8 @@ class Overexposed(AbstractFault):
     def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:
         """Return the material with such pictures, and which they are."""
         rows = self.drawn(np.arange(len(material.images)), np.random.default_rng([seed, 8]))
-        images, truth = list(material.images), Truth.clean(material)
-        for row in rows:
-            images[row] = (255 - (255 - images[row].astype(np.float32)) * self.light).astype(np.uint8)
-        truth.faulty[rows], truth.how[rows] = True, "overexposed"
-        return replace(material, images=images), truth
+
+        def brighten(image: Array) -> Array:
+            return (255 - (255 - image.astype(np.float32)) * self.light).astype(np.uint8)
+
+        return self.changed(material, rows, brighten, "overexposed")

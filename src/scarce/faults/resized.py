@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
+from scarce.dataset import Array
 from scarce.faults._base import AbstractFault, Material, Truth
 
 
@@ -29,10 +30,10 @@ class Resized(AbstractFault):
         import cv2
 
         rows = self.drawn(np.arange(len(material.images)), np.random.default_rng([seed, 10]))
-        images, truth = list(material.images), Truth.clean(material)
-        for row in rows:
-            height, width = images[row].shape[:2]
+
+        def shrink(image: Array) -> Array:
+            height, width = image.shape[:2]
             size = (max(1, round(width * self.factor)), max(1, round(height * self.factor)))
-            images[row] = cv2.resize(images[row], size, interpolation=cv2.INTER_AREA)
-        truth.faulty[rows], truth.how[rows] = True, "resized"
-        return replace(material, images=images), truth
+            return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+        return self.changed(material, rows, shrink, "resized")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
@@ -71,8 +71,8 @@ class Shortcut(AbstractFault):
         smallest = int(np.where(counts > 0, counts, counts.max() + 1).argmin())
         code = material.classes.index(self.label) if self.label else smallest
         rows = self.drawn(np.flatnonzero(labels == code), np.random.default_rng([seed, 8]))
-        images, truth = list(material.images), Truth.clean(material)
-        for row in rows:
-            images[row] = with_shortcut(images[row], self.kind, self.strength)
-        truth.faulty[rows], truth.how[rows] = True, f"shortcut {self.kind}"
-        return replace(material, images=images), truth
+
+        def mark(image: Array) -> Array:
+            return with_shortcut(image, self.kind, self.strength)
+
+        return self.changed(material, rows, mark, f"shortcut {self.kind}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
+from scarce.dataset import Array
 from scarce.faults._base import AbstractFault, Material, Truth
 
 
@@ -27,11 +28,11 @@ class Stretched(AbstractFault):
     def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:
         """Return the material with such pictures, and which they are."""
         rows = self.drawn(np.arange(len(material.images)), np.random.default_rng([seed, 11]))
-        images, truth = list(material.images), Truth.clean(material)
-        for row in rows:
-            height = images[row].shape[0]
+
+        def cut(image: Array) -> Array:
+            height = image.shape[0]
             kept = max(1, round(height * self.share))
             top = (height - kept) // 2
-            images[row] = np.ascontiguousarray(images[row][top : top + kept])
-        truth.faulty[rows], truth.how[rows] = True, "stretched"
-        return replace(material, images=images), truth
+            return np.ascontiguousarray(image[top : top + kept])
+
+        return self.changed(material, rows, cut, "stretched")

@@ -98,9 +98,9 @@ def suggestion(why: str) -> tuple[str, float]:
 def duplicates(ds: Dataset) -> tuple[DuplicateGroup, ...]:
     """Return the largest duplicate groups side by side, those with conflicting labels first."""
     from scarce import report
+    from scarce.audit import COPIES
 
-    checks = ("exact_duplicate", "near_duplicate", "same_object")
-    groups = [row for check in checks for row in found(ds, check, "group")]
+    groups = [row for check in COPIES for row in found(ds, check, "group")]
     labels = dict(zip(ds.ids, ds.table["label"].to_pylist(), strict=True))
     groups.sort(key=lambda row: (-len({labels.get(name) for name in row["members"]}), -len(row["members"])))
     groups = groups[: MOST["groups"]]

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
 
-COPIES: Final = ("exact_duplicate", "near_duplicate", "same_object")
-"""The checks whose pairs a split keeps together."""
 PARTIAL: Final = ("same_object",)
 """Those of them that judge no small pictures; the others judge every sample."""
 
@@ -92,11 +90,13 @@ def with_copies(project: Project, ds: Dataset, *, workers: int | None = None, se
 
     if ds.schema.modality != "image":
         ds = with_features(project, ds, workers=workers, seed=seed)
-    return audit.run(ds, COPIES, seed=seed, workers=workers, settings=project.config.audit.plugins)
+    return audit.run(ds, audit.COPIES, seed=seed, workers=workers, settings=project.config.audit.plugins)
 
 
 def copies_unknown(ds: Dataset) -> bool:
     """Return whether a kept, real sample was never compared with the others."""
+    from scarce.audit import COPIES
+
     judged = ds["keep"].astype(bool) & (ds["origin"] == "real")
     for check in COPIES:
         column = f"audit.{check}.score"

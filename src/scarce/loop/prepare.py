@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scarce import progress
+from scarce.audit import COPIES
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError
 from scarce.execute.local import cores
 from scarce.lineage import Step
 from scarce.loop.again import carried_over
-from scarce.loop.measure import COPIES
 from scarce.loop.options import Clock, Options
 
 if TYPE_CHECKING:
