@@ -61,7 +61,7 @@ def pages() -> dict[Path, str]:
     """Return every page with a generated part, as it should be."""
     out = {DOCS / "commands.md": filled(DOCS / "commands.md", commands())}
     for stage in testing.stages():
-        page = DOCS / "stages" / f"{stage}.md"
+        page = DOCS / "stages" / f"{stage.rpartition('.')[2]}.md"
         if page.exists():
             out[page] = filled(page, plugins(stage))
     return out

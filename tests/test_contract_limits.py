@@ -13,7 +13,8 @@ import pytest
 from scipy.stats import beta
 
 from scarce import audit, columns, io, modality
-from scarce.audit.agreement import alpha_interval, ratings_of
+from scarce.audit.agreement import alpha_interval
+from scarce.ballot import ratings_of
 from scarce.contract import Contract, Outcome, judge
 from scarce.contract._limit import Share, fewest, side
 from scarce.dataset import Dataset, Schema

@@ -26,7 +26,7 @@ _HOME = {
     "open": "scarce.project:open_dataset",
 }
 _STAGES = (
-    "audit", "augment", "clean", "encode", "evaluate", "faults", "io", "metric", "rebalance", "report", "split",
+    "audit", "augment", "clean", "encode", "evaluate", "faults", "io", "label", "metric", "rebalance", "report", "split",
     "synthesize", "train",
 )  # fmt: skip
 

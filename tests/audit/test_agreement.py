@@ -20,8 +20,8 @@ from scarce.audit.agreement import (
     in_words,
     judge_agreement,
     krippendorff_alpha,
-    ratings_of,
 )
+from scarce.ballot import ratings_of
 from scarce.dataset import Dataset, Schema
 from scarce.errors import DataError
 

@@ -20,8 +20,9 @@ def test_stages_are_found() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_number_discovered_is_the_number_of_files(stage: str) -> None:
-    files = {path.stem for path in (SOURCE / stage).glob("[a-z]*.py")}
-    files |= {path.parent.name for path in (SOURCE / stage).glob("[a-z]*/__init__.py")}
+    folder = SOURCE.joinpath(*stage.split("."))
+    files = {path.stem for path in folder.glob("[a-z]*.py")}
+    files |= {path.parent.name for path in folder.glob("[a-z]*/__init__.py")}
     others = set(getattr(__import__(f"scarce.{stage}", fromlist=["MODULES"]), "MODULES", ()))
     assert others <= files, f"scarce.{stage}.MODULES names files that do not exist"
     assert files - others == set(registry.names(stage))

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scarce import audit, io
-from scarce.audit.agreement import ratings_of
+from scarce.ballot import ratings_of
 from scarce.cli import app
 from scarce.dataset import Dataset
 from scarce.project import Project

@@ -12,7 +12,8 @@ import pyarrow.parquet
 import pytest
 
 from scarce import audit, encode, io, modality
-from scarce.audit.agreement import judge_agreement, krippendorff_alpha, ratings_of
+from scarce.audit.agreement import judge_agreement, krippendorff_alpha
+from scarce.ballot import ratings_of
 from scarce.dataset import Dataset
 from scarce.faults import AbstractFault, Material
 from scarce.faults.annotator_noise import AnnotatorNoise, annotate, confusion_of

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple, final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from scarce.audit import _coefficient as co
 from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
+from scarce.ballot import ratings_of
 from scarce.dataset import Array, Dataset, Floats, Ints
 
 MOST_SHOWN: Final = 12
-MACHINES: Final = ("rule", "zero_shot", "model")
 BANDS: Final = ((0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"))
 
 
@@ -198,33 +196,6 @@ def agreement_json(ds: Dataset, *, repeats: int = 1000, seed: int = 0) -> dict[s
     ratings, voters = ratings_of(ds)
     found = judge_agreement(ratings, repeats=repeats, seed=seed)
     return found.to_json(voters, ds.schema.classes) if found.items else {}
-
-
-def ratings_of(ds: Dataset, *, kinds: tuple[str, ...] = ()) -> tuple[Ints, list[str]]:
-    """Return (N, R) ratings of a dataset's votes, -1 = no vote, and the R voters' names.
-
-    Where one voted twice on a sample the later vote counts. Votes of rules and models are left out unless named.
-
-    Args:
-        ds: N rows.
-        kinds: kinds of votes that count; empty = all but ``rule``, ``zero_shot`` and ``model``.
-    """
-    votes = ds.votes
-    kind = pc.fill_null(votes["kind"], "")
-    wanted = pc.is_in(kind, pa.array(kinds)) if kinds else pc.invert(pc.is_in(kind, pa.array(MACHINES)))
-    votes = votes.filter(pc.and_(wanted, pc.is_valid(votes["voter"])))
-    when = votes["when"].to_numpy(zero_copy_only=False)
-    votes = votes.take(pa.array(np.argsort(np.where(np.isnat(when), np.datetime64(0, "us"), when), kind="stable")))
-    row = pc.index_in(votes["sample"], value_set=ds.table["id"].combine_chunks()).to_numpy(zero_copy_only=False)
-    code = pc.index_in(votes["label"], value_set=pa.array(ds.schema.classes, pa.string()))
-    known = pc.fill_null(code, -1).to_numpy(zero_copy_only=False).astype(np.int32)
-    voters = sorted(set(votes["voter"].to_pylist()))
-    rater = pc.index_in(votes["voter"], value_set=pa.array(voters, pa.string())).to_numpy(zero_copy_only=False)
-    out = np.full((len(ds), len(voters)), -1, np.int8 if len(ds.schema.classes) < 128 else np.int32)
-    here = np.isfinite(row.astype(float))
-    out[row[here].astype(np.int64), rater[here].astype(np.int64)] = known[here]
-    voted = np.flatnonzero((out >= 0).any(axis=0))
-    return out[:, voted], [voters[rater] for rater in voted]
 
 
 @final

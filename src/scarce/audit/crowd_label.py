@@ -93,7 +93,7 @@ class CrowdLabel(AbstractCheck):
 
     def unmet(self, ds: Dataset) -> str:
         """Return why it cannot run: no sample has two votes, or cleanlab is missing."""
-        from scarce.audit.agreement import ratings_of
+        from scarce.ballot import ratings_of
         from scarce.extras import available
 
         if not len(ds.votes) or not ((ratings_of(ds)[0] >= 0).sum(axis=1) >= 2).any():
@@ -103,8 +103,8 @@ class CrowdLabel(AbstractCheck):
     def measure(self, ds: Dataset) -> Measurement:
         """Weigh all votes."""
         from scarce import probe
-        from scarce.audit.agreement import ratings_of
         from scarce.audit.label_error import groups_of_copies
+        from scarce.ballot import ratings_of
 
         ratings, voters = ratings_of(ds)
         _, features = ds_embedding(ds, self.encoder)

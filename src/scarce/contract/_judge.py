@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow.compute as pc
 
-from scarce.audit.agreement import alpha_interval, ratings_of
+from scarce.audit.agreement import alpha_interval
+from scarce.ballot import ratings_of
 from scarce.contract import _schema
 from scarce.contract._limit import CONFIDENCE, Level, Outcome, Share, fewest, side
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract

@@ -89,11 +89,12 @@ def _copies(weighed: Weighed) -> int:
 def _agreement(weighed: Weighed) -> tuple[str, bool]:
     """Return what is known about the annotators' agreement, and whether it is proven to be above .8."""
     from scarce.audit import agreement
+    from scarce.ballot import ratings_of
 
     ds = weighed.dataset
     if not len(ds.votes):
         return "one label a sample, no second annotator: agreement is unknown", False
-    ratings, voters = agreement.ratings_of(ds)
+    ratings, voters = ratings_of(ds)
     found = agreement.judge_agreement(ratings)
     if not found.items:
         return f"{len(ds.votes)} votes, no sample with two: agreement is unknown", False

@@ -23,10 +23,18 @@ AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 
 
 def stages() -> tuple[str, ...]:
-    """Return the packages of scarce that hold plugins: those whose ``_base.py`` defines an abstract plugin."""
-    package = importlib.import_module("scarce")
-    found = (item.name for item in pkgutil.iter_modules(package.__path__) if item.ispkg)
-    return tuple(name for name in sorted(found) if _bases(name))
+    """Return the packages of scarce that hold plugins, ``label.query`` among them: their ``_base.py`` has a base."""
+    return tuple(name for name in _packages("scarce") if _bases(name))
+
+
+def _packages(parent: str) -> list[str]:
+    package = importlib.import_module(parent)
+    own = sorted(item.name for item in pkgutil.iter_modules(package.__path__) if item.ispkg)
+    found = []
+    for name in own:
+        below = f"{parent}.{name}".removeprefix("scarce.")
+        found += [below, *_packages(f"scarce.{below}")]
+    return found
 
 
 def base_of(stage: str) -> type[Plugin]:

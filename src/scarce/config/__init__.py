@@ -12,200 +12,29 @@ import re
 import textwrap
 import tomllib
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import date, datetime, time
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from scarce import registry
+from scarce.config._sections import Rebalance, Sections, Split, Train
 from scarce.errors import ConfigError, closest
+
+__all__ = [
+    "Config", "Rebalance", "Split", "Train", "check_types", "migrate", "to_toml", "value_to_toml",
+]  # fmt: skip
 
 FORMAT = 1
 WIDTH: Final = 116
 Body = dict[str, Any]
 
 
-def setting(
-    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
-) -> Any:
-    """Declare one documented key.
-
-    Args:
-        default: its value when the file does not name it.
-        doc: what it does, for people; shown as a comment.
-        low: smallest value, itself allowed.
-        high: greatest value, itself allowed.
-        choices: allowed values of a text.
-    """
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": tuple(choices)})
-
-
 @dataclass(frozen=True, kw_only=True)
-class Project:
-    """The project as a whole."""
-
-    name: str = setting("", "Shown on reports; empty = the folder's name.")
-    metric: str = setting(
-        "balanced_accuracy",
-        "What every decision is judged by: balanced_accuracy, macro_f1, rare_average_precision or "
-        "recall_at_fpr (recall at the false-alarm rate of [evaluate]).",
-    )
-    normal_classes: tuple[str, ...] = setting(
-        (), "Classes of sound parts; all others are defects. Empty = told by name (good, ok, normal ...)."
-    )
-    state_url: str = setting(
-        "", "Where annotations, ledger and looks at the test set are kept. Empty = SQLite in .scarce/state.db; a team "
-        "gives a PostgreSQL URL: postgresql+psycopg://user@host/database.",
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Io:
-    """How sources are read; empty = found by themselves."""
-
-    label: str = setting("", "Column of the label.")
-    group: str = setting("", "Column of the group that must not be split: part, lot, patient, video.")
-    split: str = setting("", "Column of a given split: train, val, test or pool.")
-    time: str = setting("", "Column of the time a sample was taken.")
-    text: str = setting("", "Column of the text, for text data.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """Measuring what is wrong with the data. Parameters of a check: [audit.<check>]."""
-
-    only: tuple[str, ...] = setting((), "Run these checks only; empty = all that fit the data.")
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clean:
-    """Setting rows aside and mending labels. Parameters of an action: [clean.<action>]."""
-
-    relabel: bool = setting(default=False, doc="Change labels where the audit is sure; false = only propose.")
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Groups first, strata second."""
-
-    ratios: tuple[float, ...] = setting(
-        (0.7, 0.1, 0.2), "Shares of train, val and test; they sum to 1.", low=0.0, high=1.0
-    )
-    hold_out: str = setting("", "Put all samples with this value into test: camera=B.")
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encode:
-    """Turning samples into features. Parameters of an encoder: [encode.<encoder>]."""
-
-    encoder: str = setting("auto", "Name of the encoder, or timm:MODEL; auto = the best one that is installed.")
-    size: int = setting(
-        0, "Side of the picture that the encoder sees, in pixels; 0 = told by the data.", low=0, high=4096
-    )
-    batch: int = setting(64, "Samples a batch.", low=1, high=65536)
-    quota_gib: float = setting(10.0, "Cached features may take this much disk; the longest unused go first.", low=0.0)
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augment:
-    """Growing rare classes by changed copies. Parameters of an operation: [augment.<operation>]."""
-
-    policy: str = setting("auto", "Name of the policy or domain: auto, garment, part ...")
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Synthesize:
-    """Growing rare classes by made defects. Parameters of a kind: [synthesize.<kind>]."""
-
-    only: tuple[str, ...] = setting((), "Use these kinds only; empty = those that fit the data.")
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Strategy:
-    """The chooser's thresholds: the first plan whose limits hold is proposed."""
-
-    ratio_augment: float = setting(10.0, "Below this imbalance (largest class over smallest): augment only.", low=1.0)
-    ratio_weight: float = setting(50.0, "Below this: logit adjustment or class weights as well.", low=1.0)
-    ratio_focal: float = setting(100.0, "Up to this: augment, synthesize, focal loss. Above: the full hybrid.", low=1.0)
-    small_total: int = setting(1000, "With fewer samples in all: the full hybrid.", low=0)
-    oversample_total: int = setting(10000, "With fewer samples in all: oversample as well.", low=0)
-    clean_first_error_rate: float = setting(
-        0.05, "From this share of label errors on, cleaning comes first.", low=0, high=1
-    )
-    clean_first_total: int = setting(5000, "With fewer samples than this, cleaning comes first.", low=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rebalance:
-    """Weights, sampling and losses. Parameters of a method: [rebalance.<method>]."""
-
-    only: tuple[str, ...] = setting((), "Judge these methods only; empty = those the chooser proposes.")
-    strategy: Strategy = Strategy()
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Train:
-    """The final model. Parameters of a trainer: [train.<trainer>]."""
-
-    trainer: str = setting("auto", "linear_probe (seconds), finetune (minutes), blend (both) or auto (by pixels).")
-    model: str = setting("auto", "Backbone of finetune and blend: any name that timm knows.")
-    epochs: int = setting(0, "Passes over the training data; 0 = chosen by the trainer.", low=0, high=100000)
-    quota_gib: float = setting(5.0, "Checkpoints may take this much disk; the oldest go first.", low=0.0)
-    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """The look at the test set."""
-
-    false_positive_rate: float = setting(0.01, "Share of sound parts that may be called defective.", low=0.0, high=1.0)
-    confidence: float = setting(0.95, "Confidence of intervals and bounds.", low=0.5, high=0.9999)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ledger:
-    """How decisions are judged."""
-
-    folds: int = setting(5, "Folds of each cross-validation.", low=2, high=100)
-    repeats: int = setting(0, "Repeats of the cross-validation with new folds; 0 = as time allows.", low=0, high=1000)
-    alpha: float = setting(0.05, "Chance of any false claim over the whole plan.", low=0.0001, high=0.5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """The whole loop."""
-
-    minutes: float = setting(30.0, "Time to keep to.", low=0.0)
-    seed: int = setting(0, "Seed of everything random.", low=0)
-    workers: int = setting(0, "Processes or threads; 0 = one a core.", low=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Sections):
     """All settings of a project; every field is a section of `scarce.toml`."""
-
-    project: Project = Project()
-    io: Io = Io()
-    audit: Audit = Audit()
-    clean: Clean = Clean()
-    split: Split = Split()
-    encode: Encode = Encode()
-    augment: Augment = Augment()
-    synthesize: Synthesize = Synthesize()
-    rebalance: Rebalance = Rebalance()
-    train: Train = Train()
-    evaluate: Evaluate = Evaluate()
-    ledger: Ledger = Ledger()
-    run: Run = Run()
 
     @classmethod
     def from_toml(cls, text: str, *, who: str = "scarce.toml") -> Config:
@@ -246,9 +75,9 @@ class Config:
         if section not in known:
             raise ConfigError("config", f"unknown section [{section}]", closest(section, known))
         old = getattr(self, section)
-        body = {item.name: getattr(old, item.name) for item in fields(old) if item.name not in ("plugins", "strategy")}
+        body = {item.name: getattr(old, item.name) for item in fields(old) if not _nested(item.name, old)}
         new = _section("config", type(old), {**body, **values}, name=section)
-        kept = {name: getattr(old, name) for name in ("plugins", "strategy") if hasattr(old, name)}
+        kept = {item.name: getattr(old, item.name) for item in fields(old) if _nested(item.name, old)}
         return replace(self, **{section: replace(new, **kept)})
 
 
@@ -313,6 +142,11 @@ def value_to_toml(value: Any) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def _nested(name: str, section: Any) -> bool:
+    """Return whether a field is a section of its own, or the tables of plugins."""
+    return name == "plugins" or is_dataclass(getattr(section, name))
+
+
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
@@ -339,7 +173,7 @@ def _section(who: str, cls: type, body: Mapping[str, Any], *, name: str = "") ->
     """Build one section with its inner sections and the tables of its plugins."""
     place = f"{who} [{name}]" if name else who
     hints = _hints(cls)
-    inner = {key: hint for key, hint in hints.items() if getattr(hint, "__module__", "") == __name__}
+    inner: dict[str, type] = {key: hint for key, hint in hints.items() if is_dataclass(hint) and isinstance(hint, type)}
     values: Body = {}
     flat: Body = {}
     tables: Body = {}

@@ -1,0 +1,15 @@
+"""Get the most useful labels for the least work.
+
+Four ways, each a package of its own: :mod:`scarce.label.zero_shot` (a model that has seen no label of yours, or a few
+examples), :mod:`scarce.label.rule` (labelling functions and label models), :mod:`scarce.label.vote` (several
+annotators, one truth) and :mod:`scarce.label.query` (which samples to ask a person about next). What they decide is
+written by :func:`with_labels` alone: a model never overrules a person, and never labels what is evaluated on.
+"""
+
+from __future__ import annotations
+
+from scarce.label._write import Labels, free_rows, with_labels
+
+MODULES = ("query", "rule", "vote", "zero_shot")
+
+__all__ = ["MODULES", "Labels", "free_rows", "with_labels"]
