@@ -26,8 +26,8 @@ _HOME = {
     "open": "scarce.project:open_dataset",
 }
 _STAGES = (
-    "audit", "augment", "clean", "encode", "evaluate", "faults", "io", "label", "metric", "rebalance", "report", "split",
-    "synthesize", "train",
+    "audit", "augment", "clean", "encode", "evaluate", "faults", "io", "label", "metric", "rebalance", "report",
+    "split", "synthesize", "train",
 )  # fmt: skip
 
 __all__ = ["Dataset", "FoldView", "Options", "Run", "Schema", "__version__", "open", "run"]
