@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
 
 from scarce.audit.label_error import METHODS, RULES, LabelError, flag_label_errors, judge_labels, label_error_score
 from scarce.dataset import Dataset, Schema
@@ -103,6 +105,39 @@ def test_adaptive_rule_keeps_a_small_clean_class() -> None:
     raw += rng.uniform(0, 0.05, raw.shape)
     probs = raw / raw.sum(axis=1, keepdims=True)
     assert not flag_label_errors(labels, probs).any()
+
+
+@pytest.mark.parametrize(("apart", "most"), [(2.0, 0.15), (3.0, 0.05)])
+def test_clean_classes_that_overlap_are_no_label_errors(apart: float, most: float) -> None:
+    """A rare class two or three standard deviations from the common one, every label right."""
+    flagged = []
+    for seed in range(3):
+        features, labels = _overlapping(apart, seed)
+        mask = flag_label_errors(labels, _out_of_fold(features, labels))
+        assert mask[labels == 0].mean() < 0.03
+        flagged.append(mask[labels == 1].mean())
+    assert np.mean(flagged) < most
+
+
+def test_features_that_know_nothing_flag_nothing() -> None:
+    for rare in (0.5, 0.1):
+        features, labels = _overlapping(0.0, 0, rare=rare)
+        opinion = judge_labels(labels, _out_of_fold(features, labels))
+        assert opinion.blind.all()
+        assert not (opinion.wrong > 0.5).any()
+        assert opinion.low < 0.01 < opinion.high
+
+
+def _overlapping(apart: float, seed: int, *, rare: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(1500) < rare).astype(int)
+    features = rng.normal(size=(1500, 8))
+    features[:, 0] += apart * labels
+    return features, labels
+
+
+def _out_of_fold(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.asarray(cross_val_predict(LogisticRegression(max_iter=500), features, labels, method="predict_proba"))
 
 
 def test_suggested_classes_are_right() -> None:

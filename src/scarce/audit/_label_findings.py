@@ -57,7 +57,7 @@ def scarce_classes(labels: Ints, opinion: LabelJudgement, classes: tuple[str, ..
 
     found = []
     for code, count in enumerate(np.bincount(labels, minlength=len(classes)).tolist()):
-        if not 0 < count <= SCARCE:
+        if not 0 < count <= SCARCE or opinion.blind[code]:
             continue
         wrong = opinion.wrong[labels == code]
         hits = float(wrong.sum())
@@ -70,6 +70,16 @@ def scarce_classes(labels: Ints, opinion: LabelJudgement, classes: tuple[str, ..
         )
         found.append(finding("class", (classes[code],), hits / count, why))
     return found
+
+
+def blind_classes(labels: Ints, opinion: LabelJudgement, classes: tuple[str, ...]) -> list[Finding]:
+    """Return the classes on whose labels the features have no opinion."""
+    counts = np.bincount(labels, minlength=len(classes))
+    return [
+        finding("class", (classes[code],), 0.0, f"the features tell {name(classes[code])} from the others hardly "
+                f"better than chance: none of its {counts[code]} labels is flagged, right or wrong")
+        for code in np.flatnonzero(opinion.blind & (counts > 0))
+    ]  # fmt: skip
 
 
 def confusions(

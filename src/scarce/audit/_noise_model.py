@@ -1,15 +1,16 @@
 """The adaptive rule: a noise model fitted to the data's own probabilities, without being told the noise rate.
 
 A sample has a true class y, drawn from f(y | x), and a given class g, drawn from Q(g | y). f is the model's
-probability raised to a power (its sharpness) and normalized; Q is the (K, K) noise matrix, found by
-expectation-maximization and shrunk toward the mean noise where a class is small. A label is flagged when the
-posterior of its being wrong exceeds 1/2.
+probability whose ratio to the mean of its class is raised to a power (its sharpness): what the model saw is sharpened,
+and not that a class is rare. Q is the (K, K) noise matrix, found by expectation-maximization and shrunk toward the mean
+noise where a class is small. A label is flagged when the posterior of its being wrong exceeds 1/2.
 
 The likelihood alone cannot tell a confusable picture from a careless annotator: whatever a model has learned of the
 noise it will report as doubt. So sharpness has a floor: SHARPER times the power that calibrates the probabilities to
-the given labels. The floor is binding where the sharpened model is nearly sure of everything, so that doubt must be
-the annotator's; elsewhere it may not flag much more than the noise that is seen among the model's surest rows of
-each class (anchor rows). Measured: benchmarks/label_error.py.
+the given labels. But it may not flag much more than the noise that is seen among the model's surest rows of each class
+(anchor rows), or three times that where the sharpened model is nearly sure of every class, so that doubt must be the
+annotator's: classes that merely overlap are no errors. And where the model ranks the samples of a class hardly better
+than chance, it has no opinion on that class. Measured: benchmarks/label_error.py.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ import numpy as np
 
 from scarce.audit._confident import Scan
 from scarce.audit._scan import in_blocks
-from scarce.dataset import Array, Floats, Ints
+from scarce.dataset import Array, Floats, Ints, Mask
 
 SHARPER = 2.5
 SHARPEST, LEAST_OF_ANCHORS = 5.0, 0.8
 """Where the floor flags less than this share of the anchor rows' noise, the power may rise to so much."""
-SURE = (0.93, 0.96)
-"""Mean confidence of the sharpened model: below the first the anchor rows bound the flags, above the second none do."""
+SURE, BOUND = (0.93, 0.96), (1.1, 3.0)
+"""Mean confidence of the sharpened model, and how many times the anchor rows' noise it may flag at both."""
+BLIND = 0.55
+"""Where the area under a class's ROC curve is not surely above this, the model cannot tell the class."""
+AGAINST = 2_000
+"""Rows of other classes that a class is ranked against, at most."""
 SEARCH_CELLS, FIT_CELLS = 150_000, 600_000
 """Probabilities used to choose the sharpness and to fit the noise; more change the third digit only."""
 DOUBT = 2.0
@@ -41,39 +46,46 @@ class NoiseModel:
     """A fitted noise model.
 
     Attributes:
-        sharpness: power on the probabilities.
+        sharpness: power on the probabilities, relative to ``prior``.
         noise: (K, K) probability of the given class (column) by true class (row).
+        prior: (K,) mean probability of each class.
+        blind: (K,) bool: classes that the model cannot tell from the others.
         rates: shares of wrong labels if the probabilities were :data:`DOUBT` times less, and as much more, sharp.
     """
 
     sharpness: float
     noise: Floats
+    prior: Floats
+    blind: Mask
     rates: tuple[float, float] = (0.0, 1.0)
 
-    def posterior(self, labels: Ints, p: Floats) -> tuple[Floats, Ints]:
-        """Return (N,) probability that the given label is wrong, and (N,) the likeliest true class other than it."""
-        wrong = np.empty(len(labels))
+    def posterior(self, labels: Ints, p: Floats) -> tuple[Floats, Ints, Floats]:
+        """Return (N,) probability that the label is wrong, (N,) the likeliest other class, and its probability."""
+        wrong, sure = np.empty(len(labels)), np.empty(len(labels))
         other = np.empty(len(labels), np.int64)
         step = max(1, 4_000_000 // max(p.shape[1], 1))
 
         def block(start: int, stop: int) -> None:
             for a in range(start, stop, step):
                 b = min(stop, a + step)
-                joint = sharpened(p[a:b], self.sharpness) * self.noise[:, labels[a:b]].T
+                joint = sharpened(p[a:b], self.sharpness, self.prior) * self.noise[:, labels[a:b]].T
                 rows = np.arange(b - a)
                 own = joint[rows, labels[a:b]].copy()
-                wrong[a:b] = 1 - own / joint.sum(axis=1)
+                total = joint.sum(axis=1)
+                wrong[a:b] = 1 - own / total
                 joint[rows, labels[a:b]] = -1
                 other[a:b] = joint.argmax(axis=1)
+                sure[a:b] = joint[rows, other[a:b]] / total
 
         in_blocks(block, len(labels))
-        return wrong, other
+        return wrong, other, sure
 
 
-def sharpened(p: Floats, power: float) -> Floats:
-    """Return (N, K) float64 probabilities raised to a power and normalized; nothing is below :data:`FLOOR` before."""
+def sharpened(p: Floats, power: float, prior: Floats) -> Floats:
+    """Return (N, K) float64 probabilities, their ratio to the prior raised to a power; none is below :data:`FLOOR`."""
     out = np.log(np.clip(p, FLOOR, 1.0).astype(np.float64))
     out *= power
+    out += (1 - power) * np.log(prior)
     out -= out.max(axis=1, keepdims=True)
     np.exp(out, out=out)
     out /= out.sum(axis=1, keepdims=True)
@@ -89,52 +101,93 @@ def fit(labels: Ints, p: Floats, found: Scan, *, seed: int = 0) -> NoiseModel:
         found: the scan of both.
         seed: draws the rows that the fit uses where there are many.
     """
+    prior = mean_probs(p, seed)
     rows = fit_rows(labels, p.shape[1], SEARCH_CELLS, seed)
     given, probs = labels[rows], np.asarray(p[rows], np.float64)
-    power = _sharpness(given, probs, found.best[rows])
-    rates = [float(_expectation(given, sharpened(probs, power * by))[2].mean()) for by in (1 / DOUBT, DOUBT)]
+    power = _sharpness(given, probs, found.best[rows], prior)
+    rates = [float(_expectation(given, sharpened(probs, power * by, prior))[2].mean()) for by in (1 / DOUBT, DOUBT)]
+    blind = _blind(given, probs, seed)
     rows = fit_rows(labels, p.shape[1], FIT_CELLS, seed)
-    return NoiseModel(power, _expectation(labels[rows], sharpened(p[rows], power))[1], (min(rates), max(rates)))
+    noise = _expectation(labels[rows], sharpened(p[rows], power, prior))[1]
+    return NoiseModel(power, noise, prior, blind, (min(rates), max(rates)))
 
 
-def _sharpness(given: Ints, probs: Floats, best: Ints) -> float:
+def mean_probs(p: Floats, seed: int) -> Floats:
+    """Return (K,) the mean probability of each class, over at most 20,000 rows; none is 0."""
+    rng = np.random.default_rng([seed, len(p), 3])
+    rows = np.arange(len(p)) if len(p) <= 20_000 else np.sort(rng.choice(len(p), 20_000, replace=False))
+    mean = np.asarray(p[rows], np.float64).mean(axis=0) + 1e-6
+    return np.asarray(mean / mean.sum())
+
+
+def _sharpness(given: Ints, probs: Floats, best: Ints, prior: Floats) -> float:
     calibrated = calibration(given, probs)
     powers = calibrated * np.exp(np.linspace(np.log(0.8), np.log(8.0), 14))
-    start = int(np.argmax([_expectation(given, sharpened(probs, power))[0] for power in powers]))
+    start = int(np.argmax([_expectation(given, sharpened(probs, power, prior))[0] for power in powers]))
     floor = SHARPER * calibrated
-    if powers[start] >= floor:
+    noise, size = anchor_noise(given, probs, best, 0.2)
+    most = min(float(noise @ size), float(noise.mean()))
+
+    def allowed(power: float) -> bool:
+        flagged, sure = _flagged(given, probs, power, prior)
+        return flagged <= float(np.interp(sure, SURE, BOUND)) * most
+
+    if powers[start] >= floor and allowed(powers[start]):
         return float(powers[start])
-    most = float(anchor_noise(given, probs, best, 0.2).mean())
-    chosen = powers[start]
-    for power in np.linspace(powers[start], floor, 9)[1:]:
-        flagged, sure = _flagged(given, probs, power)
-        if flagged * (1 - np.clip((sure - SURE[0]) / (SURE[1] - SURE[0]), 0, 1)) <= 1.1 * most:
+    chosen = calibrated
+    for power in np.linspace(calibrated, floor, 11)[1:]:
+        if allowed(power):
             chosen = power
     if chosen < floor:
         return float(chosen)
-    least = LEAST_OF_ANCHORS * float(np.median(anchor_noise(given, probs, best, 0.4)))
+    noise, size = anchor_noise(given, probs, best, 0.4)
+    least = LEAST_OF_ANCHORS * min(float(np.median(noise)), float(noise @ size))
     for power in np.linspace(floor, SHARPEST * calibrated, 9):
         chosen = power
-        if _flagged(given, probs, power)[0] >= least:
+        if _flagged(given, probs, power, prior)[0] >= least:
             break
     return float(chosen)
 
 
-def _flagged(given: Ints, probs: Floats, power: float) -> tuple[float, float]:
-    """Return the share of rows that would be flagged, and the mean confidence of the sharpened model."""
-    f = sharpened(probs, power)
-    return float((_expectation(given, f)[2] > 0.5).mean()), float(f.max(axis=1).mean())
+def _flagged(given: Ints, probs: Floats, power: float, prior: Floats) -> tuple[float, float]:
+    """Return the share of rows that would be flagged, and the sharpened model's mean confidence, classes alike."""
+    f = sharpened(probs, power, prior)
+    count = np.bincount(given)
+    sure = np.bincount(given, f.max(axis=1))[count > 0] / count[count > 0]
+    return float((_expectation(given, f)[2] > 0.5).mean()), float(sure.mean())
 
 
-def anchor_noise(labels: Ints, p: Floats, best: Ints, share: float = 0.2) -> Floats:
-    """Return, per predicted class, the share of wrong labels among its surest rows."""
-    rates = []
+def _blind(given: Ints, probs: Floats, seed: int) -> Mask:
+    """Return (K,) bool: the classes whose own rows the model ranks hardly better than chance would.
+
+    Area under the ROC curve with the standard error of Hanley and McNeil 1982, one-sided 95 %.
+    """
+    rng = np.random.default_rng([seed, len(given), 4])
+    rows = rng.permutation(len(given))[:AGAINST]
+    out = np.zeros(probs.shape[1], bool)
+    for code in np.unique(given):
+        own, other = probs[given == code, code], np.sort(probs[rows[given[rows] != code], code])
+        m, n = len(own), len(other)
+        if not n:
+            continue
+        below, upto = np.searchsorted(other, own, "left"), np.searchsorted(other, own, "right")
+        area = float((below + upto).mean() / (2 * n))
+        q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+        variance = area * (1 - area) + (m - 1) * (q1 - area**2) + (n - 1) * (q2 - area**2)
+        out[code] = area - 1.645 * np.sqrt(max(variance, 0.0) / (m * n)) < BLIND
+    return out
+
+
+def anchor_noise(labels: Ints, p: Floats, best: Ints, share: float) -> tuple[Floats, Floats]:
+    """Return, per predicted class, the share of wrong labels among its surest rows, and the share of all rows."""
+    rates, sizes = [], []
     for k in np.unique(best):
         rows = np.flatnonzero(best == k)
         most = max(min(20, len(rows)), int(share * len(rows)))
         sure = rows[np.argsort(-p[rows, k], kind="stable")[:most]]
         rates.append((np.sum(labels[sure] != k) + 0.5) / (most + 1.0))
-    return np.array(rates)
+        sizes.append(len(rows) / len(best))
+    return np.array(rates), np.array(sizes)
 
 
 def fit_rows(labels: Ints, classes: int, cells: int, seed: int) -> Ints:

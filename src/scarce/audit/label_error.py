@@ -31,7 +31,9 @@ class LabelJudgement(NamedTuple):
         suggested: (N,) likeliest other class; for an unlabelled row the likeliest class.
         rate, low, high: estimated share of wrong labels with a 95 % interval.
         noise: (K, K) probability of the given class (column) by true class (row).
-        sharpness: power that was put on the probabilities.
+        blind: (K,) bool: classes that the probabilities tell from the others hardly better than chance. Labels of
+            these, and suggestions of them, are doubted at most by half, so that they are never flagged.
+        sure: (N,) probability of the suggested class.
     """
 
     wrong: Floats
@@ -40,7 +42,8 @@ class LabelJudgement(NamedTuple):
     low: float
     high: float
     noise: Floats
-    sharpness: float
+    blind: Mask
+    sure: Floats
 
 
 def flag_label_errors(labels: Array, pred_probs: Array, *, rule: str = "adaptive", seed: int = 0) -> Mask:
@@ -148,12 +151,17 @@ def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJud
         suggested[a : a + 65_536] = probs[a : a + 65_536].argmax(axis=1)
     if classes < 2 or len(known) < 2:
         wrong[known] = 0.0
-        return LabelJudgement(wrong, suggested, 0.0, 0.0, 1.0, np.eye(classes), 1.0)
+        return LabelJudgement(wrong, suggested, 0.0, 0.0, 1.0, np.eye(classes), np.zeros(classes, bool), wrong * 0)
     given, part = (codes, probs) if len(known) == len(codes) else (codes[known], probs[known])
     model = _noise_model.fit(given, part, _confident.scan(given, part), seed=seed)
-    wrong[known], suggested[known] = model.posterior(given, part)
+    sure = np.full(len(codes), np.nan)
+    wrong[known], suggested[known], sure[known] = model.posterior(given, part)
     low, rate, high = _rate(wrong[known], model.rates)
-    return LabelJudgement(wrong, suggested, rate, low, high, model.noise, model.sharpness)
+    blind = model.blind[suggested] | (model.blind[codes] & (codes >= 0))
+    if blind.any():  # of such classes nothing is known: neither that they are clean, nor that they are not
+        wrong[blind], sure[blind] = wrong[blind] / 2, sure[blind] / 2
+        rate, low = float(wrong[known].mean()), min(low, float((wrong * ~blind)[known].mean()))
+    return LabelJudgement(wrong, suggested, rate, low, high, model.noise, model.blind, sure)
 
 
 @final
@@ -206,12 +214,12 @@ class LabelError(AbstractCheck):
             told.overall(opinion, int(flagged.sum()), len(rows)),
             *told.confusions(labels, flagged, opinion, classes),
             *told.scarce_classes(labels, opinion, classes),
+            *told.blind_classes(labels, opinion, classes),
         ]
         places = ds.table["uri"].to_pylist() if "uri" in ds.table.column_names else [None] * len(ds)
         alike = told.look_alikes(features[rows], labels, opinion.suggested, flagged, groups)
         for i in np.flatnonzero(flagged)[np.argsort(-score[rows[flagged]], kind="stable")]:
             better = int(opinion.suggested[i])
-            sure = float(opinion.wrong[i] * _share(probs[i], int(labels[i]), better, opinion.sharpness))
             given, other = told.name(classes[labels[i]]), told.name(classes[better])
             near = [
                 f"; nearest {name} is {places[rows[row]] or ds.ids[rows[row]]} (cosine {value:.2f})"
@@ -219,7 +227,7 @@ class LabelError(AbstractCheck):
                 if row >= 0
             ]
             why = (
-                f"labelled {given}, more likely {other} (probability {sure:.2f}); the model gives "
+                f"labelled {given}, more likely {other} (probability {opinion.sure[i]:.2f}); the model gives "
                 f"{probs[i, labels[i]]:.2f} to the label and {probs[i, better]:.2f} to the other{''.join(near)}"
             )
             found.append(finding("sample", [ds.ids[rows[i]]], float(score[rows[i]]), why))
@@ -339,9 +347,3 @@ def groups_of_copies(ds: Dataset, rows: Ints) -> Array | None:
     """Return group numbers of the rows: user groups and found copies or pictures of one object, tied together."""
     groups = tied(ds)[rows]
     return groups if 2 <= len(np.unique(groups)) < len(groups) else None
-
-
-def _share(row: Floats, given: int, better: int, power: float) -> float:
-    others = np.clip(row, 1e-4, 1) ** power
-    others[given] = 0
-    return float(others[better] / max(others.sum(), 1e-300))
