@@ -5,7 +5,15 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from scarce.audit.label_error import METHODS, RULES, LabelError, flag_label_errors, judge_labels, label_error_score
+from scarce.audit.label_error import (
+    METHODS,
+    RULES,
+    LabelError,
+    as_one_object,
+    flag_label_errors,
+    judge_labels,
+    label_error_score,
+)
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, DataError
 
@@ -292,3 +300,20 @@ def test_test_labels_say_nothing_about_other_samples() -> None:
     assert found[0][1] == found[1][1]
     assert len(found[0][1]) >= 10
     assert not np.array_equal(found[0][0][~inside], found[1][0][~inside])
+
+
+def test_an_object_that_looks_foreign_is_doubted_less_than_one_picture_among_others() -> None:
+    """Six pictures of each of 12 objects; one object looks like the other class, and so does one picture of another."""
+    rng = np.random.default_rng(0)
+    groups, labels = np.repeat(np.arange(40), 6), np.repeat(np.r_[np.zeros(28, int), np.ones(12, int)], 6)
+    probs = np.where(np.eye(2, dtype=bool)[labels], 0.97, 0.03) + rng.uniform(-0.02, 0.02, (240, 2))
+    probs[groups == 39] = [0.97, 0.03]
+    given = labels.copy()
+    given[0] = 1
+    probs /= probs.sum(axis=1, keepdims=True)
+    plain = judge_labels(given, probs)
+    opinion = as_one_object(plain, given, groups)
+    assert plain.wrong[groups == 39].min() > 0.95
+    assert opinion.wrong[groups == 39].max() < 0.8
+    assert opinion.wrong[0] == plain.wrong[0] > 0.9
+    assert opinion.low <= opinion.rate <= opinion.high

@@ -164,6 +164,32 @@ def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJud
     return LabelJudgement(wrong, suggested, rate, low, high, model.noise, model.blind, sure)
 
 
+def as_one_object(opinion: LabelJudgement, labels: Ints, groups: Array) -> LabelJudgement:
+    """Return the opinion with more doubt where all pictures of one object carry one label.
+
+    The model has never seen the object, so how many objects of the class it has seen says how often a right label looks
+    foreign to it: of G at least one in G + 2 (rule of succession). Against that stands how often whole objects of the
+    class seem to be wrong. Where pictures of one object are labelled differently, nothing is changed.
+
+    Args:
+        opinion: of N labelled rows.
+        labels: (N,) codes.
+        groups: (N,) names of objects.
+    """
+    member = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    pairs = np.unique(np.stack([member, labels], axis=1), axis=0)
+    agreed = (np.bincount(member) > 1) & (np.bincount(pairs[:, 0]) == 1)
+    objects, wrong, sure = np.bincount(pairs[:, 1]), opinion.wrong.copy(), opinion.sure.copy()
+    for code in np.unique(labels):
+        rows = np.flatnonzero(agreed[member] & (labels == code))
+        if len(rows):
+            seems = float(wrong[rows].mean())
+            share = seems / (seems + 1 / (objects[code] + 2))
+            wrong[rows], sure[rows] = wrong[rows] * share, sure[rows] * share
+    rate = float(wrong.mean())
+    return opinion._replace(wrong=wrong, sure=sure, rate=rate, low=min(opinion.low, rate), high=max(opinion.high, rate))
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class LabelError(AbstractCheck):
@@ -205,6 +231,8 @@ class LabelError(AbstractCheck):
         groups = groups_of_copies(ds, rows)
         held = ds["split"][rows] == "test" if "split" in ds else np.zeros(len(rows), bool)
         probs, opinion = self._opinion(features[rows], labels, len(classes), groups, held)
+        if groups is not None:
+            opinion = as_one_object(opinion, labels, groups)
         flagged = opinion.wrong > 0.5
         score[rows] = opinion.wrong
         if self.rule != "adaptive":  # decided by all rows together
