@@ -217,6 +217,24 @@ def test_wanted_columns_count_and_unknown_ones_are_refused() -> None:
         quality.measure(ds, confidence=1.5)
 
 
+def test_without_any_label_nothing_is_summed_up() -> None:
+    found = quality.measure(table([None] * 6))
+    assert not found.overall.known
+    assert found.overall.why.startswith("not measured: no sample has a label")
+    assert found.to_json()["overall"]["value"] is None
+    assert found.parts["completeness"].counted == "of 6 samples 0 cannot be read, 6 have no label"
+
+
+def test_what_completeness_counts_is_said() -> None:
+    ds = table(["good", "torn", None, "good"], keep=[True, True, True, False],
+               drop_reason=[None, None, None, "broken: no picture"])  # fmt: skip
+    ds = ds.with_columns({"scan.missing": np.array([0.5, 0.0, 0.0, 0.0])})
+    part = quality.measure(ds).parts["completeness"]
+    assert part.value == pytest.approx(1 - 2.5 / 4)
+    told = "of 4 samples 1 cannot be read, 1 have no label, of the values of the others 25 % are missing"
+    assert part.counted == part.to_json()["counted"] == told
+
+
 def test_a_pile_that_nobody_has_labelled_is_not_incomplete() -> None:
     ds = table(["good", "torn", None, None], split=["train", "train", "pool", None])
     assert quality.measure(ds).parts["completeness"].value == 0.75

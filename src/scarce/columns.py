@@ -101,6 +101,20 @@ def split_uri(uri: str) -> tuple[str, int | None, str]:
     return (found[1], int(found[2]), found[3] or "") if found else (uri, None, "")
 
 
+def sample_name(uri: str | None, sample_id: str = "") -> str:
+    """Return what people call a sample: its file, with ``#row`` for a row of a table; its id where it has no uri."""
+    if not uri:
+        return sample_id
+    file, row, _ = split_uri(uri)
+    return file if row is None else f"{file}#{row}"
+
+
+def sample_names(table: pa.Table) -> dict[str, str]:
+    """Return sample id to what people call it; see :func:`sample_name`."""
+    uris = table["uri"].to_pylist() if "uri" in table.column_names else [None] * len(table)
+    return {name: sample_name(uri, name) for name, uri in zip(table["id"].to_pylist(), uris, strict=True)}
+
+
 def describe(name: str) -> Column:
     """Return the vocabulary's entry for a column name.
 

@@ -300,7 +300,7 @@ class Project:
         broken: list[Violation] = contract.check(ds) if contract else []
         if contract and contract.on_violation == "refuse":
             try:
-                refuse("contract", broken)
+                refuse("contract", [item for item in broken if item.rule not in contract.warn])
             except ContractError as error:
                 do = f"mend the data, or change {CONTRACT}"
                 raise ContractError(error.who, error.what, error.there, do) from None
@@ -342,6 +342,11 @@ class Draft:
     message: str
     owner: str | Sequence[str] | None
     branch: str
+
+
+def is_project(folder: str | Path) -> bool:
+    """Return whether a folder is (or was) a project, rather than data to be read."""
+    return (Path(folder) / HIDDEN).is_dir() or (Path(folder) / SETTINGS).exists()
 
 
 def open_dataset(path: str | Path, version: str | None = None) -> Dataset:

@@ -7,7 +7,8 @@ measured is unknown, never perfect.
 ======================  =======================================================================================
 part                    1 minus ... (N judged samples: real and kept)
 ======================  =======================================================================================
-``completeness``        share of the samples that cannot be read, have no label, or lack a value that is wanted
+``completeness``        samples that cannot be read, have no label or lack a wanted value, each as 1; of a row of
+                        a table or series the share of its values that is missing
 ``uniqueness``          share of the samples that are further copies of another one
 ``balance``             not a share: evenness H / log K of the class counts; of a class, its count over the largest
 ``label_quality``       mean probability that the given label is wrong
@@ -26,7 +27,7 @@ Source: evenness is Pielou 1966; the interval Clopper and Pearson 1934, see :mod
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ from scarce.errors import DataError, unknown_name
 from scarce.metric import clopper_pearson
 
 PARTS: Final = ("completeness", "uniqueness", "balance", "label_quality", "consistency")
+NO_LABELS: Final = "no sample has a label; name its column (--label), or label some"
 UNREADABLE: Final = ("missing", "empty", "truncated", "huge", "broken", "web")
 """First words of the reasons for which a sample that cannot be read is set aside."""
 COPIES: Final = ("exact_duplicate", "near_duplicate")
@@ -55,6 +57,7 @@ class Part:
         units: independent ones among them: groups, where several samples share one.
         doubt: by how much the judge itself may err, part of the interval; more samples do not make it smaller.
         why: why it is not known, and what to do; empty where it is.
+        counted: what was counted as a fault, with the numbers; empty where the value says all.
     """
 
     value: float = math.nan
@@ -64,6 +67,7 @@ class Part:
     units: int = 0
     doubt: float = 0.0
     why: str = ""
+    counted: str = ""
 
     @property
     def known(self) -> bool:
@@ -78,7 +82,8 @@ class Part:
     def to_json(self) -> dict[str, Any]:
         """Return plain values; null = not known."""
         numbers = {name: _number(getattr(self, name)) for name in ("value", "low", "high")}
-        return {**numbers, "n": self.n, **({"why": self.why} if self.why else {})}
+        told = {name: text for name, text in (("why", self.why), ("counted", self.counted)) if text}
+        return {**numbers, "n": self.n, **told}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +119,16 @@ class Quality:
 
 @dataclass(frozen=True)
 class _Share:
-    """Which rows a part judges, and how much each is at fault, in [0, 1]; doubtful = a fault is a probability."""
+    """Which rows a part judges, and how much each is at fault, in [0, 1]; doubtful = a fault is a probability.
+
+    ``tell`` says of some of the judged rows what was counted.
+    """
 
     judged: Mask
     fault: Floats
     why: str = ""
     doubtful: bool = False
+    tell: Callable[[Ints], str] = lambda rows: ""  # noqa: ARG005
 
 
 def measure(ds: Dataset, *, required: Sequence[str] = (), confidence: float = 0.95) -> Quality:
@@ -150,13 +159,15 @@ def measure(ds: Dataset, *, required: Sequence[str] = (), confidence: float = 0.
     counts = np.bincount(labels[_judged(ds) & (labels >= 0)], minlength=len(ds.schema.classes))
     both = [_parts(shares, np.ones(len(ds), bool), units, level) for level in (confidence, strict)]
     even = _evenness(counts)
+    parts = _ordered(both[1], even)
+    overall = _overall(parts) if counts.any() else Part(why=f"not measured: {NO_LABELS}")
     classes = {}
     for code, name in enumerate(ds.schema.classes):
         rows = labels == code
         balance = _count(counts[code] / max(counts.max(), 1), counts[code])
         own, wide = (_parts(shares, rows, units, level) for level in (confidence, strict))
         classes[name] = {**_ordered(own, balance), "overall": _overall(_ordered(wide, balance))}
-    return Quality(overall=_overall(_ordered(both[1], even)), parts=_ordered(both[0], even), classes=classes)
+    return Quality(overall=overall, parts=_ordered(both[0], even), classes=classes)
 
 
 def redundant(ds: Dataset, checks: Sequence[str] = COPIES) -> Mask:
@@ -201,12 +212,23 @@ def _completeness(ds: Dataset, required: Sequence[str]) -> _Share:
     cells = next((name for name in ("scan.missing", "audit.missing.score") if name in ds), "")
     if cells:
         fault = np.clip(np.nan_to_num(ds[cells].astype(np.float64)), 0, 1)
-    lacking = unreadable | ((ds["label"] < 0) & np.asarray(pool == False, bool))  # noqa: E712  elementwise
+    unlabelled = ~unreadable & (ds["label"] < 0) & np.asarray(pool == False, bool)  # noqa: E712  elementwise
+    wanting = np.zeros(len(ds), bool)
     for name in required:
         if name in ds.table.column_names:
-            lacking |= np.asarray(ds.table[name].is_null().to_numpy(), bool)
-    fault[lacking] = 1.0
-    return _Share(_judged(ds) | (unreadable & (ds["origin"] == "real")), fault)
+            wanting |= np.asarray(ds.table[name].is_null().to_numpy(), bool)
+    fault[unreadable | unlabelled | wanting] = 1.0
+
+    def tell(rows: Ints) -> str:
+        left = rows[~(unreadable | unlabelled | wanting)[rows]]
+        told = [f"{int(unreadable[rows].sum()):,} cannot be read, {int(unlabelled[rows].sum()):,} have no label"]
+        if required:
+            told.append(f"{int(wanting[rows].sum()):,} lack {' or '.join(required)}")
+        if cells and len(left) and (share := float(fault[left].mean())) > 0:
+            told.append(f"of the values of the others {100 * share:.2g} % are missing")
+        return f"of {len(rows):,} samples {', '.join(told)}"
+
+    return _Share(_judged(ds) | (unreadable & (ds["origin"] == "real")), fault, tell=tell)
 
 
 def _uniqueness(ds: Dataset) -> _Share:
@@ -261,7 +283,7 @@ def _part(share: _Share, rows: Mask, units: Array | None, level: float) -> Part:
     fault = share.fault[judged]
     doubt = float(np.minimum(fault, 1 - fault).mean()) if share.doubtful else 0.0
     low, high = bounds(good / n, n, groups, doubt=doubt, confidence=level)
-    return Part(value=good / n, low=low, high=high, n=n, units=groups, doubt=doubt)
+    return Part(value=good / n, low=low, high=high, n=n, units=groups, doubt=doubt, counted=share.tell(judged))
 
 
 def bounds(value: float, n: int, units: int, *, doubt: float = 0.0, confidence: float = 0.95) -> tuple[float, float]:

@@ -42,10 +42,11 @@ def test_pairs_are_exact(n: int, d: int, decay: bool, threshold: float) -> None:
 
 def test_rows_without_direction_belong_to_no_pair() -> None:
     rows = np.ones((6, 5), np.float32)
-    rows[1] = np.nan
-    rows[2] = 0
-    rows[3, 0] = np.inf
+    rows[1:4] = 0
     assert duplicate_pairs(rows).tolist() == [[0, 4], [0, 5], [4, 5]]
+    rows[3, 0] = np.inf
+    with pytest.raises(DataError, match="NaN or infinite in 1 of 6 rows, first in row 3"):
+        duplicate_pairs(rows)
     assert duplicate_pairs(np.zeros((0, 5))).shape == (0, 2)
 
 

@@ -8,8 +8,19 @@ features of an encoder (``embedding.*``) and the labels.
 from __future__ import annotations
 
 from scarce.audit._base import COPIES, AbstractCheck, Measurement, ds_embedding, finding
-from scarce.audit._run import run
+from scarce.audit._run import needs_features, run, says_skipped, skipped
 
 MODULES = ("clean_learning",)
 
-__all__ = ["COPIES", "MODULES", "AbstractCheck", "Measurement", "ds_embedding", "finding", "run"]
+__all__ = [
+    "COPIES",
+    "MODULES",
+    "AbstractCheck",
+    "Measurement",
+    "ds_embedding",
+    "finding",
+    "needs_features",
+    "run",
+    "says_skipped",
+    "skipped",
+]

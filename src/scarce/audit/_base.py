@@ -101,6 +101,11 @@ def finding(level: str, members: Sequence[str] | Array, score: float, why: str) 
     return {"level": level, "members": members, "score": float(min(max(score, 0.0), 1.0)), "why": why}
 
 
+def percent(share: float) -> str:
+    """Return a share as ``5.61 %``; one below 0.01 % with two digits, so that a share above 0 is never shown as 0."""
+    return f"{100 * share:.2f} %" if share == 0 or share >= 1e-4 else f"{100 * share:.1g} %"
+
+
 def ds_embedding(ds: Dataset, name: str = "") -> tuple[str, Floats]:
     """Return the name and the (N, D) float32 features to judge by: the named encoder's, or the newest.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import ReadError
+from scarce.modality.raw import feature_columns
 
 TOKENS: Final = frozenset(
     ". .. ? ?? - -- / # #n/a n/a na n.a. n.a nan null none nil missing unknown undefined not_available tbd tba".split()
@@ -27,43 +29,13 @@ def columns_of(ds: Dataset) -> tuple[dict[str, pa.Array], frozenset[str]]:
     """
     found: dict[str, pa.Array] = {}
     if ds.schema.modality == "tabular":
-        found = _features(ds)
+        with suppress(ReadError):
+            found = feature_columns(ds)
     features = frozenset(found)
     for name in ds.table.column_names:
         if name.startswith("meta.") and name[5:] not in found:
             found[name[5:]] = ds.table[name].combine_chunks()
     return dict(sorted(found.items())), features
-
-
-def _features(ds: Dataset) -> dict[str, pa.Array]:
-    from scarce.modality import raw, table
-
-    places = raw.addresses(ds, range(len(ds)))
-    files = sorted({place.path for place in places})
-    which = {path: number for number, path in enumerate(files)}
-    owner = np.array([which[place.path] for place in places], np.int64)
-    rows = np.array([place.row or 0 for place in places], np.int64)
-    parts: list[pa.Table] = []
-    shut: set[str] = set()
-    for number, path in enumerate(files):
-        try:
-            loaded = table.load(path).table
-        except ReadError:
-            return {}
-        mine = rows[owner == number]
-        if len(mine) and mine.max() >= loaded.num_rows:
-            return {}
-        parts.append(loaded.take(pa.array(mine)))
-        spec = next(place.what for place in places if which[place.path] == number)
-        shut |= {name.replace("%7C", "|").replace("%25", "%") for name in spec[1:].split("|")}
-    names = set.intersection(*(set(part.column_names) for part in parts)) - shut if parts else set()
-    back = pa.array(np.argsort(np.argsort(owner, kind="stable"), kind="stable"))
-    found = {}
-    for name in names:
-        kinds = {part[name].type for part in parts}
-        chunks = [pc.cast(part[name], pa.string()) if len(kinds) > 1 else part[name] for part in parts]
-        found[name] = pa.concat_arrays([chunk for one in chunks for chunk in one.chunks]).take(back)
-    return found
 
 
 def is_text(column: pa.Array) -> bool:

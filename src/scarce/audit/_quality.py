@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scarce.audit._base import Finding, Measurement, finding
+from scarce.audit._base import Finding, Measurement, finding, percent
 from scarce.dataset import Array, Dataset, Floats
 
 
@@ -49,8 +49,8 @@ def reported(ds: Dataset, score: Floats, say: Callable[[int], str]) -> Measureme
     flagged = flagged[np.argsort(-score[flagged], kind="stable")]
     found: list[Finding] = [finding("sample", [ds.ids[row]], float(score[row]), say(int(row))) for row in flagged]
     if len(flagged):
-        share = 100 * len(flagged) / max(len(ds), 1)
-        found.insert(0, finding("data", (), share / 100, f"{len(flagged)} of {len(ds)} samples ({share:.2f} %)"))
+        share = len(flagged) / max(len(ds), 1)
+        found.insert(0, finding("data", (), share, f"{len(flagged)} of {len(ds)} samples ({percent(share)})"))
     return Measurement(np.clip(score, 0, 1), found)
 
 

@@ -7,9 +7,11 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+import pyarrow.compute as pc
 
 from scarce import progress, registry
 from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
@@ -17,6 +19,9 @@ from scarce.dataset import Dataset
 from scarce.errors import DataError, ScarceError, unknown_name
 from scarce.lineage import Step
 
+SKIPPED: Final = "skipped: "
+"""How the finding of a check that could not run begins."""
+FIRST_TIME: Final = "The first audit on a machine compiles its loops, which takes about 10 seconds more, once."
 _log = logging.getLogger("scarce.audit")
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -53,6 +58,8 @@ def run(
     rows = rows[np.argsort(ds.ids[rows].astype(str), kind="stable")]
     view = ds.take(rows)
     beside = " ".join(sorted({"scan" if array.startswith("scan.") else array for array in ds.wide}))
+    if not _compiled():
+        progress.say(FIRST_TIME)
     with _threads(workers):
         for check in progress.track(checks, "audit"):
             name, started = check.plugin_name(), time.perf_counter()
@@ -65,6 +72,26 @@ def run(
             ds = ds.with_columns({f"audit.{name}.score": score}).with_findings(name, findings)
             ds = ds.with_step(step.stamped(seconds=time.perf_counter() - started))
     return ds
+
+
+def skipped(ds: Dataset) -> dict[str, str]:
+    """Return check to reason, for checks that could not run on this dataset."""
+    rows = ds.findings.filter(pc.equal(ds.findings["level"], "data")).to_pylist()
+    return {row["check"]: row["why"].removeprefix(SKIPPED) for row in rows if says_skipped(row)}
+
+
+def says_skipped(row: Finding) -> bool:
+    """Return whether a finding says only that its check could not run."""
+    return row["level"] == "data" and (row["why"] or "").startswith(SKIPPED)
+
+
+def needs_features(only: str | Sequence[str] | None) -> bool:
+    """Return whether one of the checks (None = all) looks at features.
+
+    Raises:
+        UnknownNameError: no such check.
+    """
+    return any("embedding" in need for check in ordered(only) for need in check.needs)
 
 
 def ordered(
@@ -102,8 +129,8 @@ def _measured(check: AbstractCheck, view: Dataset, *, asked: bool) -> Measuremen
         else:
             return _valid(check, result, len(view))
     _log.info("%s skipped: %s", check.plugin_name(), reason)
-    skipped: list[Finding] = [finding("data", (), 0.0, f"skipped: {reason}")]
-    return Measurement(np.full(len(view), np.nan, np.float32), skipped)
+    told: list[Finding] = [finding("data", (), 0.0, f"{SKIPPED}{reason}")]
+    return Measurement(np.full(len(view), np.nan, np.float32), told)
 
 
 def _valid(check: AbstractCheck, result: Measurement, n: int) -> Measurement:
@@ -113,6 +140,16 @@ def _valid(check: AbstractCheck, result: Measurement, n: int) -> Measurement:
             f"audit.{check.plugin_name()}", f"its score has shape {score.shape} or leaves [0, 1]", f"N = {n}"
         )
     return Measurement(score, result.findings)
+
+
+def _compiled() -> bool:
+    """Return whether numba keeps compiled loops of the audit from an earlier call."""
+    import os
+
+    held, here = os.environ.get("NUMBA_CACHE_DIR"), Path(__file__).parent
+    if held:
+        return any(Path(held).rglob("*.nbi"))
+    return not os.access(here, os.W_OK) or any((here / "__pycache__").glob("*.nbi"))
 
 
 def _threads(workers: int | None) -> AbstractContextManager[Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from scarce.columns import sample_name
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import DataError, closest
 
@@ -36,6 +37,24 @@ class Boxes:
     def __len__(self) -> int:
         """Return B."""
         return len(self.corners)
+
+
+def real_numbers(who: str, name: str, values: Array, ndim: int) -> Array:
+    """Return an array of real numbers with so many axes, as it is.
+
+    Raises:
+        DataError: it holds text, objects or complex numbers, is ragged, or has another number of axes.
+    """
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        raise DataError(who, f"{name} is ragged: its rows differ in length") from None
+    if found.dtype.kind not in "fiub":
+        raise DataError(who, f"{name} holds no real numbers", f"it is {found.dtype}", "pass numbers")
+    if found.ndim != ndim:
+        want = {1: "(N,)", 2: "two axes"}[ndim]
+        raise DataError(who, f"{name} has shape {found.shape}", f"{want} is wanted")
+    return found
 
 
 def column_of(ds: Dataset, wanted: str, known: Sequence[str]) -> str:
@@ -110,7 +129,7 @@ def _objects(ds: Dataset, row: int, cell: Any) -> list[dict[str, Any]] | None:
         listed = json.loads(cell) if isinstance(cell, str) else list(cell)
         return [_object(item) for item in listed]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        where = str(ds.table["uri"][row].as_py() or ds.ids[row])
+        where = sample_name(ds.table["uri"][row].as_py(), str(ds.ids[row]))
         raise DataError(
             "audit.box_error", f"the boxes of {where} cannot be read ({error})", f"the cell begins {str(cell)[:60]!r}",
             'write JSON such as [{"label": "scratch", "x1": 3, "y1": 5, "x2": 40, "y2": 22}]',

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 
 from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._shape import real_numbers
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import DataError
 from scarce.extras import need
@@ -33,19 +34,24 @@ def crowd_consensus(ratings: Array, pred_probs: Array) -> Consensus:
     """Return the consensus of annotators and a model, by CROWDLAB.
 
     Args:
-        ratings: (N, R) class codes, -1 = no vote.
+        ratings: (N, R) class codes; -1 or NaN = no vote.
         pred_probs: (N, K) out-of-sample probabilities of a model fitted on some first consensus.
 
     Raises:
-        DataError: wrong shapes, codes out of range, or no item has two votes.
+        DataError: wrong shapes or types, codes that are no whole numbers or out of range, probabilities that are NaN,
+            leave [0, 1] or sum to 0, or no item has two votes.
         MissingExtraError: cleanlab is not installed.
 
     Source: Goh, Tkachenko and Mueller 2022, through cleanlab.
     """
     who = "audit.crowd_label"
-    rows, probs = np.asarray(ratings), np.asarray(pred_probs, np.float64)
-    if rows.ndim != 2 or probs.ndim != 2 or len(rows) != len(probs):
+    rows, probs = _codes(who, ratings), real_numbers(who, "pred_probs", pred_probs, 2).astype(np.float64)
+    if len(rows) != len(probs):
         raise DataError(who, f"ratings have shape {rows.shape}, probabilities {probs.shape}", do="pass (N, R), (N, K)")
+    bad = np.flatnonzero(~(((probs >= 0) & (probs <= 1)).all(axis=1) & (probs.sum(axis=1) > 0)))
+    if len(bad):
+        what = f"{len(bad)} rows of the probabilities are NaN, leave [0, 1] or sum to 0"
+        raise DataError(who, what, f"row {bad[0]} begins {np.array2string(probs[bad[0]][:8], precision=3)}")
     if rows.size and (rows.min() < -1 or rows.max() >= probs.shape[1]):
         raise DataError(who, f"ratings reach from {rows.min()} to {rows.max()}", f"K = {probs.shape[1]}")
     voted = np.flatnonzero((rows >= 0).any(axis=1))
@@ -64,6 +70,16 @@ def crowd_consensus(ratings: Array, pred_probs: Array) -> Consensus:
     stats = said["annotator_stats"]["annotator_quality"]
     annotator[raters[np.asarray(stats.index, np.int64)]] = stats.to_numpy()
     return Consensus(label, quality, annotator)
+
+
+def _codes(who: str, ratings: Array) -> Ints:
+    """Return (N, R) whole codes, -1 for NaN."""
+    rows = real_numbers(who, "ratings", ratings, 2)
+    if rows.dtype.kind == "f":
+        rows = np.where(np.isnan(rows), -1, rows)
+        if not (np.isfinite(rows).all() and (rows == np.round(rows)).all()):
+            raise DataError(who, "ratings hold values that are no whole numbers", do="pass class codes; -1 = no vote")
+    return np.asarray(rows.astype(np.int64))
 
 
 @final

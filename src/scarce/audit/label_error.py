@@ -9,6 +9,7 @@ import numpy as np
 
 from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding
 from scarce.audit._group import tied
+from scarce.columns import sample_names
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import ConfigError, DataError, closest
 
@@ -16,7 +17,7 @@ RULES: Final = (
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
     "low_normalized_margin", "low_self_confidence",
 )  # fmt: skip
-METHODS: Final = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
+METHODS: Final = ("self_confidence", "normalized_margin", "confidence_weighted_entropy", "entropy")
 Rule = Literal[
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",
     "low_normalized_margin", "low_self_confidence",
@@ -80,7 +81,7 @@ def label_error_score(labels: Array, pred_probs: Array, *, method: str = "self_c
         labels: (N,) given class codes; -1 = no label.
         pred_probs: (N, K) out-of-sample probabilities.
         method: ``self_confidence`` 1 - p(given); ``normalized_margin`` (1 + best other - p(given)) / 2;
-            ``confidence_weighted_entropy`` normalized entropy over p(given), squashed to (0, 1).
+            ``confidence_weighted_entropy`` (or ``entropy``) normalized entropy over p(given), squashed to (0, 1).
 
     Raises:
         DataError, ConfigError: as :func:`flag_label_errors`.
@@ -244,13 +245,13 @@ class LabelError(AbstractCheck):
             *told.scarce_classes(labels, opinion, classes),
             *told.blind_classes(labels, opinion, classes),
         ]
-        places = ds.table["uri"].to_pylist() if "uri" in ds.table.column_names else [None] * len(ds)
+        places = list(sample_names(ds.table).values())
         alike = told.look_alikes(features[rows], labels, opinion.suggested, flagged, groups)
         for i in np.flatnonzero(flagged)[np.argsort(-score[rows[flagged]], kind="stable")]:
             better = int(opinion.suggested[i])
             given, other = told.name(classes[labels[i]]), told.name(classes[better])
             near = [
-                f"; nearest {name} is {places[rows[row]] or ds.ids[rows[row]]} (cosine {value:.2f})"
+                f"; nearest {name} is {places[rows[row]]} (cosine {value:.2f})"
                 for name, (row, value) in zip((given, other), alike[int(i)], strict=True)
                 if row >= 0
             ]
@@ -326,6 +327,8 @@ def _shaped(labels: Array, pred_probs: Array) -> tuple[Ints, Floats]:
         raise DataError(
             who, f"labels have shape {codes.shape} and probabilities {probs.shape}", do="pass (N,) and (N, K)"
         )
+    if probs.dtype.kind not in "fiub":
+        raise DataError(who, f"the probabilities are {probs.dtype}", do="pass real numbers")
     if codes.dtype.kind not in "iu" and not (
         codes.dtype.kind == "f" and np.isfinite(codes).all() and (codes == codes.round()).all()
     ):

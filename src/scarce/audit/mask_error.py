@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NamedTuple, final
 import numpy as np
 
 from scarce.audit import _shape
-from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
+from scarce.audit._base import AbstractCheck, Finding, Measurement, finding, percent
+from scarce.audit._shape import real_numbers
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError
 
@@ -37,13 +38,16 @@ def mask_disagreement(given: Array, predicted: Array, *, tolerance: int = 2) -> 
         tolerance: pixels.
 
     Raises:
-        DataError: the sizes differ.
+        DataError: the sizes differ, one has no two axes or holds no real numbers, or the tolerance is negative.
     """
     import cv2
 
-    one, two = np.asarray(given) > 0, np.asarray(predicted) > 0
+    who = "audit.mask_error"
+    one, two = (real_numbers(who, name, mask, 2) > 0 for name, mask in (("given", given), ("predicted", predicted)))
+    if tolerance < 0:
+        raise DataError(who, f"tolerance = {tolerance} is negative", do="give pixels, 0 or more")
     if one.shape != two.shape:
-        raise DataError("audit.mask_error", f"the mask is {one.shape}, the prediction {two.shape}")
+        raise DataError(who, f"the mask is {one.shape}, the prediction {two.shape}")
     kernel = np.ones((2 * tolerance + 1, 2 * tolerance + 1), np.uint8)
     wide = [cv2.dilate(side.astype(np.uint8), kernel) > 0 for side in (one, two)]
     least = max(kernel.size, 4)
@@ -150,7 +154,7 @@ class MaskError(AbstractCheck):
 
 def _against_label(share: float, label: int, name: str, normal: set[int], full: float) -> MaskIssue | None:
     if label in normal and share > 0:
-        return MaskIssue("marked_although_sound", 0.9, f"labelled {name}, and {100 * share:.2f} % are marked")
+        return MaskIssue("marked_although_sound", 0.9, f"labelled {name}, and {percent(share)} are marked")
     if share == 0 and label >= 0 and normal and label not in normal:
         return MaskIssue("empty", 0.9, f"labelled {name}, and nothing is marked")
     if share > full:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from scarce.audit import _columns as col
-from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
+from scarce.audit._base import AbstractCheck, Finding, Measurement, finding, percent
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 
 LEVEL = 0.01
@@ -60,9 +60,9 @@ class Missing(AbstractCheck):
     Use on tables, and on manifests with columns beside the files.
     Do not use as a reason to drop rows: where absence depends on the class, dropping them drops the rare class first.
     Needs: columns of a table or manifest.
-    Writes: score (N,) = share of the sample's columns without a value. A data finding with the completeness, one for
-    each column with holes (per class, and how they are written), one with a score of 0.5 and more for each column whose
-    absence depends on the class (exact test, Holm over the columns, 1 %).
+    Writes: score (N,) = share of the sample's columns without a value. Where values are missing: a data finding with
+    their share, one for each column with holes (per class, and how they are written), one with a score of 0.5 and more
+    for each column whose absence depends on the class (exact test, Holm over the columns, 1 %).
     Source: Little and Rubin 2002; Holm 1979.
 
     Args:
@@ -85,7 +85,7 @@ class Missing(AbstractCheck):
         k = len(ds.schema.classes)
         found = {name: missing_values(column, ds["label"], k) for name, column in columns.items()}
         grid = np.stack([one.mask for one in found.values()])
-        told = [self._overall(grid, list(found))]
+        told = [self._overall(grid, list(found))] if grid.any() else []
         adjusted = dict(zip(found, col.holm(np.array([one.p for one in found.values()])), strict=True))
         rows: list[Finding] = []
         for name, one in found.items():
@@ -100,14 +100,14 @@ class Missing(AbstractCheck):
         share, full = float(grid.mean()), int((~grid.any(axis=0)).sum())
         with_holes = int(grid.any(axis=1).sum())
         why = (
-            f"{100 * share:.2f} % of the values are missing: {with_holes} of {len(names)} columns have holes, "
+            f"{percent(share)} of the values are missing: {with_holes} of {len(names)} columns have holes, "
             f"{full} of {grid.shape[1]} samples are complete"
         )
         return finding("data", (), share, why)
 
     def _column(self, ds: Dataset, name: str, one: Holes, *, depends: bool) -> Finding:
         share = float(one.mask.mean())
-        why = f"column {name!r}: {int(one.mask.sum())} of {len(one.mask)} values are missing ({100 * share:.2f} %)"
+        why = f"column {name!r}: {int(one.mask.sum())} of {len(one.mask)} values are missing ({percent(share)})"
         if one.written:
             why += f", some written as {one.written}"
         known = np.flatnonzero(np.isfinite(one.by_class))

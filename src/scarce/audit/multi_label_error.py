@@ -10,6 +10,7 @@ import numpy as np
 
 from scarce.audit import _shape
 from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._shape import real_numbers
 from scarce.dataset import Array, Dataset, Floats, Mask
 from scarce.errors import DataError
 
@@ -29,9 +30,10 @@ def multi_label_error_probability(labels: Array, pred_probs: Array, *, seed: int
     """
     from scarce.audit.label_error import judge_labels
 
-    given, probs = np.asarray(labels), np.asarray(pred_probs, np.float64)
     who = "audit.multi_label_error"
-    if given.ndim != 2 or given.shape != probs.shape:
+    given = real_numbers(who, "labels", labels, 2)
+    probs = real_numbers(who, "pred_probs", pred_probs, 2).astype(np.float64)
+    if given.shape != probs.shape:
         raise DataError(who, f"labels have shape {given.shape}, probabilities {probs.shape}", do="pass (N, K) twice")
     if not np.isin(given, (-1, 0, 1)).all():
         raise DataError(who, "labels hold other values than 1, 0 and -1", do="1 = has the class, -1 = not labelled")

@@ -15,6 +15,9 @@ from scarce.errors import DataError
 
 SEEN, MIRRORED, CROPPED, FEATURES, WORDS = range(5)
 """How a pair was found."""
+BLOCK = 8192
+TINY, HUGE = 1e-6, 1e15
+"""Rows whose largest value is smaller or larger are scaled first: their squares leave what float32 can hold."""
 
 
 class Pairs(NamedTuple):
@@ -29,11 +32,11 @@ def duplicate_pairs(embeddings: Array, *, threshold: float = 0.99) -> Ints:
     """Return (P, 2) all pairs i < j of rows whose cosine reaches the threshold, exactly, in order.
 
     Args:
-        embeddings: (N, D); rows with NaN or of length zero belong to no pair.
+        embeddings: (N, D), finite; a row of zeros has no direction and belongs to no pair.
         threshold: least cosine, in (0, 1].
 
     Raises:
-        DataError: wrong shape or threshold, or more than 50 million pairs.
+        DataError: wrong shape or threshold, a value that is NaN or infinite, or more than 50 million pairs.
     """
     from scarce.audit import _join
 
@@ -48,7 +51,30 @@ def duplicate_pairs(embeddings: Array, *, threshold: float = 0.99) -> Ints:
         raise DataError("audit.near_duplicate", f"embeddings have shape {rows.shape}", do="pass (N, D)")
     if not 0 < threshold <= 1:
         raise DataError("audit.near_duplicate", f"threshold = {threshold} is not in (0, 1]")
-    return _join.all_pairs(rows, threshold)[0]
+    return _join.all_pairs(_measurable(rows), threshold)[0]
+
+
+def _measurable(rows: Array) -> Array:
+    """Return finite rows, scaled where the square of their length is out of reach; looked at in blocks.
+
+    Raises:
+        DataError: a row is not finite.
+    """
+    if rows.dtype.kind != "f" or not rows.size:
+        return rows
+    top = np.empty(len(rows))
+    for a in range(0, len(rows), BLOCK):
+        part = np.asarray(rows[a : a + BLOCK])
+        np.maximum(part.max(axis=1), -part.min(axis=1), out=top[a : a + BLOCK])
+    bad = np.flatnonzero(~np.isfinite(top))
+    if len(bad):
+        what = f"embeddings are NaN or infinite in {len(bad)} of {len(rows)} rows, first in row {bad[0]}"
+        raise DataError("audit.near_duplicate", what, do="leave those rows out, or mend what made them")
+    odd = np.flatnonzero((top > 0) & ((top < TINY) | (top > HUGE)))
+    if len(odd):
+        rows = rows.astype(np.float64)
+        rows[odd] /= top[odd, None]
+    return rows
 
 
 def hamming_pairs(hashes: Array, max_distance: int) -> Ints:

@@ -28,13 +28,16 @@ def number_error_probability(values: Array, predictions: Array) -> Floats:
         predictions: (N,) out-of-sample predictions, finite.
 
     Raises:
-        DataError: the shapes differ, or a prediction is not finite.
+        DataError: the shapes differ, one holds no real numbers, or a prediction is not finite.
     """
     from scipy.stats import t
 
-    given, said = np.asarray(values, np.float64), np.asarray(predictions, np.float64)
     who = "audit.number_error"
-    if given.shape != said.shape or given.ndim != 1:
+    given, said = (
+        _shape.real_numbers(who, name, array, 1).astype(np.float64)
+        for name, array in (("values", values), ("predictions", predictions))
+    )
+    if given.shape != said.shape:
         raise DataError(who, f"values have shape {given.shape}, predictions {said.shape}", do="pass (N,) twice")
     known = np.flatnonzero(np.isfinite(given))
     if not np.isfinite(said[known]).all():

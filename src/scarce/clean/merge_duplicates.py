@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from scarce.clean._base import AWAY, AbstractAction, Action, Kind, findings_of, trainable
+from scarce.columns import sample_name
 from scarce.dataset import Dataset
 
 SIMILARITY = re.compile(r"similarity ([01]\.\d+)")
@@ -76,12 +77,14 @@ def _merged(ds: Dataset, rows: list[int], check: str, found: dict[str, object]) 
         return [question, *_aside(ds, free, f"{kind} with conflicting labels", check, 1.0)]
     if judged:
         keeper = judged[0]
-        why = f"{kind} of {ds.ids[keeper]}, which is in {ds['split'][keeper]}"
+        why = f"{kind} of {_name(ds, keeper)}, which is in {ds['split'][keeper]}"
         return _aside(ds, free, why, check, score, into=str(ds.ids[keeper]))
     keeper = min(free, key=lambda row: _rank(ds, row), default=-1)
     others = [row for row in free if row != keeper]
+    if not others:
+        return []
     into = str(ds.ids[keeper])
-    return _aside(ds, others, f"{kind} of {into}", check, score, into=into)
+    return _aside(ds, others, f"{kind} of {_name(ds, keeper)}", check, score, into=into)
 
 
 def _aside(
@@ -94,6 +97,10 @@ def _aside(
     new = (reason,) * len(rows)
     what: Kind = "set_aside" if into is None else "merge"
     return [Action(samples=samples, kind=what, old=none, new=new, reason=reason, check=check, score=score, into=into)]
+
+
+def _name(ds: Dataset, row: int) -> str:
+    return sample_name(ds.table["uri"][row].as_py(), str(ds.ids[row]))
 
 
 def _rank(ds: Dataset, row: int) -> tuple[int, int, float, str]:

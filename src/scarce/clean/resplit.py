@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from scarce.clean._base import AbstractAction, Action, findings_of, trainable
+from scarce.columns import sample_name
 from scarce.dataset import Dataset
 
 EVALUATION = ("val", "test")
@@ -48,6 +49,7 @@ class Resplit(AbstractAction):
 
 def _moved(ds: Dataset, rows: list[int], judged: int, check: str, why: str) -> Action:
     n = len(rows)
-    reason = f"shares an object with {ds.ids[judged]}, which is in {ds['split'][judged]}: {why}"
+    other = sample_name(ds.table["uri"][judged].as_py(), str(ds.ids[judged]))
+    reason = f"shares an object with {other}, which is in {ds['split'][judged]}: {why}"
     return Action(samples=tuple(str(ds.ids[row]) for row in rows), kind="resplit", old=("train",) * n,
                   new=("pool",) * n, reason=reason, check=check)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from scarce.cli._screen import Screen
     from scarce.dataset import Dataset
 
+ELASTIC = ("samples", "new", "why")
 KINDS = ("set_aside", "bring_back", "merge", "relabel", "resplit", "ask")
 
 
@@ -41,7 +43,7 @@ class Done:
             "unanswered": self.waiting, "actions": [action.to_json() for action in self.actions],
         }  # fmt: skip
 
-    def draw(self, console: Console, places: dict[str, str | None], limit: int, *, dry_run: bool) -> None:
+    def draw(self, console: Console, places: Mapping[str, str], limit: int, *, dry_run: bool) -> None:
         """Show the actions and what became of them."""
         rows = [
             (item.id, item.kind.replace("_", " "), "yes" if item.apply and item.kind != "ask" else "proposed",
@@ -49,7 +51,7 @@ class Done:
             for item in self.actions[:limit]
         ]  # fmt: skip
         if rows:
-            console.print(table(("id", "action", "apply", "samples", "new", "why"), rows))
+            console.print(table(("id", "action", "apply", "samples", "new", "why"), rows, elastic=ELASTIC))
         if len(self.actions) > limit:
             console.print(f"{len(self.actions) - limit:,} more: --limit {len(self.actions)}")
         wanted, proposed = len(self.wanted), len(self.actions) - len(self.wanted)
@@ -60,27 +62,27 @@ class Done:
         console.print(said + f"; {self.waiting} have no answer yet" * bool(self.waiting))
 
 
-def _becomes(action: Action, places: dict[str, str | None]) -> str:
+def _becomes(action: Action, places: Mapping[str, str]) -> str:
     """Return what an action makes of its samples, for people."""
     if action.into is not None:
-        return f"copy of {places.get(action.into) or action.into}"
+        return f"copy of {places.get(action.into, action.into)}"
     return " ".join(sorted({str(new) for new in action.new if new})) if action.kind in ("relabel", "resplit") else ""
 
 
-def show_history(out: Screen, done: list[Applied], places: dict[str, str | None], limit: int) -> None:
+def show_history(out: Screen, done: list[Applied], places: Mapping[str, str], limit: int) -> None:
     """Show what was carried out so far, newest first."""
     shown = done[::-1]
 
     def draw(console: Console) -> None:
         rows = [
-            (item.action.id, item.state, item.at, item.action.kind.replace("_", " "),
+            (item.action.id, item.state, item.at[:16].replace("T", " "), item.action.kind.replace("_", " "),
              named_by(item.action.samples, places), item.action.reason)
             for item in shown[:limit]
         ]  # fmt: skip
         if not rows:
             console.print("nothing was carried out yet")
             return
-        console.print(table(("id", "", "at", "action", "samples", "why"), rows))
+        console.print(table(("id", "", "at", "action", "samples", "why"), rows, elastic=ELASTIC))
         if len(shown) > limit:
             console.print(f"{len(shown) - limit:,} more: --limit {len(shown)}")
         console.print("scarce clean --undo ID takes one back; the others stay.")
@@ -88,6 +90,8 @@ def show_history(out: Screen, done: list[Applied], places: dict[str, str | None]
     out.show({"applied": [item.to_json() for item in shown]}, draw)
 
 
-def places_of(ds: Dataset) -> dict[str, str | None]:
-    """Return sample id to its file."""
-    return dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
+def places_of(ds: Dataset) -> dict[str, str]:
+    """Return sample id to what people call it."""
+    from scarce.columns import sample_names
+
+    return sample_names(ds.table)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scarce.cli._screen import table
 from scarce.errors import ReadError, StoreError
+from scarce.project import is_project
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,11 +31,6 @@ class Found:
 
     contract: Contract
     path: Path
-
-
-def is_project(folder: Path) -> bool:
-    """Return whether a folder holds a project."""
-    return (folder / ".scarce" / "project.json").is_file()
 
 
 def read_contract(path: Path) -> Contract:
@@ -82,7 +78,7 @@ def data_of(
         ReadError: there is no data at the path.
     """
     if is_project(place):
-        return _of_project(place, version, contract if measure else None, workers, seed)
+        return _of_project(place, version, contract, workers=workers, seed=seed, measure=measure)
     if version is not None:
         raise StoreError("contract", f"{place} is no project and has no version {version}", do="leave --version out")
     from scarce import audit, encode, io, modality
@@ -96,21 +92,20 @@ def data_of(
     return audit.run(ds, wanted, seed=seed, workers=workers) if _enough(ds) else ds
 
 
-def _of_project(place: Path, version: str | None, contract: Contract | None, workers: int | None, seed: int) -> Dataset:
-    from scarce import audit
-    from scarce.cli._work import needs_features
-    from scarce.loop.measure import with_features, with_scan
+def _of_project(
+    place: Path, version: str | None, contract: Contract | None, *, workers: int | None, seed: int, measure: bool
+) -> Dataset:
+    from scarce.contract import MEASURED, unmeasured
+    from scarce.loop.measure import audited, with_scan
     from scarce.project import Project
 
     with Project.open(place) as opened:
         ds = opened.dataset(version)
-        wanted = lacking(ds, contract) if contract is not None else []
-        if not wanted or not _enough(ds):
-            return ds
-        ds = with_scan(opened, ds, workers=workers)
-        if needs_features(wanted):
-            ds = with_features(opened, ds, workers=workers, seed=seed)
-        return audit.run(ds, wanted, seed=seed, workers=workers, settings=opened.config.audit.plugins)
+        wanted = lacking(ds, contract) if contract is not None and measure else []
+        if wanted and _enough(ds):
+            return audited(opened, ds, wanted, workers=workers, seed=seed)
+        needed = ds.schema.modality in MEASURED if contract is None else unmeasured(ds, contract.ranges)
+        return with_scan(opened, ds, workers=workers) if needed else ds
 
 
 def lacking(ds: Dataset, contract: Contract) -> list[str]:

@@ -33,6 +33,8 @@ FAULT: Final = 3
 INTERRUPTED: Final = 130
 RESUME: Final = "Interrupted. The last committed version is whole; the same command picks up from there."
 WIDTH_OF_FILES: Final = 120
+SHORT: Final = 24
+"""Columns of texts no longer than this never lose any of them."""
 
 
 class Screen:
@@ -156,7 +158,14 @@ def console(stream: TextIO) -> Console:
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
-def table(names: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", right: Sequence[str] = ()) -> Table:
+def table(
+    names: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str = "",
+    right: Sequence[str] = (),
+    elastic: Sequence[str] = (),
+) -> Table:
     """Return a table for a console.
 
     Args:
@@ -164,14 +173,20 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "
         rows: cells; text, numbers, or Rich's own texts.
         title: line above it.
         right: heads of the columns that are aligned to the right.
+        elastic: heads of the columns that share the width that the others leave; longer text is cut with an ellipsis.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    out = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        out.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    out = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, expand=bool(elastic))
+    rows = list(rows)
+    for place, name in enumerate(names):
+        longest = max((len(str(row[place])) for row in rows), default=0)
+        if name in elastic and longest > SHORT:
+            out.add_column(name, ratio=min(longest, 3 * SHORT), min_width=8, no_wrap=True, overflow="ellipsis")
+        else:
+            out.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         out.add_row(*(cell if isinstance(cell, Text) else Text(safe("" if cell is None else cell)) for cell in row))
     return out

@@ -252,7 +252,7 @@ def quality_table(body: Mapping[str, Any]) -> Table:
     rows = [
         (part.replace("_", " "), percent(body[part]["value"]), interval(body[part]),
          *(percent(body["classes"][name][part]["value"]) for name in names),
-         body[part].get("why", "")) for part in (*parts[1:], parts[0])
+         body[part].get("why") or body[part].get("counted", "")) for part in (*parts[1:], parts[0])
     ]  # fmt: skip
     heads = ("quality", "all", "95 % interval", *names, "")
     return table(heads, rows, right=("all", *names))

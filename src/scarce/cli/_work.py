@@ -4,39 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scarce.errors import ConfigError, ReadError
+
+WARNING: Final = 0.5
+"""From this score on a finding about the data as a whole is a warning."""
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
 
 
-def needs_features(only: Sequence[str] | None) -> bool:
-    """Return whether one of the checks (None = all) looks at features."""
-    from scarce.audit._run import ordered
-
-    return any("embedding" in need for check in ordered(only) for need in check.needs)
-
-
-def judged_project(folder: Path, only: Sequence[str] | None, workers: int | None, seed: int) -> tuple[Dataset, str]:
-    """Audit the head of a project and commit the scores; return the dataset and the new version."""
-    from scarce import audit as stage
-    from scarce.loop.measure import with_features, with_scan
-    from scarce.project import Project
-
-    with Project.open(folder) as opened:
-        settings = opened.config.audit
-        ds = with_scan(opened, opened.dataset(), workers=workers)
-        chosen = only or settings.only or None
-        if needs_features(chosen):
-            ds = with_features(opened, ds, workers=workers, seed=seed)
-        ds = stage.run(ds, chosen, seed=seed, workers=workers, settings=settings.plugins)
-        return ds, opened.commit(ds, "audit", owner=("audit",))
-
-
-def listed(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str | None]) -> list[dict[str, Any]]:
+def listed(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return one check's findings for other programs.
 
     Returns:
@@ -50,7 +30,7 @@ def listed(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str | None]) 
         ids = [] if row["level"] == "class" else [item for item in members if item in places]
         groups += len(ids) > 1
         out.append({
-            "check": row["check"], "level": row["level"], "samples": [places[item] or item for item in ids], "ids": ids,
+            "check": row["check"], "level": row["level"], "samples": [places[item] for item in ids], "ids": ids,
             "classes": [item for item in members if item not in places], "score": row["score"] or 0.0,
             "group": groups if len(ids) > 1 else None, "why": row["why"],
         })  # fmt: skip
@@ -59,11 +39,9 @@ def listed(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str | None]) 
 
 def holds_data(path: Path) -> bool:
     """Return whether a path is data to be read (or nothing at all) rather than the folder of a project."""
-    from scarce.project import HIDDEN, SETTINGS
+    from scarce.project import is_project
 
-    if (path / HIDDEN).is_dir() or (path / SETTINGS).exists():
-        return False
-    return not path.is_dir() or any(path.iterdir())
+    return not is_project(path) and (not path.is_dir() or any(path.iterdir()))
 
 
 def refuse_columns(columns: Mapping[str, str | None], folder: Path) -> None:
@@ -102,30 +80,30 @@ def model_folder(path: Path) -> Path:
 
 def finding_rows(ds: Dataset, check: str | None = None) -> list[dict[str, Any]]:
     """Return findings as plain values, without the pairs that only link a group and without skipped checks."""
+    from scarce.audit import says_skipped
+
     rows: list[dict[str, Any]] = ds.findings.to_pylist()
+    return [row for row in rows if row["level"] != "pair" and check in (None, row["check"]) and not says_skipped(row)]
+
+
+def read_warnings(ds: Dataset) -> list[str]:
+    """Return what reading warned of as a whole: no label, a table beside the pictures that was not read."""
     return [
-        row for row in rows
-        if row["level"] != "pair" and check in (None, row["check"]) and not (row["why"] or "").startswith("skipped:")
+        row["why"] for row in finding_rows(ds, "read") if row["level"] == "data" and (row["score"] or 0.0) >= WARNING
     ]  # fmt: skip
 
 
-def named_by(members: Sequence[str] | None, places: Mapping[str, str | None], *, most: int = 3) -> str:
+def named_by(members: Sequence[str] | None, places: Mapping[str, str], *, most: int = 3) -> str:
     """Return the files (or class names) that a finding is about, for people."""
-    shown = [str(places.get(item) or item) for item in (members or ())[:most]]
+    shown = [places.get(item, item) for item in (members or ())[:most]]
     return ", ".join(shown) + f" and {len(members or ()) - most} more" * (len(members or ()) > most)
-
-
-def skipped(ds: Dataset) -> dict[str, str]:
-    """Return check to reason, for checks that could not run."""
-    rows = ds.findings.to_pylist()
-    return {row["check"]: row["why"] for row in rows if (row["why"] or "").startswith("skipped:")}
 
 
 def by_reason(left_out: Mapping[str, str]) -> list[str]:
     """Return one line for each reason why checks could not run, with their names."""
     reasons: dict[str, list[str]] = {}
     for name, why in left_out.items():
-        reasons.setdefault(why.removeprefix("skipped: "), []).append(name)
+        reasons.setdefault(why, []).append(name)
     return [f"Not run, {why}: {', '.join(names)}" for why, names in reasons.items()]
 
 

@@ -64,6 +64,7 @@ def add(
     with screen(as_json, quiet, debug) as out:
         from scarce import io
         from scarce.cli._work import finding_rows, named_by, split_counts
+        from scarce.columns import sample_names
         from scarce.loop.admit import admit
         from scarce.project import Project
 
@@ -81,7 +82,7 @@ def add(
             "counts": split_counts(ds), "went": went, "findings": said,
             "waiting": [{"id": sample, "reason": why} for sample, why in done.waiting.items()],
         }  # fmt: skip
-        places = dict(zip(fresh.table["id"].to_pylist(), fresh.table["uri"].to_pylist(), strict=True))
+        places = sample_names(fresh.table)
 
         def draw(console: Console) -> None:
             if version is None:

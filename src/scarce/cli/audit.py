@@ -23,7 +23,7 @@ from scarce.cli._options import (
     Workers,
     folder_of,
 )  # fmt: skip
-from scarce.cli._screen import screen, table
+from scarce.cli._screen import safe, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,6 +61,8 @@ def audit(
     data nothing is kept, so one can look before making a project. 1 is worst. For --fail-on, a finding with a score
     of 0.9 or more is an error, any other a warning.
 
+    The first audit on a machine compiles its loops: about 10 seconds more, once.
+
     Example:
         scarce audit photos/
         scarce audit photos-scarce --only label-error --only near-duplicate --fail-on error
@@ -68,19 +70,20 @@ def audit(
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
         from scarce import quality
+        from scarce.audit import skipped
         from scarce.audit.agreement import agreement_json
         from scarce.cli._summary import quality_table
         from scarce.cli._work import (
             by_reason,
             finding_rows,
             holds_data,
-            judged_project,
             listed,
             named_by,
+            read_warnings,
             refuse_columns,
-            skipped,
-        )  # fmt: skip
-        from scarce.loop.measure import judged
+        )
+        from scarce.columns import sample_names
+        from scarce.loop.measure import judged, judged_project
 
         folder, version = folder_of(path, named), None
         if path is not None and named is None and holds_data(folder):
@@ -92,14 +95,17 @@ def audit(
         found = {name: finding_rows(ds, name) for name in ran}
         counts, left_out = {name: len(rows) for name, rows in found.items()}, skipped(ds)
         good = quality.measure(ds).to_json()
-        places = dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
+        places = sample_names(ds.table)
         rows = [row for name in ran for row in listed(found[name], places)]
+        notes = read_warnings(ds)
         body = {"path": str(folder), "version": version, "samples": len(ds), "counts": counts, "skipped": left_out,
-                "quality": good, "findings": rows}  # fmt: skip
+                "quality": good, "warnings": notes, "findings": rows}  # fmt: skip
         if "agreement" in ran and "agreement" not in left_out:
             body["agreement"] = agreement_json(ds, seed=seed)
 
         def draw(console: Console) -> None:
+            for note in notes:
+                console.print(f"- {safe(note)}")
             console.print(table(("check", "findings"), counts.items(), right=("findings",)))
             for name, rows in found.items():
                 worst = sorted(rows, key=lambda row: -(row["score"] or 0))[:limit]

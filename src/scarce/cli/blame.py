@@ -16,7 +16,9 @@ WIDTH = 40
 
 
 def blame(
-    sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="Its file or id; an ending or beginning will do.")],
+    sample: Annotated[
+        str, typer.Argument(metavar="SAMPLE", help="Its file, file#row, #row or id; an ending or beginning will do.")
+    ],
     project: InProject = None,
     version: Version = None,
     whole: Annotated[bool, typer.Option("--all", help="Show every change, not only the last of each field.")] = False,
@@ -31,6 +33,7 @@ def blame(
         scarce blame hole/0042.png --project photos-scarce
     """
     with screen(as_json, debug=debug) as out:
+        from scarce.columns import sample_name
         from scarce.project import Project
         from scarce.provenance import blame as find
 
@@ -42,7 +45,7 @@ def blame(
         }  # fmt: skip
 
         def draw(console: Console) -> None:
-            console.print(safe(f"{found.uri} ({found.sample}) in {found.version}"))
+            console.print(safe(f"{sample_name(found.uri, found.sample)} ({found.sample}) in {found.version}"))
             rows = [
                 (
                     item.name,
@@ -55,7 +58,10 @@ def blame(
                 )
                 for item in (found.history if whole else found.fields)
             ]
-            console.print(table(("field", "value", "version", "at", "by", "action", "why"), rows))
+            console.print(
+                table(("field", "value", "version", "at", "by", "action", "why"), rows, elastic=("value", "why"))
+            )
+            console.print("Reasons may be cut; --json, or a wider window, shows all of them.")
 
         out.show(body, draw)
 

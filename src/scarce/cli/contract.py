@@ -43,9 +43,10 @@ def init(
         scarce contract init photos/ --output photos.toml
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.cli._contract import FILE, data_of, is_project, write_new
+        from scarce.cli._contract import FILE, data_of, write_new
         from scarce.contract import Contract
         from scarce.errors import StoreError
+        from scarce.project import is_project
 
         place = folder_of(named, path)
         target = output or (place / FILE if is_project(place) else Path(FILE))

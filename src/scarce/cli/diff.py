@@ -35,6 +35,7 @@ def diff(
         scarce diff before-cleaning --project photos-scarce --json
     """
     with screen(as_json, debug=debug) as out:
+        from scarce.columns import sample_names
         from scarce.project import Project
 
         with Project.open(folder_of(project)) as opened:
@@ -43,7 +44,7 @@ def diff(
             before, after = opened.dataset(old_name), opened.dataset(new_name)
         places: dict[str, str] = {}
         for ds in (before, after):
-            places |= dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
+            places |= sample_names(ds.table)
         relabeled = [
             {"id": sample, "uri": places.get(sample), "old": was, "new": now} for sample, was, now in found.relabeled
         ]

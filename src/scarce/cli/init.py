@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,11 +22,6 @@ from scarce.cli._screen import relative, safe, screen
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from scarce.dataset import Dataset
-
-WARNING: Final = 0.5
-"""From this score on a finding about the data as a whole is a warning."""
 
 
 def init(
@@ -55,6 +50,7 @@ def init(
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
         from scarce import io, modality
+        from scarce.cli._work import read_warnings
         from scarce.loop import new_project
         from scarce.project import SETTINGS
 
@@ -65,7 +61,9 @@ def init(
                 first = modality.scan(first, workers=workers, cache=made.features / "scan")
                 version = made.commit(first, f"read {source}", owner=("io", "clean"))
         rows = 0 if first is None else len(first)
-        body = {"project": str(folder), "settings": str(folder / SETTINGS), "version": version, "rows": rows}
+        notes = [] if first is None else read_warnings(first)
+        body = {"project": str(folder), "settings": str(folder / SETTINGS), "version": version, "rows": rows,
+                "warnings": notes}  # fmt: skip
 
         def draw(console: Console) -> None:
             console.print(
@@ -76,16 +74,7 @@ def init(
             else:
                 aside = int((~first["keep"].astype(bool)).sum())
                 console.print(f"{version}: {rows:,} samples, {len(first.schema.classes)} classes, {aside:,} set aside")
-                if not first.schema.classes:
-                    for note in _warnings(first):
-                        console.print(f"- {safe(note)}")
+            for note in notes:
+                console.print(f"- {safe(note)}")
 
         out.show(body, draw)
-
-
-def _warnings(ds: Dataset) -> list[str]:
-    """Return what reading warned of as a whole, for example that there is no label."""
-    return [
-        row["why"] for row in ds.findings.to_pylist()
-        if row["check"] == "read" and row["level"] == "data" and row["score"] >= WARNING
-    ]  # fmt: skip

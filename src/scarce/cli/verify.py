@@ -30,12 +30,13 @@ def verify(
         scarce verify --fail-on never --json
     """
     with screen(as_json, quiet, debug) as out:
+        from scarce.columns import sample_names
         from scarce.project import Project
 
         with Project.open(folder_of(project, named)) as opened:
             found = opened.verify(version)
             ds = opened.dataset(version)
-        places = dict(zip(ds.table["id"].to_pylist(), ds.table["uri"].to_pylist(), strict=True))
+        places = sample_names(ds.table)
         rows = [(places[sample], "missing", why) for sample, why in found.missing.items()]
         rows += [(places[sample], "changed", "its content is another one now") for sample in found.changed]
         body = {

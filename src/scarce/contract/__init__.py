@@ -6,9 +6,10 @@ Violations are data: a list that can be shown, counted and stored. The rules tha
 
 from __future__ import annotations
 
+from scarce.contract._beside import MEASURED, unmeasured
 from scarce.contract._judge import judge
 from scarce.contract._limit import Outcome
 from scarce.contract._terms import Contract
 from scarce.invariant import Violation, invariants, refuse
 
-__all__ = ["Contract", "Outcome", "Violation", "invariants", "judge", "refuse"]
+__all__ = ["MEASURED", "Contract", "Outcome", "Violation", "invariants", "judge", "refuse", "unmeasured"]

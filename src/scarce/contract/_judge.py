@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 
 from scarce.audit.agreement import alpha_interval
 from scarce.ballot import ratings_of
+from scarce.columns import sample_name
 from scarce.contract import _schema
+from scarce.contract._beside import unmeasured
 from scarce.contract._limit import CONFIDENCE, Level, Outcome, Share, fewest, side
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract
 from scarce.dataset import Dataset, Floats
@@ -64,14 +66,18 @@ def _always(ds: Dataset) -> Iterator[Outcome]:
 
 
 def _facts(contract: Contract, ds: Dataset, now: datetime) -> Iterator[Outcome]:
-    broken = _schema.violations(contract, ds, now)
+    broken = _schema.violations(contract, ds, now, files=True)
     for item in broken:
         yield Outcome(rule=item.rule, outcome="broken", what=item.what, examples=item.examples, do=item.do)
+    unseen = unmeasured(ds, contract.ranges)
+    if unseen:
+        what = f"{', '.join(unseen)}: not measured"
+        yield Outcome(rule="ranges", outcome="unknown", what=what, do="scan the dataset first (scarce.modality.scan)")
     active = {
         "freshness": contract.max_age_days > 0, "max_set_aside": contract.max_set_aside < 1,
         **{rule: bool(getattr(contract, rule)) for rule in SCHEMA_RULES if rule not in ("freshness", "max_set_aside")},
     }  # fmt: skip
-    wrong = {item.rule for item in broken}
+    wrong = {item.rule for item in broken} | ({"ranges"} if unseen else set())
     for rule in SCHEMA_RULES:
         if active[rule] and rule not in wrong:
             yield Outcome(rule=rule, outcome="holds", what="as promised")
@@ -83,7 +89,7 @@ def _shares(contract: Contract, ds: Dataset) -> Iterator[Outcome]:
         return
     parts = measure(ds).parts
     told = {
-        "min_completeness": ("completeness", "of the samples can be read and have a label"),
+        "min_completeness": ("completeness", "of the samples are complete"),
         "max_label_error_rate": ("label_quality", "of the labels are probably wrong"),
         "max_duplicate_rate": ("uniqueness", "of the samples are further copies of another one"),
     }
@@ -104,6 +110,7 @@ def _share(rule: str, limit: float, part: Part, words: str, examples: tuple[str,
     needed = share.needed(limit, at_least=at_least) if verdict == "unknown" else None
     bound = f"at least {limit:.4g}" if at_least else f"at most {limit:.4g}"
     what = f"{share.value:.4f} {words} ({low:.4f} to {high:.4f}, {part.n:,} samples), {bound} promised"
+    what += f" ({part.counted})" if part.counted and verdict != "holds" else ""
     return Outcome(
         rule=rule, outcome=verdict, what=f"{what}{_more(verdict, needed, 'samples')}", value=share.value, low=low,
         high=high, limit=limit, n=part.n, needed=needed, examples=() if verdict == "holds" else examples,
@@ -127,7 +134,7 @@ def _worst(ds: Dataset, rule: str) -> tuple[str, ...]:
         rows = np.argsort(-score, kind="stable")[: int((score > 0.5).sum())]
     else:
         rows = np.flatnonzero((ds["label"] < 0) | ~ds["keep"].astype(bool))
-    return tuple(str(ds["uri"][row] or ds.ids[row]) for row in rows[:EXAMPLES])
+    return tuple(sample_name(ds["uri"][row], str(ds.ids[row])) for row in rows[:EXAMPLES])
 
 
 def _agreed(contract: Contract, ds: Dataset) -> Iterator[Outcome]:

@@ -10,10 +10,10 @@ from scarce.errors import ConfigError
 CUSTOM: Final = {
     "min_completeness": "completeness", "max_label_error_rate": "accuracy", "max_duplicate_rate": "uniqueness",
     "min_agreement": "consistency", "class_minimum": "coverage", "min_per_class": "coverage",
-    "max_set_aside": "completeness", "max_age_days": "timeliness",
+    "max_set_aside": "completeness", "max_age_days": "timeliness", "columns": "conformity",
 }  # fmt: skip
 """Rules of ours that the standard has no word for, with the dimension of quality that it files them under."""
-DEFAULTS: Final = {"min_per_class": 0, "max_set_aside": 1.0, "max_age_days": 0.0}
+DEFAULTS: Final = {"min_per_class": 0, "max_set_aside": 1.0, "max_age_days": 0.0, "columns": ()}
 SLA: Final = {"frequency": "update_hours", "freshness": "max_staleness_hours"}
 HOURS: Final = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0, "y": 8766.0}
 UNITS: Final = {

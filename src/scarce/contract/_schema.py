@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scarce.columns import sample_name
+from scarce.contract._beside import FEATURE, named, own_columns, unseen, with_columns_beside
 from scarce.dataset import Dataset
-from scarce.invariant import EXAMPLES, Found, Violation, at, column_of
+from scarce.invariant import EXAMPLES, Found, Violation, column_of
 
 if TYPE_CHECKING:
     from scarce.contract._terms import Contract
 
+NUMERAL: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+NUMBERS: Final = ("number", "integer")
 Test: TypeAlias = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 
 
-def violations(contract: Contract, ds: Dataset, now: datetime) -> list[Violation]:
-    """Return the rules about schema, counts and values that a version breaks."""
+def violations(contract: Contract, ds: Dataset, now: datetime, *, files: bool = False) -> list[Violation]:
+    """Return the rules about schema, counts and values that a version breaks.
+
+    Args:
+        contract: what was promised.
+        ds: a version.
+        now: the time that freshness is counted from.
+        files: whether the columns beside the version are looked at, too (see :mod:`scarce.contract._beside`).
+
+    Raises:
+        ReadError: a table of features cannot be read any more.
+    """
+    contract = _seen(contract, ds := with_columns_beside(ds) if files else ds, files=files)
     real = real_rows(ds)
     kept = real.take(column_of(real, "keep").astype(bool))
     broken = [*_counts(contract, real, kept)]
@@ -29,11 +45,35 @@ def violations(contract: Contract, ds: Dataset, now: datetime) -> list[Violation
         for name in contract.required
         if name not in ds
     ]
-    for rule in (_types, _completeness, _allowed, _ranges, _unique):
+    for rule in (_types, _completeness, _allowed, _ranges, _unique, _columns):
         broken += rule(contract, kept)
     if contract.max_age_days > 0:
         broken += _freshness(contract, kept, now)
     return broken
+
+
+def _seen(contract: Contract, ds: Dataset, *, files: bool) -> Contract:
+    """Return the contract with full names of columns, less what is told of columns that were not looked at."""
+
+    def known(name: str) -> bool:
+        return files or not unseen(ds, name)
+
+    def listed(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(named(ds, name) for name in names if known(name))
+
+    full: dict[str, Any] = {name: listed(getattr(contract, name)) for name in ("required", "unique", "columns")}
+    for field in ("types", "completeness", "allowed", "ranges"):
+        full[field] = {named(ds, name): value for name, value in getattr(contract, field).items() if known(name)}
+    return replace(contract, **full)
+
+
+def _columns(contract: Contract, ds: Dataset) -> Found:
+    known = {*contract.columns, *contract.required, *contract.types}
+    new = [name for name in own_columns(ds) if name not in known]
+    if contract.columns and new:
+        what = f"{', '.join(new[:EXAMPLES])}: {len(new)} columns that nobody promised"
+        do = "add them to columns in the contract, or leave them out of the data"
+        yield Violation(rule="columns", what=what, count=len(new), examples=tuple(new[:EXAMPLES]), do=do)
 
 
 def type_of(kind: pa.DataType) -> str:
@@ -55,8 +95,22 @@ TYPES: dict[str, Callable[[pa.DataType], bool]] = {
 def _types(contract: Contract, ds: Dataset) -> Found:
     for name, wanted in contract.types.items():
         kind = ds.table[name].type if name in ds.table.column_names else None
-        if kind is not None and not pa.types.is_null(kind) and not TYPES[wanted](kind):
-            yield Violation(rule="types", what=f"{name} is {kind}, {wanted} promised", examples=(name,))
+        if kind is None or pa.types.is_null(kind) or TYPES[wanted](kind):
+            continue
+        if not (wanted == "integer" and name.startswith(FEATURE) and _whole(ds.table[name])):
+            odd = ds.table[name].drop_null().slice(0, 0)
+            if wanted in NUMBERS and TYPES["string"](kind):
+                column = ds.table[name].drop_null()
+                odd = column.filter(pc.invert(pc.match_substring_regex(column, NUMERAL)))
+            told = f"; {_values(len(odd))} no number, such as {odd[0].as_py()!r}" if len(odd) else ""
+            yield Violation(rule="types", what=f"{name} is {kind}, {wanted} promised{told}", examples=(name,))
+
+
+def _whole(column: pa.ChunkedArray) -> bool:
+    """Return whether numbers are all whole: text files do not tell 3 from 3.0."""
+    if not pa.types.is_floating(column.type):
+        return False
+    return bool(pc.all(pc.equal(column, pc.floor(column))).as_py() is not False)
 
 
 def real_rows(ds: Dataset) -> Dataset:
@@ -92,6 +146,8 @@ def _counts(contract: Contract, real: Dataset, kept: Dataset) -> Found:
 
 def _completeness(contract: Contract, ds: Dataset) -> Found:
     for name, least in contract.completeness.items():
+        if name not in ds and name in contract.required:
+            continue  # told as missing
         share = 1 - ds.table[name].null_count / max(len(ds), 1) if name in ds.table.column_names else 0.0
         if share < least:
             yield Violation(
@@ -112,6 +168,8 @@ def _allowed(contract: Contract, ds: Dataset) -> Found:
 
 def _ranges(contract: Contract, ds: Dataset) -> Found:
     for name, (low, high) in contract.ranges.items():
+        if name in contract.types and name in ds.table.column_names and type_of(ds.table[name].type) not in NUMBERS:
+            continue  # told as its type
 
         def inside(column: pa.ChunkedArray, low: float = low, high: float = high) -> pa.ChunkedArray:
             return pc.and_(pc.greater_equal(column, low), pc.less_equal(column, high))
@@ -151,11 +209,16 @@ def _outside(ds: Dataset, name: str, rule: str, fine: Test, wanted: str) -> Foun
         return
     wrong = np.asarray(pc.and_(pc.is_valid(column), pc.invert(pc.fill_null(ok, False))).to_numpy(), bool)
     if wrong.any():
-        count, examples = at(ds, wrong)
+        rows = np.flatnonzero(wrong)
+        count, examples = len(rows), tuple(sample_name(ds["uri"][row], str(ds.ids[row])) for row in rows[:EXAMPLES])
         value = column[int(np.flatnonzero(wrong)[0])].as_py()
         yield Violation(
             rule=rule, what=f"{name} is {value!r} in {_rows(count)}, not {wanted}", count=count, examples=examples
         )
+
+
+def _values(n: int) -> str:
+    return "1 value is" if n == 1 else f"{n} values are"
 
 
 def _rows(n: int, kind: str = "") -> str:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from scarce.config import check_types, to_toml
 from scarce.contract import _schema
+from scarce.contract._beside import FEATURE, SCAN, learned_range, own_columns, with_columns_beside
 from scarce.dataset import Dataset
 from scarce.errors import ConfigError, ReadError, closest
 from scarce.invariant import Violation, column_of
@@ -25,7 +26,7 @@ MOST_ALLOWED = 20
 LEAST_NORMAL, LEAST_DEFECT = 1000, 50
 SCHEMA_RULES: Final = (
     "min_rows", "classes", "min_per_class", "max_set_aside", "required", "types", "completeness", "allowed", "ranges",
-    "unique", "freshness",
+    "unique", "columns", "freshness",
 )  # fmt: skip
 """Rules about this version as it is: checked at every commit, and by the gate."""
 LIMITS: Final = (
@@ -51,13 +52,16 @@ class Contract:
         min_rows: least number of kept real rows.
         min_per_class: least number of kept real rows of every class.
         max_set_aside: largest share of real rows that may be set aside.
-        types: column of the manifest to ``string``, ``number``, ``integer``, ``boolean``, ``timestamp`` or ``array``.
+        types: column of the manifest (``meta.<name>``) or of a table (``feature.<name>``) to ``string``, ``number``,
+            ``integer``, ``boolean``, ``timestamp`` or ``array``.
         completeness: column to the least share of rows with a value.
         allowed: column to its allowed values.
         ranges: column to its least and greatest value.
         unique: columns without repeated values.
+        columns: the columns of the table or manifest that are expected; others are told. Empty = any.
         max_age_days: the newest ``captured_at`` may be this old; 0 = not checked.
-        min_completeness: least share of samples that can be read and have a label; None = not checked, also below.
+        min_completeness: least completeness: 1 less the share of samples that cannot be read or have no label, and, of
+            rows of tables and series, less the share of their values that is missing; None = not checked, also below.
         max_label_error_rate: largest share of wrong labels.
         max_duplicate_rate: largest share of samples that are further copies of another one.
         min_agreement: least Krippendorff's alpha between annotators, at most 1.
@@ -78,6 +82,7 @@ class Contract:
     allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     unique: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     max_age_days: float = 0.0
     min_completeness: float | None = None
     max_label_error_rate: float | None = None
@@ -142,18 +147,28 @@ class Contract:
     def learn(cls, ds: Dataset) -> Contract:
         """Return the contract that this version keeps, with room for ordinary change, and the usual limits.
 
-        Counts get half of what is there, completeness is rounded down to full percent, and text columns of the manifest
-        with at most 20 different values must keep to them. The limits are the usual ones, not learned: completeness
-        0.99, label errors 0.05, copies 0.01, agreement 0.8; and as warnings 1,000 samples of a normal class and 50 of a
-        defect, a daily update, 24 hours of staleness.
+        Counts get half of what is there, completeness is rounded down to full percent, and text columns with at most 20
+        different values must keep to them. Columns of tables of features (``feature.<name>``) and measurements of
+        texts, sounds and series (``scan.<name>``, where the dataset was scanned) get ranges, wider than what was seen
+        by a fifth of the span at each end (:func:`scarce.contract._beside.learned_range`); new columns warn. The
+        limits are the usual ones, not learned: completeness 0.99, label errors 0.05, copies 0.01, agreement 0.8; and as
+        warnings 1,000 samples of a normal class and 50 of a defect, a daily update, 24 hours of staleness.
+
+        Raises:
+            ReadError: a table of features cannot be read any more.
         """
+        ds = with_columns_beside(ds)
         real = _schema.real_rows(ds)
         kept = real.take(column_of(real, "keep").astype(bool))
-        names = [name for name in ds.table.column_names if name in ds and not name.startswith("audit.")]
+        own = tuple(name for name in own_columns(ds) if name in ds)
+        names = [name for name in ds.table.column_names if name in own or (name in ds and "." not in name)]
         share = {
             name: int(100 * (1 - kept.table[name].null_count / max(len(kept), 1))) / 100
             for name in names
             if name != "id"
+        }
+        spans = {
+            name: learned_range(kept.table[name]) for name in ds.table.column_names if name.startswith((FEATURE, SCAN))
         }
         counts = np.bincount(kept["label"][kept["label"] >= 0], minlength=len(ds.schema.classes))
         return cls(
@@ -162,23 +177,22 @@ class Contract:
             min_rows=max(1, len(kept) // 2),
             min_per_class=int(counts.min()) // 2 if len(counts) else 0,
             max_set_aside=min(1.0, round(1 - len(kept) / max(len(real), 1) + 0.1, 2)),
-            types={
-                name: kind for name in names
-                if name.startswith("meta.") and (kind := _schema.type_of(ds.table[name].type))
-            },
+            types={name: kind for name in own if (kind := _schema.type_of(ds.table[name].type))},
             completeness={name: value for name, value in share.items() if value > 0},
-            allowed=_allowed(ds, names),
-            min_completeness=0.99, max_label_error_rate=0.05, max_duplicate_rate=0.01, min_agreement=0.8,
+            allowed=_allowed(kept, own), ranges={name: span for name, span in spans.items() if span is not None},
+            columns=own, min_completeness=0.99, max_label_error_rate=0.05, max_duplicate_rate=0.01, min_agreement=0.8,
             class_minimum={
                 name: LEAST_NORMAL if name in ds.schema.normal_classes else LEAST_DEFECT for name in ds.schema.classes
             },
-            update_hours=24.0, max_staleness_hours=24.0, warn=("class_minimum", "update_hours", "max_staleness_hours"),
+            update_hours=24.0, max_staleness_hours=24.0,
+            warn=("columns",) * bool(own) + ("class_minimum", "update_hours", "max_staleness_hours"),
         )  # fmt: skip
 
     def check(self, ds: Dataset, *, now: datetime | None = None) -> list[Violation]:
         """Return the rules about schema, counts and values that this version breaks; empty if it keeps them.
 
-        The limits on quality are checked by :func:`scarce.contract.judge`.
+        Of the version itself: columns that lie beside it (``feature.*``, ``scan.*``) and the limits on quality are
+        checked by :func:`scarce.contract.judge`.
         """
         return _schema.violations(self, ds, now or datetime.now(UTC))
 
@@ -236,10 +250,10 @@ def _within(name: str, value: float | None, low: float, high: float) -> None:
 
 
 def _allowed(ds: Dataset, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the values of text columns of the manifest that have few different ones."""
+    """Return the values of text columns that have few different ones."""
     found = {}
     for name in names:
-        if name.startswith("meta.") and pa.types.is_string(ds.table[name].type):
+        if pa.types.is_string(ds.table[name].type) or pa.types.is_large_string(ds.table[name].type):
             values = sorted(pc.unique(ds.table[name]).drop_null().to_pylist())
             if len(values) <= min(MOST_ALLOWED, max(1, len(ds) // 5)):
                 found[name] = tuple(values)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scarce import columns
+from scarce.contract._beside import FEATURE
 from scarce.contract._odcs_rules import CUSTOM, DEFAULTS, SLA, Told, about_service, about_table, about_values
 from scarce.contract._schema import TYPES, type_of
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract, text_of
@@ -208,7 +209,7 @@ def _object_rules(contract: Contract) -> dict[str, Body]:
     for rule, dimension in CUSTOM.items():
         limit = getattr(contract, rule)
         if limit not in (None, {}, DEFAULTS.get(rule)):
-            limit = dict(limit) if isinstance(limit, Mapping) else limit
+            limit = dict(limit) if isinstance(limit, Mapping) else list(limit) if isinstance(limit, tuple) else limit
             out[rule] = {"name": rule, "type": "custom", "dimension": dimension, "engine": "scarce",
                          "implementation": {"rule": rule, "limit": limit}}  # fmt: skip
     for rule, item in out.items():
@@ -248,7 +249,10 @@ def _put_properties(table: Body, contract: Contract) -> None:
         *contract.unique,
     ]
     named += ["label"] if contract.classes else []
-    listed += [{"name": name, "logicalType": _type_of(name)} for name in dict.fromkeys(named) if name not in known]
+    listed += [
+        {"name": name, **({"physicalName": name.removeprefix(FEATURE)} if name.startswith(FEATURE) else {}),
+         "logicalType": _type_of(name)} for name in dict.fromkeys(named) if name not in known
+    ]  # fmt: skip
     for prop in listed:
         _put_property(prop, contract)
 

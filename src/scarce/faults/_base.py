@@ -17,14 +17,15 @@ from scarce.registry import Plugin
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Pictures and labels in memory.
+    """Pictures, or rows of a table, and their labels in memory; see :meth:`of_table`.
 
     Args:
-        images: N uint8 pictures (H, W) or (H, W, 3) RGB.
+        images: N uint8 pictures (H, W) or (H, W, 3) RGB; of a table, N rows (F,) of numbers.
         labels: (N,) class codes.
         classes: class names.
         split: (N,) ``train``, ``val`` or ``test``; None = no splits.
         columns: name to (N,) texts that stand beside each picture in the table; "" = missing.
+        names: of the F features of a table; empty = pictures.
     """
 
     images: Sequence[Array]
@@ -32,6 +33,45 @@ class Material:
     classes: tuple[str, ...]
     split: Array | None = None
     columns: Mapping[str, Array] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of_table(
+        cls, features: Mapping[str, Array], labels: Ints, classes: tuple[str, ...], split: Array | None = None
+    ) -> Material:
+        """Return rows of a table.
+
+        Args:
+            features: name to (N,) numbers; NaN = missing.
+            labels: (N,) class codes.
+            classes: class names.
+            split: (N,) ``train``, ``val`` or ``test``; None = no splits.
+
+        Raises:
+            DataError: the columns are no numbers or differ in length, or labels do not fit.
+        """
+        try:
+            rows = np.stack([np.asarray(values, np.float64) for values in features.values()], axis=1)
+        except ValueError as error:
+            raise DataError("faults", f"the features are no columns of numbers of one length ({error})") from None
+        return cls(list(rows), labels, classes, split, names=tuple(features))
+
+    def refuse_tables(self, who: str) -> None:
+        """Refuse rows of a table where a fault is one of pictures.
+
+        Raises:
+            DataError: this is a table.
+        """
+        if self.names:
+            raise DataError(f"faults.{who}", "it spoils pictures, and these are rows of a table", do="choose another")
+
+    def with_values(self, name: str, values: Array) -> Material:
+        """Return a table with one feature replaced."""
+        at = self.names.index(name)
+        rows = [row.copy() for row in self.images]
+        for row, value in zip(rows, values, strict=True):
+            row[at] = value
+        return replace(self, images=rows)
 
     def __post_init__(self) -> None:
         """Refuse columns of different length and labels that name no class."""
@@ -61,6 +101,9 @@ class Material:
     def write(self, folder: Path | str, truth: Truth | None = None) -> Path:
         """Write PNG files and ``index.csv`` (path, label, split and the columns); returns the folder.
 
+        Of a table, ``table.csv`` is written (features, columns, label, split), and the truth as ``truth.csv`` beside
+        it, since a model would take its columns for features.
+
         Args:
             folder: where to.
             truth: also write its columns, see :meth:`Truth.columns`; read back they are ``meta.true_label`` and so on.
@@ -69,6 +112,8 @@ class Material:
 
         import cv2
 
+        if self.names:
+            return self._write_table(Path(folder), truth)
         base = Path(folder)
         more: dict[str, Any] = {**self.columns, **({} if truth is None else truth.columns(self.classes))}
         lines: list[list[str]] = [["path", "label", "split", *more]]
@@ -85,12 +130,32 @@ class Material:
             csv.writer(file, lineterminator="\n").writerows(lines)
         return base
 
+    def _write_table(self, base: Path, truth: Truth | None) -> Path:
+        import csv
+
+        base.mkdir(parents=True, exist_ok=True)
+        heads = [*self.names, *self.columns, "label", *(["split"] if self.split is not None else [])]
+        lines: list[list[str]] = []
+        for row, values in enumerate(self.images):
+            cells = ["" if np.isnan(value) else f"{value:.12g}" for value in values]
+            cells += [str(column[row]) for column in self.columns.values()]
+            cells.append(self.classes[int(self.labels[row])])
+            lines.append([*cells, *([] if self.split is None else [str(self.split[row])])])
+        tables: dict[str, list[list[str]]] = {"table.csv": [heads, *lines]}
+        if truth is not None:
+            told = truth.columns(self.classes)
+            tables["truth.csv"] = [list(told), *map(list, zip(*told.values(), strict=True))]
+        for name, body in tables.items():
+            with (base / name).open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows(body)
+        return base
+
     def dataset(self) -> Dataset:
-        """Return a dataset of the labels and splits; ids keep the order, pixels stay in memory."""
+        """Return a dataset of the labels and splits; ids keep the order, pixels and features stay in memory."""
         n = len(self.images)
         values: dict[str, Any] = {
             "id": [f"{row:08d}" for row in range(n)],
-            "uri": [f"images/{row:06d}.png" for row in range(n)],
+            "uri": [f"table.csv#{row}:!label" if self.names else f"images/{row:06d}.png" for row in range(n)],
             "label": [self.classes[int(code)] for code in self.labels],
             "label_source": ["given"] * n,
         }
@@ -98,7 +163,8 @@ class Material:
             values["split"] = [str(name) for name in self.split]
         for name, cells in self.columns.items():
             values[f"meta.{name}"] = [str(cell) or None for cell in cells]
-        return Dataset.from_columns(Schema(classes=self.classes), values)
+        kind = "tabular" if self.names else "image"
+        return Dataset.from_columns(Schema(modality=kind, classes=self.classes), values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +233,7 @@ class AbstractFault(Plugin, ABC):
         self, material: Material, rows: Ints, change: Callable[[Array], Array], how: str
     ) -> tuple[Material, Truth]:
         """Return the material with ``change`` made to the pictures of some rows, and the truth named ``how``."""
+        material.refuse_tables(self.plugin_name())
         images, truth = list(material.images), Truth.clean(material)
         for row in rows:
             images[row] = change(images[row])

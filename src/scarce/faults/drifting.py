@@ -34,6 +34,7 @@ class Drifting(AbstractFault):
             material: N pictures in the order in which they were taken.
             seed: draws by how much the light flickers, up to 2 %, and so where exactly the drift begins.
         """
+        material.refuse_tables(self.plugin_name())
         n = len(material.images)
         count = len(self.drawn(np.arange(n), np.random.default_rng([seed, 9])))
         rng = np.random.default_rng([seed, 10])

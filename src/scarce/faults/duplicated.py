@@ -18,7 +18,7 @@ def copied(image: Array, way: str, rng: np.random.Generator) -> Array:
     """Return a copy of a picture, changed a little.
 
     Args:
-        image: uint8 (H, W) or (H, W, 3).
+        image: uint8 (H, W) or (H, W, 3); a row (F,) of a table is copied as it is, whatever the way.
         way: one of ``exact``, ``jpeg`` (quality 40 to 80), ``blur``, ``brighter``, ``flip``, ``crop`` (85 to 95 % of
             the edges).
         rng: draws how much.
@@ -27,6 +27,8 @@ def copied(image: Array, way: str, rng: np.random.Generator) -> Array:
 
     if way not in WAYS:
         raise DataError("faults.duplicated", f"there is no way {way!r}", closest(way, WAYS))
+    if image.ndim == 1:
+        return image.copy()
     height, width = image.shape[:2]
     if way == "jpeg":
         quality = int(rng.integers(40, 80))
@@ -52,7 +54,8 @@ def copied(image: Array, way: str, rng: np.random.Generator) -> Array:
 class Duplicated(AbstractFault):
     """Add copies of a share of the samples: exact, re-saved, blurred, brightened, mirrored, cropped.
 
-    Use when you want to know which copies an audit finds. Copies keep the label and the split.
+    Use when you want to know which copies an audit finds. Copies keep the label and the split. Copies of rows of a
+    table are exact.
 
     Args:
         rate: share of the samples that get a copy.

@@ -83,10 +83,12 @@ class LabelFlip(AbstractFault):
 
 
 def look_alike_class(images: Sequence[Array], labels: Ints, classes: int) -> tuple[Floats, Ints]:
-    """Return how much each picture looks like another class, in (0, 1], and that class; judged by small gray pictures.
+    """Return how much each sample looks like another class, in (0, 1], and that class.
+
+    Judged by small gray pictures; rows of a table by their standardized features.
 
     Args:
-        images: N uint8 pictures.
+        images: N uint8 pictures, or N rows (F,).
         labels: (N,) right codes of two classes or more.
         classes: K.
 
@@ -98,8 +100,14 @@ def look_alike_class(images: Sequence[Array], labels: Ints, classes: int) -> tup
     counts = np.bincount(labels, minlength=classes)
     if (counts > 0).sum() < 2:
         raise DataError("faults.label_flip", "only one class has samples", do="give at least two")
-    small = [cv2.resize(image, (12, 12), interpolation=cv2.INTER_AREA) for image in images]
-    rows = np.stack([(image if image.ndim == 2 else image.mean(axis=2)).ravel() for image in small]).astype(np.float64)
+    if images[0].ndim == 1:
+        rows = np.stack(images).astype(np.float64)
+        spread = np.nanstd(rows, axis=0)
+        rows = np.nan_to_num((rows - np.nanmean(rows, axis=0)) / np.where(spread > 0, spread, 1.0))
+    else:
+        small = [cv2.resize(image, (12, 12), interpolation=cv2.INTER_AREA) for image in images]
+        gray = [(image if image.ndim == 2 else image.mean(axis=2)).ravel() for image in small]
+        rows = np.stack(gray).astype(np.float64)
     means = np.stack([rows[labels == code].mean(axis=0) if counts[code] else rows[0] for code in range(classes)])
     square = (rows**2).sum(axis=1)[:, None] - 2 * rows @ means.T + (means**2).sum(axis=1)
     far = np.sqrt(np.maximum(square, 0) / rows.shape[1])
@@ -108,5 +116,5 @@ def look_alike_class(images: Sequence[Array], labels: Ints, classes: int) -> tup
     far[np.arange(len(rows)), labels] = np.inf
     other = far.argmin(axis=1)
     margin = far[np.arange(len(rows)), other] - own
-    spread = max(float(np.abs(margin).mean()), 1e-9)
-    return 1 / (1 + np.exp(np.clip(2 * margin / spread, -50, 50))), other
+    scale = max(float(np.abs(margin).mean()), 1e-9)
+    return 1 / (1 + np.exp(np.clip(2 * margin / scale, -50, 50))), other

@@ -26,6 +26,7 @@ class MixedIn(AbstractFault):
 
     def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:
         """Return the material with test cards in place of some pictures."""
+        material.refuse_tables(self.plugin_name())
         rng = np.random.default_rng([seed, 4])
         shapes = [image.shape for image in material.images]
         cards = [_card(shapes[row], rng) for row in range(min(len(shapes), 64))]
@@ -36,7 +37,7 @@ class MixedIn(AbstractFault):
 
         Args:
             material: what is spoiled.
-            foreign: at least one picture; used in turn.
+            foreign: at least one picture (of a table: rows (F,) of another one); used in turn.
             seed: draws the rows.
         """
         rng = np.random.default_rng([seed, 5])

@@ -49,6 +49,7 @@ class Retaken(AbstractFault):
 
     def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:
         """Return the material with the photos at the end; ``truth.source`` names the first photo of the object."""
+        material.refuse_tables(self.plugin_name())
         if self.times < 1:
             raise DataError("faults.retaken", f"times = {self.times}", do="use 1 or more")
         rng = np.random.default_rng([seed, 13])

@@ -42,19 +42,19 @@ def with_shortcut(image: Array, kind: str, strength: float) -> Array:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Shortcut(AbstractFault):
-    """Give a share of one class a property that tells it from the others: brightness, border, color or size.
+    """Give a share of one class a property that tells it from the others: brightness, border, color, size or a column.
 
     Use when you want to know whether an audit sees what a model would take for the class.
 
     Args:
         rate: share of the class's samples that get it.
-        kind: see :func:`with_shortcut`.
+        kind: see :func:`with_shortcut`; ``column`` adds a column ``station``, the only kind for tables.
         label: name of the class; empty = the smallest.
         strength: how plain it is, in (0, 1].
     """
 
     rate: float = 0.95
-    kind: Literal["brightness", "border", "color", "size"] = "brightness"
+    kind: Literal["brightness", "border", "color", "size", "column"] = "brightness"
     label: str = ""
     strength: float = 0.4
 
@@ -71,6 +71,11 @@ class Shortcut(AbstractFault):
         smallest = int(np.where(counts > 0, counts, counts.max() + 1).argmin())
         code = material.classes.index(self.label) if self.label else smallest
         rows = self.drawn(np.flatnonzero(labels == code), np.random.default_rng([seed, 8]))
+
+        if self.kind == "column":
+            station, truth = np.full(len(labels), "a", object), Truth.clean(material)
+            station[rows], truth.faulty[rows], truth.how[rows] = "b", True, "shortcut column"
+            return material.with_columns({"station": station}), truth
 
         def mark(image: Array) -> Array:
             return with_shortcut(image, self.kind, self.strength)

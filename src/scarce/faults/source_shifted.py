@@ -45,6 +45,7 @@ class SourceShifted(AbstractFault):
 
     def plant(self, material: Material, *, seed: int = 0) -> tuple[Material, Truth]:
         """Return the material with the column ``camera``, and which pictures are the second camera's."""
+        material.refuse_tables(self.plugin_name())
         rows = self.drawn(np.arange(len(material.images)), np.random.default_rng([seed, 14]))
         images, camera = list(material.images), np.full(len(material.images), "a", object)
         for row in rows:

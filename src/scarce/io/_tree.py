@@ -19,6 +19,9 @@ SPLIT_NAMES = {
     **dict.fromkeys(("pool", "unlabeled", "unlabelled"), "pool"),
 }
 UNLABELED = frozenset(("unlabeled", "unlabelled", "unsorted", "pool"))
+TABLES = frozenset((".csv", ".tsv", ".json", ".jsonl"))
+MOST_TABLES, MOST_LOOKED_AT, NAMES, HEAD_BYTES = 5, 20, 50, 2**20
+"""Unread tables that are named; that are opened beside a folder; names that are sought in them; in so many bytes."""
 WRAPPERS = frozenset("images image imgs img data dataset photos pictures raw input wav wavs audio sounds".split())
 
 
@@ -38,6 +41,7 @@ def list_tree(path: Path, walked: Walked, files: Sequence[Found], *, modality: s
     has_splits, labels, splits, rest = places(files, depth)
     columns: dict[str, Any] = {"label": labels}
     notes = walked.notes(frozenset(file.suffix for file in files))
+    notes += unread_tables(path, walked, files)
     if has_splits and len({split for split in splits if split}) > 1:
         columns["split"] = splits
     elif has_splits:
@@ -58,6 +62,39 @@ def list_tree(path: Path, walked: Walked, files: Sequence[Found], *, modality: s
         base=path, source=options.name_for(path), modality=modality, uris=[file.uri for file in files],
         columns=columns, reasons=[file.reason for file in files], notes=notes,
     )  # fmt: skip
+
+
+def unread_tables(path: Path, walked: Walked, files: Sequence[Found]) -> list[Note]:
+    """Return a warning for each table that lies among the samples, or beside their folder, and was not read.
+
+    Of the folder above, only tables that name one of the samples count; tables that belong to one sample each do not.
+    """
+    stems = {file.stem for file in files}
+    inside = [
+        path / file.uri for file in walked.of(TABLES)
+        if len(file.parts) < 2 and file.stem not in stems and not file.reason
+    ]  # fmt: skip
+    try:
+        above = sorted(item for item in path.absolute().parent.iterdir() if item.suffix.lower() in TABLES)
+    except OSError:
+        above = []
+    names = [Path(file.uri).name.encode(errors="replace") for file in files[:: max(1, len(files) // NAMES)]]
+    told = [*inside, *(item for item in above[:MOST_LOOKED_AT] if _names_one(item, names))]
+    return [
+        Note("data", f"{item.name} lies beside the samples and was not read: scarce audit {item} reads it", WARN)
+        for item in told[:MOST_TABLES]
+    ]
+
+
+def _names_one(table: Path, names: Sequence[bytes]) -> bool:
+    try:
+        if not table.is_file():
+            return False
+        with table.open("rb") as opened:
+            head = opened.read(HEAD_BYTES)
+    except OSError:
+        return False
+    return any(name in head for name in names)
 
 
 def refuse_columns(path: Path, options: Options) -> None:

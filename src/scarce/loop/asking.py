@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce.clean import Action, read_text
+from scarce.columns import sample_name
 from scarce.errors import DataError, unknown_name
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def write_questions(project: Project, ds: Dataset, path: str | Path) -> int:
     rows = [row for row in project.state.queue() if row["sample"] in known]
     for row in rows:
         sample = known[row["sample"]]
-        out.writerow([row["number"], row["sample"], *map(_safe, (sample["uri"], sample["label"], sample["split"],
-                      row["reason"])), "", ""])  # fmt: skip
+        told = (sample_name(sample["uri"]), sample["label"], sample["split"], row["reason"])
+        out.writerow([row["number"], row["sample"], *map(_safe, told), "", ""])
     part = Path(f"{path}.part")
     part.write_text(text.getvalue(), encoding="utf-8")
     part.replace(path)

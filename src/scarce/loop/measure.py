@@ -66,13 +66,42 @@ def judged(
         DataError, ReadError: there is nothing to judge.
     """
     from scarce import audit, encode, io, modality
-    from scarce.audit._run import ordered
 
-    checks = ordered(only)
+    features = audit.needs_features(only)
     ds: Dataset = modality.scan(io.read(path, **(named or {})), workers=workers)
-    if any("embedding" in need for check in checks for need in check.needs):
+    if features:
         ds = encode.run(ds, encoder, workers=workers, seed=seed)
     return audit.run(ds, only, seed=seed, workers=workers)
+
+
+def audited(
+    project: Project, ds: Dataset, only: Sequence[str] | None = None, *, workers: int | None, seed: int = 0
+) -> Dataset:
+    """Measure and audit a version of a project with the project's settings; nothing is committed.
+
+    Args:
+        project: an opened project.
+        ds: the version.
+        only: names of the checks; None = all.
+        workers: threads at most; None = all cores.
+        seed: of everything random.
+    """
+    from scarce import audit
+
+    ds = with_scan(project, ds, workers=workers)
+    if audit.needs_features(only):
+        ds = with_features(project, ds, workers=workers, seed=seed)
+    return audit.run(ds, only, seed=seed, workers=workers, settings=project.config.audit.plugins)
+
+
+def judged_project(folder: Path, only: Sequence[str] | None, workers: int | None, seed: int) -> tuple[Dataset, str]:
+    """Audit the head of a project and commit the scores; return the dataset and the new version."""
+    from scarce.project import Project
+
+    with Project.open(folder) as opened:
+        chosen = only or opened.config.audit.only or None
+        ds = audited(opened, opened.dataset(), chosen, workers=workers, seed=seed)
+        return ds, opened.commit(ds, "audit", owner=("audit",))
 
 
 def with_copies(project: Project, ds: Dataset, *, workers: int | None = None, seed: int = 0) -> Dataset:
@@ -95,18 +124,14 @@ def with_copies(project: Project, ds: Dataset, *, workers: int | None = None, se
 
 def copies_unknown(ds: Dataset) -> bool:
     """Return whether a kept, real sample was never compared with the others."""
-    from scarce.audit import COPIES
+    from scarce.audit import COPIES, skipped
 
-    judged = ds["keep"].astype(bool) & (ds["origin"] == "real")
+    left_out, judged = skipped(ds), ds["keep"].astype(bool) & (ds["origin"] == "real")
     for check in COPIES:
         column = f"audit.{check}.score"
         if column not in ds.table.column_names:
             return bool(judged.any())
         score = np.asarray(ds.table[column].to_numpy(zero_copy_only=False), np.float64)[judged]
-        if check not in PARTIAL and np.isnan(score).any() and not _skipped(ds, check):
+        if check not in PARTIAL and np.isnan(score).any() and check not in left_out:
             return True
     return False
-
-
-def _skipped(ds: Dataset, check: str) -> bool:
-    return any(row["check"] == check and (row["why"] or "").startswith("skipped:") for row in ds.findings.to_pylist())

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from scarce import metric as metrics
 from scarce import quality
+from scarce.audit import skipped
 from scarce.dataset import Dataset
 from scarce.ledger import groups_of
 from scarce.loop import gallery
@@ -142,11 +143,10 @@ def counts(ds: Dataset) -> dict[str, dict[str, dict[str, int]]]:
 
 def finding_counts(ds: Dataset) -> dict[str, int]:
     """Return check to number of findings; links inside a group, and checks that could not run, are not counted."""
-    skipped = pc.and_(pc.equal(ds.findings["level"], "data"), pc.starts_with(ds.findings["why"], "skipped"))
+    not_run = skipped(ds)
     nothing = pc.and_(pc.equal(ds.findings["level"], "data"), pc.equal(ds.findings["score"], 0.0))
-    counted = pc.and_(pc.not_equal(ds.findings["level"], "pair"), pc.invert(pc.or_(skipped, nothing)))
+    counted = pc.and_(pc.not_equal(ds.findings["level"], "pair"), pc.invert(nothing))
     found = ds.findings.filter(counted)["check"].value_counts().to_pylist()
-    not_run = set(ds.findings.filter(skipped)["check"].to_pylist())
     ran = {name.split(".")[1]: 0 for name in ds.table.column_names if name.startswith("audit.")}
     ran = {name: count for name, count in ran.items() if name not in not_run}
     return ran | {row["values"]: int(row["counts"]) for row in found}
@@ -351,12 +351,12 @@ def checks(result: Mapping[str, Any], ds: Dataset) -> tuple[Any, ...]:
     from scarce import registry, report
     from scarce.audit._base import AbstractCheck
 
-    known = set(registry.names("audit"))
+    known, not_run = set(registry.names("audit")), skipped(ds)
     out = []
     for name, found in sorted(result["findings"].items(), key=lambda item: -item[1]):
         if name in known:
             summary = registry.load("audit", name, AbstractCheck).summary()  # type: ignore[type-abstract]
-            told = [line for line in said(ds, name, ("data",)) if name in TOLD and not line.startswith("skipped")]
+            told = said(ds, name, ("data",)) if name in TOLD and name not in not_run else ()
             out.append(report.Check(name=name, found=found, summary=summary, action=told[0] if told else ""))
     return tuple(out)
 

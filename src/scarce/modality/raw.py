@@ -170,6 +170,42 @@ def features(path: str, spec: str, mtime: int) -> Array:
     return feature_matrix(loaded.select([name for name in loaded.column_names if name not in shut]))[0]
 
 
+def feature_columns(ds: Dataset) -> dict[str, pa.Array]:
+    """Return the columns of the tables whose rows are the samples, typed, by name, in the samples' order.
+
+    Empty where samples are no rows of a table of features. Of several tables, the columns that all of them have.
+
+    Raises:
+        ReadError: a table cannot be read, or has fewer rows than it had.
+    """
+    if ds.schema.modality != "tabular" or not len(ds):
+        return {}
+    places = addresses(ds, range(len(ds)))
+    files = sorted({place.path for place in places})
+    which = {path: number for number, path in enumerate(files)}
+    owner = np.array([which[place.path] for place in places], np.int64)
+    rows = np.array([place.row or 0 for place in places], np.int64)
+    parts: list[pa.Table] = []
+    shut: set[str] = set()
+    for number, path in enumerate(files):
+        if path.suffix.lower() in table.ARRAYS:
+            return {}
+        loaded, mine = table.load(path).table, rows[owner == number]
+        if mine.max() >= loaded.num_rows:
+            do = "restore the file, or read it anew"
+            raise ReadError("io", f"{path} has {loaded.num_rows} rows", f"sample #{mine.max()} comes from it", do)
+        parts.append(loaded.take(pa.array(mine)))
+        shut |= set(_names(next(place.what for place in places if which[place.path] == number)))
+    names = set.intersection(*(set(part.column_names) for part in parts)) - shut
+    back = pa.array(np.argsort(np.argsort(owner, kind="stable"), kind="stable"))
+    found = {}
+    for name in names:
+        kinds = {part[name].type for part in parts}
+        chunks = [pc.cast(part[name], pa.string()) if len(kinds) > 1 else part[name] for part in parts]
+        found[name] = pa.concat_arrays([chunk for one in chunks for chunk in one.chunks]).take(back)
+    return found
+
+
 @lru_cache(maxsize=4)
 def wide_series(path: str, spec: str, mtime: int) -> Array:
     """Return (N, T) float32: the number columns from the first to the last named one, in the file's order."""

@@ -68,7 +68,8 @@ def blame(project: Project, sample: str, version: str | None = None) -> Blame:
 
     Args:
         project: an opened project.
-        sample: its id, the beginning of one, its uri, or an ending of a uri that no other sample has.
+        sample: its id or the beginning of one; its file, ``file#row`` for a row of a table, or ``#row`` alone; its uri;
+            or an ending of these that no other sample has.
         version: number, tag or branch; the newest by default.
 
     Raises:
@@ -111,11 +112,14 @@ def find_sample(ds: Dataset, name: str) -> str:
         DataError: the name fits several.
     """
     ids, uris = ds.ids.tolist(), ds.table["uri"].to_pylist()
+    known = list(columns.sample_names(ds.table).values())
     if name in ids:
         return name
+    row = name.removeprefix("row ").removeprefix("#")
     tests = (
-        lambda i: uris[i] == name,
-        lambda i: bool(uris[i]) and f"/{uris[i]}".endswith("/" + name.lstrip("/")),
+        lambda i: name in (uris[i], known[i]),
+        lambda i: any(f"/{text}".endswith("/" + name.lstrip("/")) for text in (uris[i], known[i]) if text),
+        lambda i: row != name and row.isdecimal() and known[i].endswith(f"#{row}"),
         lambda i: len(name) >= 4 and ids[i].startswith(name),
     )
     for test in tests:
@@ -123,9 +127,9 @@ def find_sample(ds: Dataset, name: str) -> str:
         if len(fits) == 1:
             return str(ids[fits[0]])
         if fits:
-            there = ", ".join(f"{ids[i]} ({ds['source'][i]}: {uris[i]})" for i in fits[:5])
+            there = ", ".join(f"{ids[i]} ({ds['source'][i]}: {known[i]})" for i in fits[:5])
             raise DataError("blame", f"{name!r} fits {len(fits)} samples", there, "give the id")
-    raise unknown_name("blame", "sample", name, [uri or sample for sample, uri in zip(ids, uris, strict=True)])
+    raise unknown_name("blame", "sample", name, known)
 
 
 def _told(

@@ -12,7 +12,7 @@ from scarce.report.words import known, percent, span
 
 SHARE: Final = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), width=240.0)
 MEANINGS: Final = {
-    "completeness": "can be read, and have a label",
+    "completeness": "can be read, have a label, and (tables, series) lack no value",
     "uniqueness": "are no further copy of another sample",
     "balance": "evenness of the class counts; of a class, its count over the largest",
     "label_quality": "have the right label, as far as a model of the rest can tell",
