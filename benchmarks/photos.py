@@ -6,7 +6,8 @@ Photos of 640 x 480 (JPEG, quality 90) are cut at random from the real pictures 
 boards, cloth), each in its own light and scale. Sides, each in a process of its own, with two threads or processes:
 
 - ours, hashes: read, one decode (large JPEG smaller), two hashes; what the one pass does, without its other measures;
-- ours, scan: the one pass with all measures; ours, audit: the pass, then every check that needs no features;
+- ours, scan: the one pass with all measures; ours, audit: the pass, then every check that needs no features, with and
+  without same_object;
 - imagehash: both hashes from one decode, and as its users do, one decode for each;
 - imagededup: its gradient hash alone, and both; CleanVision: find_issues() with all its checks, with the interpreter
   that is named (its environment may be of its own).
@@ -104,16 +105,16 @@ def our_scan(folder: Path) -> dict[str, Any]:
     return {"images": len(ds)}
 
 
-def our_audit(folder: Path) -> dict[str, Any]:
+def our_audit(folder: Path, *, whole: bool) -> dict[str, Any]:
     from scarce import audit, io, modality
 
     start = time.perf_counter()
     ds = modality.scan(io.read(folder), workers=WORKERS)
     scanned = time.perf_counter() - start
-    skip = ["same_object"]
-    ds = audit.run(ds, workers=WORKERS, skip=skip)
-    ran = [name.split(".")[1] for name in ds.table.column_names if name.startswith("audit.")]
-    return {"images": len(ds), "scan_seconds": round(scanned, 2), "checks": ran}
+    ds = audit.run(ds, workers=WORKERS, skip=() if whole else ("same_object",))
+    seconds = {step.name: round(step.seconds or 0.0, 2) for step in ds.steps if step.stage == "audit"}
+    longest = dict(sorted(seconds.items(), key=lambda item: -item[1]))
+    return {"images": len(ds), "scan_seconds": round(scanned, 2), "seconds_per_check": longest}
 
 
 def with_imagehash(data: bytes, *, once: bool) -> None:
@@ -162,7 +163,8 @@ def part(side: str, folder: Path, few: Path, python: str) -> dict[str, Any]:
         "imagededup_dhash": lambda: with_imagededup(few, ("DHash",)),
         "imagededup_both": lambda: with_imagededup(few, ("DHash", "PHash")),
         "own_scan": lambda: our_scan(folder),
-        "own_audit": lambda: our_audit(folder),
+        "own_audit": lambda: our_audit(folder, whole=True),
+        "own_audit_without_same_object": lambda: our_audit(folder, whole=False),
         "cleanvision": lambda: with_cleanvision(python, folder),
     }
     for file in folder.rglob("*.jpg"):
@@ -200,7 +202,7 @@ def main() -> None:
         make(options.data, few, options.peer)
         from scarce.extras import available
 
-        sides = ["own_hashes", "own_scan", "own_audit"]
+        sides = ["own_hashes", "own_scan", "own_audit", "own_audit_without_same_object"]
         sides += ["imagehash", "imagehash_two_decodes"] if available("imagehash") else []
         sides += ["imagededup_dhash", "imagededup_both"] if available("imagededup") else []
         sides += ["cleanvision"] if options.cleanvision else []
@@ -214,7 +216,8 @@ def main() -> None:
     ratios = {}
     for name, own in (("imagehash", "own_hashes"), ("imagehash_two_decodes", "own_hashes"),
                       ("imagededup_dhash", "own_hashes"), ("imagededup_both", "own_hashes"),
-                      ("cleanvision", "own_scan"), ("cleanvision", "own_audit")):  # fmt: skip
+                      ("cleanvision", "own_scan"), ("cleanvision", "own_audit"),
+                      ("cleanvision", "own_audit_without_same_object")):  # fmt: skip
         if name in found:
             ratios[f"{own}_to_{name}"] = round(found[own]["per_second"] / found[name]["per_second"], 2)
             ratios[f"{own}_to_{name}_cpu"] = round(found[own]["per_cpu_second"] / found[name]["per_cpu_second"], 2)

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
+from scarce import audit, clean, io, modality
 from scarce.audit._group import forest, stars
 from scarce.audit._join import candidate_pairs
+from scarce.audit._saved import saved_twice
 from scarce.audit.near_duplicate import NearDuplicate, duplicate_pairs, hamming_pairs
 from scarce.dataset import Dataset, Schema
 from scarce.errors import DataError
+from scarce.faults import Material
+from scarce.faults.duplicated import Duplicated
 
 
 def vectors(n: int, d: int, *, seed: int = 0, decay: bool = True) -> np.ndarray:
@@ -163,3 +171,55 @@ def test_tiles_found_are_the_same_tile(shared_data) -> None:
     tile = np.array([row["tile_group"] for row in rows])
     assert len(found.rows) > 20
     assert (tile[found.rows[:, 0]] == tile[found.rows[:, 1]]).mean() >= 0.98
+
+
+@pytest.fixture(scope="module")
+def tile_folder(shared_data: Path) -> Path:
+    return shared_data / "magnetic_tile"
+
+
+def test_other_exposures_of_a_tile_are_no_copies(tile_folder: Path, tmp_path: Path) -> None:
+    """Tiles photographed several times, with planted copies among them: only the copies are merged."""
+    with (tile_folder / "index.csv").open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))[:450]
+    images = [cv2.imread(str(tile_folder / row["image"]), cv2.IMREAD_GRAYSCALE) for row in rows]
+    good = Material(images, np.zeros(len(images), int), ("part",))
+    bad, truth = Duplicated(rate=0.1, ways=("exact", "jpeg", "blur", "brighter", "flip")).plant(good, seed=3)
+    ds = modality.scan(io.read(bad.write(tmp_path) / "index.csv"))
+    ds = audit.run(ds.take(np.argsort(ds["uri"].astype(str))), ["exact_duplicate", "near_duplicate"])
+    found = [row for row in ds.findings.to_pylist() if row["check"] == "near_duplicate"]
+    origin = np.where(truth.source >= 0, truth.source, np.arange(len(ds)))
+    groups = [ds.rows_of(row["members"]) for row in found if row["level"] == "group"]
+    assert all(len(set(origin[rows])) == 1 for rows in groups)
+    grouped = np.isin(np.flatnonzero(truth.faulty), np.concatenate(groups))
+    assert grouped.mean() >= 0.98
+    pairs = [ds.rows_of(row["members"]) for row in found if row["level"] == "pair" and row["score"] < 0.5]
+    tile = np.array([rows[row]["tile_group"] for row in origin])
+    assert len(pairs) >= 40
+    assert np.mean([tile[i] == tile[j] for i, j in pairs]) >= 0.98
+    merged = [action for action in clean.plan(ds, only="merge_duplicates") if action.apply]
+    assert {row for action in merged for row in ds.rows_of(action.samples).tolist()} <= set(
+        np.flatnonzero(np.isin(origin, origin[truth.faulty])).tolist()
+    )
+
+
+@pytest.mark.parametrize("change", ["half", "gamma", "jpeg", "soft"])
+def test_one_picture_saved_twice_is_told_from_another_exposure(change: str, tile_folder: Path) -> None:
+    with (tile_folder / "index.csv").open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))[5::90]
+    level = np.arange(256) / 255
+    for number, row in enumerate(rows):
+        image = cv2.imread(str(tile_folder / row["image"]), cv2.IMREAD_GRAYSCALE)
+        image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
+        changed = {
+            "half": lambda image: cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+            "gamma": lambda image: np.rint(255 * level**0.8).astype(np.uint8)[image],
+            "jpeg": lambda image: cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 45])[1], 0),
+            "soft": lambda image: cv2.GaussianBlur(image, (0, 0), 1.5),
+        }[change](image)
+        assert saved_twice(image, changed), row["image"]
+        y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+        light = 1 + 0.25 * (x / image.shape[1] - 0.5) + 0.15 * (y / image.shape[0] - 0.5)
+        noise = np.random.default_rng(number).normal(0, 2, image.shape)
+        again = np.clip(image * light + noise, 0, 255).astype(np.uint8)
+        assert not saved_twice(image, again), row["image"]

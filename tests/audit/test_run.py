@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -134,3 +135,29 @@ def test_every_check_is_documented() -> None:
         text = registry.load("audit", name, AbstractCheck).__doc__ or ""
         for part in ("Use ", "Do not use", "Needs:", "Writes:"):
             assert part in text, f"{name} lacks {part!r}"
+
+
+def test_checks_share_one_cross_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Label errors and weak slices ask for the same probabilities: fitted once a run, equal to what each gets alone."""
+    from scarce import probe
+
+    asked: list[tuple[int, ...]] = []
+    fitted = probe.cross_val_probs
+
+    def counted(features: np.ndarray, *rest: Any, **more: Any) -> np.ndarray:
+        asked.append(features.shape)
+        return fitted(features, *rest, **more)
+
+    monkeypatch.setattr(probe, "cross_val_probs", counted)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 600)
+    rows = (np.eye(3)[labels] @ rng.normal(0, 1, (3, 12)) + rng.normal(0, 0.8, (600, 12))).astype(np.float32)
+    names = [f"{row:04d}" for row in range(600)]
+    ds = Dataset.from_columns(Schema(classes=("a", "b", "c")), {"id": names, "label": [*np.array(list("abc"))[labels]]})
+    ds = ds.with_columns({"embedding.x": rows})
+    both = audit.run(ds, ["slice", "label_error"])
+    assert asked == [(600, 12)]
+    for name in ("label_error", "slice"):
+        alone = audit.run(ds, [name])
+        np.testing.assert_array_equal(both[f"audit.{name}.score"], alone[f"audit.{name}.score"])
+    assert len(asked) == 3

@@ -45,8 +45,9 @@ def out_of_sample(
         seed: of the folds and of the rows that vote.
     """
     from scarce import probe
+    from scarce.audit import _shared
 
-    probs = probe.cross_val_probs(features, labels, classes, groups=groups, folds=folds, seed=seed)
+    probs = _shared.out_of_fold(features, labels, classes, groups=groups, folds=folds, seed=seed)
     probs = np.asarray(probs / probs.sum(axis=1, keepdims=True), np.float64)
     counts = np.bincount(labels, minlength=classes)
     if counts[counts > 0].min() > RARE or probs.size > MOST_CELLS:

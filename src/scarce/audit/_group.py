@@ -132,10 +132,20 @@ def tied(ds: Dataset) -> Ints:
     return components(len(ds), np.concatenate(pairs))
 
 
-def known_pairs(ds: Dataset, checks: Sequence[str]) -> Ints:
-    """Return (P, 2) the rows of all pair findings of some checks; samples that are not here are left out."""
+COPY = 0.5
+"""Pairs of near_duplicate below this score are other exposures of one thing: kept together, but no copies."""
+
+
+def known_pairs(ds: Dataset, checks: Sequence[str], *, least: float = 0.0, below: float = np.inf) -> Ints:
+    """Return (P, 2) the rows of the pair findings of some checks whose score is in [least, below).
+
+    Samples that are not here are left out.
+    """
     place = {sample: row for row, sample in enumerate(ds.ids.tolist())}
-    members = [row["members"] for row in ds.findings.to_pylist() if row["check"] in checks and row["level"] == "pair"]
+    members = [
+        row["members"] for row in ds.findings.to_pylist()
+        if row["check"] in checks and row["level"] == "pair" and least <= row["score"] < below
+    ]  # fmt: skip
     known = [(place[a], place[b]) for a, b in members if a in place and b in place]
     return np.array(known, np.int64).reshape(-1, 2)
 

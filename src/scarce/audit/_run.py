@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from scarce import progress, registry
 from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
+from scarce.audit._shared import run_memory
 from scarce.dataset import Dataset
 from scarce.errors import DataError, ScarceError, unknown_name
 from scarce.lineage import Step
@@ -60,7 +61,7 @@ def run(
     beside = " ".join(sorted({"scan" if array.startswith("scan.") else array for array in ds.wide}))
     if not _compiled():
         progress.say(FIRST_TIME)
-    with _threads(workers):
+    with _threads(workers), run_memory():
         for check in progress.track(checks, "audit"):
             name, started = check.plugin_name(), time.perf_counter()
             result = _measured(check, view, asked=only is not None)

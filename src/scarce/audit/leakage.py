@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding, has_column
-from scarce.audit._group import components, known_pairs
+from scarce.audit._group import COPY, components, known_pairs
 from scarce.audit.exact_duplicate import ExactDuplicate
 from scarce.audit.near_duplicate import NearDuplicate
 from scarce.dataset import Array, Dataset, Ints
@@ -101,6 +101,7 @@ class _Parts:
             bursts = _bursts(ds, self.burst)
             self.pairs.append(_links(bursts))
             return _by_burst(ds, np.array(bursts, object), train, judged)
+        self.ds = ds = _compared(ds, kind)
         pairs = _pairs(ds, kind)
         self.pairs.append(pairs)
         return _by_pairs(ds, pairs, kind, (train, judged))
@@ -198,12 +199,19 @@ def _by_pairs(ds: Dataset, pairs: Ints, kind: str, sides: tuple[Array, Array]) -
     return np.flatnonzero(seen), told
 
 
-def _pairs(ds: Dataset, kind: str) -> Ints:
+def _compared(ds: Dataset, kind: str) -> Dataset:
+    """Return the dataset with the findings of a copy check that has not run yet."""
     if kind != "same_object" and kind not in ds.findings["check"].to_pylist():
         check = ExactDuplicate() if kind == "exact_duplicate" else NearDuplicate()
         if not check.unmet(ds):
-            ds = ds.with_findings(kind, list(check.measure(ds).findings))
-    return known_pairs(ds, (kind,))
+            return ds.with_findings(kind, list(check.measure(ds).findings))
+    return ds
+
+
+def _pairs(ds: Dataset, kind: str) -> Ints:
+    if kind == "same_object":
+        return np.concatenate([known_pairs(ds, (kind,)), known_pairs(ds, ("near_duplicate",), below=COPY)])
+    return known_pairs(ds, (kind,), least=COPY)
 
 
 def _by_group(ds: Dataset, train: Array, judged: Array) -> tuple[Ints, list[Finding]]:

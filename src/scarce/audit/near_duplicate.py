@@ -105,10 +105,12 @@ class NearDuplicate(AbstractCheck):
     Do not use when all samples are frames of one still scene; give the scene as a group instead.
     Needs: scan.thumbnail (images), scan.text_hash (texts that can be opened) or embedding (N, D). A pair must be near
     and nearer than ordinary neighbors are, so that sound parts which all look alike are not called copies. Mirrored and
-    cropped copies are proposed by the embedding and verified on the thumbnails. Texts are compared by the pieces of
-    their wording.
+    cropped copies are proposed by the embedding and verified on the thumbnails. Pictures of 96 pixels or more are then
+    opened, small: one picture saved twice is told from another exposure of the same thing, whose noise and light are
+    its own. Texts are compared by the pieces of their wording.
     Writes: score (N,) = similarity to the nearest copy, 0 without one; group findings without chaining (every member is
-    near to the center) and pair findings that span every component.
+    near to the center) and pair findings that span every component. Other exposures are in no group; their pairs,
+    scored below 0.5, only keep them together in splits and folds.
     Source: ratio test after Lowe 2004, section 7.1, on whole pictures.
 
     Args:
@@ -138,17 +140,21 @@ class NearDuplicate(AbstractCheck):
 
     def measure(self, ds: Dataset) -> Measurement:
         """Return groups and spanning pairs of near copies."""
-        from scarce.audit import _difference
+        from scarce.audit import _difference, _saved
 
         found = self.pairs(ds)
+        same = np.ones(len(found.rows), bool)
+        whole = np.flatnonzero(np.isin(found.how, (SEEN, MIRRORED)))
+        same[whole] = _saved.copies(ds, found.rows[whole], found.how[whole] == MIRRORED)
+        copies, similarity = found.rows[same], found.similarity[same]
         score = np.zeros(len(ds))
-        np.maximum.at(score, found.rows[:, 0], found.similarity)
-        np.maximum.at(score, found.rows[:, 1], found.similarity)
-        tree = forest(len(ds), found.rows, found.similarity)
-        groups = stars(len(ds), found.rows, found.similarity)
-        kept = Pairs(found.rows[tree], found.similarity[tree], found.how[tree])
-        notes = _difference.notes(ds, kept.rows, kept.how)
-        findings = told(ds, groups, kept.rows, kept.similarity, self._say, notes=notes)
+        np.maximum.at(score, copies.ravel(), np.repeat(similarity, 2))
+        tree = forest(len(ds), found.rows, np.where(same, found.similarity, 0.5 * found.similarity))
+        tree, other = tree[same[tree]], tree[~same[tree]]
+        notes = _difference.notes(ds, found.rows[tree], found.how[tree])
+        groups = stars(len(ds), copies, similarity)
+        findings = told(ds, groups, found.rows[tree], found.similarity[tree], self._say, notes=notes)
+        findings += told(ds, [], found.rows[other], 0.49 * found.similarity[other], _say_other)
         return Measurement(np.clip(score, 0, 1), findings)
 
     def pairs(self, ds: Dataset) -> Pairs:
@@ -213,6 +219,10 @@ class NearDuplicate(AbstractCheck):
         value = _crop.crop_similarity(ds["scan.thumbnail"], pairs)
         good = (value >= self.crop_threshold) & (1 - value <= self.crop_ratio * _rivals(len(ds), pairs, value))
         return Pairs(pairs[good], value[good], np.full(int(good.sum()), CROPPED))
+
+
+def _say_other(half: float) -> str:
+    return f"another exposure of the same thing (similarity {half / 0.49:.3f}), with noise or light of its own: no copy"
 
 
 MIRROR_LIMIT = 30_000

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from scarce.audit._base import AbstractCheck, Measurement
-from scarce.audit._group import components, forest, known_pairs, stars, told
+from scarce.audit._group import COPY, components, forest, known_pairs, stars, told
 from scarce.audit.near_duplicate import Pairs
 from scarce.dataset import Array, Dataset, Floats, Ints
 
@@ -76,7 +76,7 @@ class SameObject(AbstractCheck):
         score[judged] = 0.0
         np.maximum.at(score, found.rows[:, 0], found.similarity)
         np.maximum.at(score, found.rows[:, 1], found.similarity)
-        copies = components(len(ds), known_pairs(ds, ("exact_duplicate", "near_duplicate")))
+        copies = components(len(ds), known_pairs(ds, ("exact_duplicate", "near_duplicate"), least=COPY))
         groups = [
             star
             for star in stars(len(ds), found.rows, found.similarity)

@@ -8,8 +8,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
-from scarce.audit._property import Property, groups_of, properties
+from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._group import tied
+from scarce.audit._property import Property, properties
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
 
@@ -125,7 +126,8 @@ class Slice(AbstractCheck):
     Use to learn what to collect or label next. ``evaluate`` scores the columns of the manifest on test data; this check
     searches, and so looks at out-of-fold predictions of development samples only, never at test samples.
     Do not use where a class has fewer than about 20 samples to search inside it: nothing can be shown there.
-    Needs: embedding (N, D), label. Test rows are left out where there is a split.
+    Needs: embedding (N, D), label. Test rows are left out where there is a split. Groups of the user, copies and
+    pictures of one object are never on both sides; the predictions are those that label_error judges by.
     Writes: score (N,), the error rate of the weakest slice found around a sample, 0 outside, NaN where not judged;
     findings with the slice in words, its error rate, what its classes explain, and a lower bound of the difference that
     holds for everything that was tried.
@@ -142,6 +144,7 @@ class Slice(AbstractCheck):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("embedding", "label")
+    after: ClassVar[tuple[str, ...]] = COPIES
     smallest: int = 20
     least: float = 0.1
     most: int = 10
@@ -156,7 +159,7 @@ class Slice(AbstractCheck):
         Raises:
             DataError: fewer than two classes or groups to predict.
         """
-        from scarce.probe import cross_val_probs
+        from scarce.audit._shared import out_of_fold
 
         _, features = ds_embedding(ds, self.encoder)
         order = self._judged(ds, features)
@@ -164,8 +167,9 @@ class Slice(AbstractCheck):
         labels, k = rows["label"], len(ds.schema.classes)
         if len(np.unique(labels)) < 2:
             raise DataError("audit.slice", "fewer than two classes have samples outside the test set")
-        groups = groups_of(rows)
-        probs = cross_val_probs(features, labels, k, groups=groups.astype(str), folds=self.folds, seed=self.seed)
+        groups = tied(ds)[order]
+        own = groups if 2 <= len(np.unique(groups)) < len(groups) else None
+        probs = out_of_fold(features, labels, k, groups=own, folds=self.folds, seed=self.seed)
         wrong = probs.argmax(1) != labels
         parts = list(self._parts(rows, features))
         score = np.full(len(ds), np.nan)
@@ -173,8 +177,7 @@ class Slice(AbstractCheck):
         if not parts or not wrong.any():
             return Measurement(score)
         members = np.stack([part.members for part in parts], axis=1)
-        grouped = groups if len(np.unique(groups)) < len(groups) else None
-        weak = weakness(wrong, labels, members, grouped, seed=self.seed)
+        weak = weakness(wrong, labels, members, own, seed=self.seed)
         found: list[Finding] = []
         for index in self._chosen(parts, members, weak):
             inside = members[:, index]
