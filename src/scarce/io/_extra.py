@@ -23,6 +23,8 @@ def to_extra(picture: Picture, *, mask: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {name: getattr(picture, name) for name in _PLAIN}
     found |= {"captured_at": plain(picture.captured_at), "mask": mask, "label_set": picture.labels}
     found |= {"predicted": picture.predicted, "meta": {key: plain(value) for key, value in picture.meta.items()}}
+    if picture.boxes is None and mask:
+        found["looked"] = False
     if picture.label_source == "given":
         del found["label_source"]
     return {key: value for key, value in found.items() if value not in (None, {})}
@@ -39,6 +41,8 @@ def from_extra(picture: Picture, extra: Mapping[str, Any], album: Album) -> None
     mask = extra.get("mask")
     if isinstance(mask, str) and (found := inside(mask)) and (album.base / found).is_file():
         picture.mask = found
+    if extra.get("looked") is False:
+        picture.boxes = None
     if isinstance(extra.get("label_set"), list | str):
         picture.labels = shape.names_in(extra["label_set"])
     try:

@@ -96,14 +96,16 @@ class Outlet:
         """
         taken: set[str] = set()
         many = len(self.ds.sources) > 1
+        bare = Counter(_stem(picture.uri) for picture in self.pictures)
         for picture in self.pictures:
-            place, own = self._places[picture.id or ""], None
+            place = self._places[picture.id or ""]
             if self.files == "none":
                 name = self._seen(picture, place)
             else:
                 own = _own_name(picture, place, many=many, grown=picture.id in self._recipes)
-                name = posixpath.join(folder(picture), own.replace("/", "__") if flat else own)
-                name = _unique(name, taken, by_stem=flat)
+                if flat:
+                    own = own.replace("/", "__") if bare[_stem(own)] > 1 else posixpath.basename(own)
+                name = _unique(posixpath.join(folder(picture), own), taken, by_stem=flat)
             reason, name = self._put(picture, place, name)
             if reason:
                 self.skipped[reason] += 1
@@ -312,6 +314,10 @@ def _safe(path: Path, name: str) -> str:
     """Return the name of the folder that a uri is relative to."""
     parts = path.parts[: len(path.parts) - len(Path(name).parts)]
     return re.sub(r"[^\w.-]", "_", parts[-1]) if parts else "source"
+
+
+def _stem(uri: str) -> str:
+    return posixpath.splitext(posixpath.basename(uri))[0].casefold()
 
 
 def _unique(name: str, taken: set[str], *, by_stem: bool) -> str:

@@ -19,7 +19,7 @@ from scarce.io._listing import BAD, INFO, WARN, Listing, Note
 from scarce.io._manifest import Finder
 from scarce.io._several import Vote
 from scarce.io._tree import own_groups, refuse_columns, split_name
-from scarce.io._walk import Found, trouble
+from scarce.io._walk import Found, trouble, walk
 from scarce.io.boxes import to_cell
 from scarce.lineage import digest
 from scarce.modality.header import read_header
@@ -28,6 +28,7 @@ from scarce.modality.table import refuse_special
 
 OUTSIDE: Final = "refused: the path leaves the folder"
 HEAD_BYTES: Final = 1 << 18
+_SIMPLE: Final = re.compile(r"\w[\w-]*(\.\w+)?")
 
 
 @dataclass(kw_only=True)
@@ -172,6 +173,8 @@ def read_file(path: Path) -> bytes:
 
 def inside(name: str) -> str | None:
     """Return a relative path with forward slashes, or None where it leaves its folder or is no path at all."""
+    if _SIMPLE.fullmatch(name):
+        return name
     text = posixpath.normpath(name.strip().replace("\\", "/")) if name.strip() else "."
     if text in (".", "..") or text.startswith(("/", "../")) or re.match(r"[A-Za-z]:", text) or "\0" in text:
         return None
@@ -193,7 +196,9 @@ class Locator:
 
     def __init__(self, base: Path) -> None:
         self.base = base
-        self._finder = Finder(base.resolve())
+        self.repaired = 0
+        self._finder = Finder(base)
+        self._known: dict[str, str | None] | None = None
 
     def find(self, name: str, folders: Sequence[str] = ("",)) -> tuple[str, str | None]:
         """Return the uri of a file, and why it cannot be used (None = it can).
@@ -205,20 +210,18 @@ class Locator:
         text = inside(name)
         if text is None:
             return harmless(name), OUTSIDE
+        if self._known is None:
+            self._known = {file.uri: file.reason for file in walk(self.base).files}
         for folder in folders:
-            uri = posixpath.join(folder, text)
-            reason = trouble(str(self.base / uri))
-            if reason != MISSING:
-                return uri, reason
-        found = self._finder.find(text)
-        if isinstance(found, Path):
-            return found.relative_to(self._finder.base).as_posix(), trouble(str(found))
-        return text, MISSING
-
-    @property
-    def repaired(self) -> int:
-        """How many files were found by their names only."""
-        return self._finder.repaired
+            uri = f"{folder}/{text}" if folder else text
+            if uri in self._known:
+                return uri, self._known[uri]
+        found = self._finder.search(text)
+        if found is None:
+            hidden = text.startswith(".") or "/." in text
+            return text, trouble(f"{self.base}/{text}") if hidden else MISSING
+        self.repaired += 1
+        return found, self._known.get(found)
 
 
 def repaired_note(locator: Locator, album: Album) -> None:

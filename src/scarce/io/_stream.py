@@ -6,6 +6,7 @@ import json
 import mmap
 import re
 from collections.abc import Callable, Mapping
+from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,8 @@ from scarce.errors import ReadError
 from scarce.modality.table import refuse_special
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
-_NEXT: Final = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 _decode = json.JSONDecoder().raw_decode
+_scan = make_scanner(json.JSONDecoder())
 
 
 def stream(data: bytes, path: Path, take: Mapping[str, Callable[[Any], None]]) -> dict[str, Any]:
@@ -62,15 +63,17 @@ def _object(text: str, take: Mapping[str, Callable[[Any], None]]) -> dict[str, A
 
 def _members(text: str, at: int, take: Callable[[Any], None]) -> int:
     at = _skip(text, at)
-    decode, jump = _decode, _NEXT.match
+    scan = _scan
     while text[at] != "]":
-        value, end = decode(text, at)
+        try:
+            value, at = scan(text, at)
+        except StopIteration:
+            raise ValueError(f"a value is missing at character {at}") from None
         take(value)
-        found = jump(text, end)
-        assert found is not None
-        at = found.end()
-        if text.find(",", end, at) < 0 and text[at] != "]":
-            raise ValueError(f"a comma is missing at character {end}")
+        if text[at] == "," and text[at + 1] == "{":
+            at += 1
+        else:
+            at = _separator(text, at, "]")
     return at + 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ OWN: Final = "scarce"
 OF_MASK: Final = "of_mask"
 """Key of an annotation that only repeats the picture's own mask file."""
 _SHUT: Final = frozenset(("image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "label"))
+_NUMBERS: Final = frozenset((int, float))
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 Box = tuple[Any, str]
 
@@ -122,7 +123,7 @@ class _Document:
     path: Path
     split: str | None
     images: list[dict[str, Any]] = field(default_factory=list)
-    boxes: dict[Any, list[Box]] = field(default_factory=dict)
+    boxes: defaultdict[Any, list[Box]] = field(default_factory=lambda: defaultdict(list))
     broken: dict[Any, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     numbers: set[Any] = field(default_factory=set)
@@ -167,34 +168,25 @@ class _Document:
         return found
 
     def annotation(self, item: Any) -> None:
-        """Take one annotation: its category and the text of its cell behind the label."""
+        """Take one annotation: its category, and the text of its cell behind the label."""
         try:
-            image, category, box = item["image_id"], item["category_id"], item.get("bbox")
-            hash(image), hash(category)
+            image, category, number = item["image_id"], item["category_id"], item.get("id")
+            hash((image, category, number))
         except (TypeError, KeyError, AttributeError):
             self.counts["annotations have no image_id or category_id: left out"] += 1
             return
-        number = item.get("id")
-        if number is not None and _hashable(number):
-            if number in self.numbers:
-                self.counts["annotations repeat the id of another: both are kept"] += 1
+        if number is not None:
+            before = len(self.numbers)
             self.numbers.add(number)
-        if OF_MASK in item:
-            return
-        outline = item.get("segmentation")
+            if len(self.numbers) == before:
+                self.counts["annotations repeat the id of another: both are kept"] += 1
         try:
-            text = _box_text(box, outline)
+            text = _text(item)
         except (TypeError, ValueError, KeyError, IndexError) as error:
             self.broken.setdefault(image, f"broken: annotation {number} has no box ({error})")
             return
-        if item.get("iscrowd"):
-            text += ',"iscrowd":1'
-        if outline:
-            text += f',"segmentation":{_encode(outline)}'
-        for key, value in item.items():
-            if key not in _SHUT and value is not None:
-                text += f",{_encode(key)}:{value if value.__class__ is int else _encode(value)}"
-        self.boxes.setdefault(image, []).append((category, text))
+        if OF_MASK not in item:
+            self.boxes[image].append((category, text))
 
     def picture(
         self, image: dict[str, Any], seen: set[Any], names: dict[Any, str], folders: Sequence[str], *, looked: bool
@@ -216,7 +208,7 @@ class _Document:
         extra = image.get(OWN) if isinstance(image.get(OWN), dict) else {}
         found = Picture(
             uri=uri, reason=reason or self.broken.get(key), size=sure_size(image.get("width"), image.get("height")),
-            boxes=f"[{cells}]" if looked and extra.get("looked", True) else None, split=self.split,
+            boxes=f"[{cells}]" if looked else None, split=self.split,
         )  # fmt: skip
         from_extra(found, extra, self.album)
         return found
@@ -226,17 +218,27 @@ def _hashable(value: Any) -> bool:
     return isinstance(value, int | str | float)
 
 
-def _box_text(box: Any, outline: Any) -> str:
-    """Return ``"bbox":[...]`` of four finite numbers, or of the outline where there is no box."""
+def _text(item: dict[str, Any]) -> str:
+    """Return the text of an annotation's cell behind the label: its box and all the rest."""
+    box, outline = item.get("bbox"), item.get("segmentation")
     if not box and outline:
         box = shape.hull(outline) if isinstance(outline, list) else shape.mask_box(shape.decode_mask(outline))
-    left, top, width, height = box
-    for value in box:
-        if value.__class__ is not float and value.__class__ is not int:
-            raise ValueError(f"{value!r} is no number")
-        if value - value != 0:
-            raise ValueError("a coordinate is no finite number")
-    return f'"bbox":[{left!r},{top!r},{width!r},{height!r}]'
+    left, top, width, height = box  # type: ignore[misc]
+    total = left + top + width + height
+    if total - total != 0 or not {left.__class__, top.__class__, width.__class__, height.__class__} <= _NUMBERS:
+        raise ValueError(f"{box} are no four finite numbers")
+    text = f'"bbox":[{left!r},{top!r},{width!r},{height!r}]'
+    if item.get("iscrowd"):
+        text += ',"iscrowd":1'
+    if outline:
+        text += f',"segmentation":{_encode(outline)}'
+    for key in [key for key in item if key not in _SHUT]:
+        value = item[key]
+        if value.__class__ is int:
+            text += f',"{key}":{value}' if key == "id" else f",{_encode(key)}:{value}"
+        elif value is not None:
+            text += f",{_encode(key)}:{_encode(value)}"
+    return text
 
 
 class _Numbers:
