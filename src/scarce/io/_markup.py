@@ -60,7 +60,7 @@ def begins(path: Path, root: str) -> bool:
     return found is not None and found[1] == root
 
 
-def child(parent: Element, name: str, value: object | None = None, **attributes: str) -> Element:
+def child(parent: Element, name: str, value: object | None = None, /, **attributes: str) -> Element:
     """Add an element with text and return it; signs that XML cannot hold are left out."""
     found = SubElement(parent, name, {key: legal(text) for key, text in attributes.items()})
     if value is not None:

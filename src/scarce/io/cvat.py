@@ -28,9 +28,9 @@ _FILE: Final = "annotations.xml"
 class Cvat(AbstractReader):
     """CVAT for images 1.1: one XML file with boxes, polygons, masks and tags of all pictures.
 
-    Use for what CVAT exports as "CVAT for images": the file, or the folder with ``annotations.xml`` and ``images``. Tags
-    are the classes of a picture: one is its label, several are its set of labels. Tracks of videos, points and skeletons
-    are counted and left out. A file with a document type is refused.
+    Use for what CVAT exports as "CVAT for images": the file, or the folder with ``annotations.xml`` and ``images``.
+    Tags are the classes of a picture: one is its label, several are its set of labels. Tracks of videos, points and
+    skeletons are counted and left out. A file with a document type is refused.
     Writes: meta.boxes (with polygons, masks, occluded, attributes), label, meta.label_set, meta.width, meta.height,
     split; what the format has no place for is in samples.csv.
     Source: docs.cvat.ai for the format.

@@ -198,7 +198,7 @@ def _lines(data: bytes, name: str) -> Loaded:
     if name.lower().endswith(".json"):
         body = json.loads(text)
         found = body if isinstance(body, list) else next((item for item in body.values() if isinstance(item, list)), [])
-        rows = [row for row in found if isinstance(row, dict)]
+        rows = [_flat(row) for row in found if isinstance(row, dict)]
         bad = len(found) - len(rows)
     else:
         for line in text.split("\n"):
@@ -217,6 +217,12 @@ def _lines(data: bytes, name: str) -> Loaded:
         notes.append(f"{name}: {bad} lines are no JSON objects and were left out")
     names = list(dict.fromkeys(str(key) for row in rows for key in row))
     return Loaded(pa.table({key: _column([row.get(key) for row in rows]) for key in names}), tuple(notes))
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the members of its ``data`` as columns of their own, as tasks of Label Studio have them."""
+    inner = row.get("data")
+    return {**row, **{f"data.{key}": value for key, value in inner.items()}} if isinstance(inner, dict) else row
 
 
 def _column(values: list[Any]) -> pa.Array:
