@@ -101,26 +101,32 @@ def to_cell(objects: Iterable[Mapping[str, Any]] | None) -> str | None:
 
 
 def from_lists(cell: Any, names: Sequence[str] = ()) -> Any:
-    """Return a cell of lists (``{"bbox": [...], "categories": [...]}``, as ``datasets`` has it) as a list of objects.
+    """Return objects as ``datasets`` has them (``{"bbox": [...], "category": [...]}``) as a list of objects.
 
     Args:
-        cell: a mapping of lists of one length, or anything else, which stays as it is.
+        cell: a mapping of lists of one length, or a list of objects.
         names: class names of the numbers.
+
+    Raises:
+        ValueError: the lists hold no boxes.
     """
-    if not isinstance(cell, Mapping):
-        return cell
-    keys = {"categories": "label", "category": "label", "labels": "label", "label": "label", "class": "label"}
-    lists = {keys.get(key, key): value for key, value in cell.items() if isinstance(value, list)}
-    if "bbox" not in lists:
-        return cell
-    n = len(lists["bbox"])
-    lists.setdefault("label", ["object"] * n)
-    rows = [{key: values[i] for key, values in lists.items() if i < len(values)} for i in range(n)]
+    if isinstance(cell, Mapping):
+        lists = {_KEYS.get(key, key): value for key, value in cell.items() if isinstance(value, list)}
+        rows = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+        if "bbox" not in lists:
+            raise ValueError("there is no bbox")
+    else:
+        rows = [{_KEYS.get(key, key): value for key, value in item.items()} for item in cell]
     for row in rows:
-        code = row.get("label")
-        if isinstance(code, int) and 0 <= code < len(names):
-            row["label"] = names[code]
+        code = row.setdefault("label", "object")
+        row["label"] = names[code] if isinstance(code, int) and 0 <= code < len(names) else str(code)
+        row |= json.loads(row.pop(MORE, None) or "{}")
     return rows
+
+
+_KEYS: Final = dict.fromkeys(("categories", "category", "labels", "class"), "label")
+MORE: Final = "more"
+"""Key of a list beside ``bbox`` and ``category``: what else is known of each object, as JSON."""
 
 
 def polygons_of(item: Mapping[str, Any]) -> list[list[float]]:

@@ -19,7 +19,7 @@ from scarce.io._extra import from_extra, to_extra
 from scarce.io._listing import Listing
 from scarce.io._markup import child, parse, to_text
 from scarce.io._outlet import Outlet
-from scarce.io._picture import WARN, Album, Locator, Picture, repaired_note, several_notes
+from scarce.io._picture import WARN, Album, Locator, Picture, repaired_note, several_notes, sure_size
 from scarce.io._regions import (
     BOX,
     BRUSH,
