@@ -27,7 +27,7 @@ def parse(data: bytes, path: Path) -> Element:
     parser = ET.XMLParser(target=_NoTypes())  # noqa: S314 - no document types, so there are no entities
     try:
         parser.feed(data)
-        return parser.close()  # type: ignore[no-any-return]
+        return parser.close()
     except _TypeDeclaredError:
         what = f"{path} declares a document type, through which XML can grow without end or open other files"
         raise ReadError("io", what, do="take <!DOCTYPE ...> out of it") from None

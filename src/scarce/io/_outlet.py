@@ -282,7 +282,7 @@ def all_classes(given: Sequence[str], pictures: Sequence[Picture]) -> list[str]:
         found |= {picture.label} if picture.label else set()
         found.update(picture.labels or ())
         for item in (*(picture.boxes or ()), *(picture.predicted or ())):
-            found.add(item["label"])  # type: ignore[index]
+            found.add(item["label"])
     return [*given, *sorted(found - set(given))]
 
 
@@ -299,7 +299,7 @@ def read_mask(path: Path) -> Array:
             pixels = np.asarray(opened)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError("io.write", f"the mask {path} cannot be decoded ({error})", do="mend or remove it") from error
-    return pixels > 0 if pixels.ndim == 2 else pixels[..., :3].any(axis=2)
+    return np.asarray(pixels > 0 if pixels.ndim == 2 else pixels[..., :3].any(axis=2))
 
 
 def _own_name(picture: Picture, place: Address, *, many: bool, grown: bool) -> str:

@@ -15,7 +15,7 @@ from scarce.modality.table import refuse_special
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 _decode = json.JSONDecoder().raw_decode
-_scan = make_scanner(json.JSONDecoder())
+_scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 
 
 def stream(data: bytes, path: Path, take: Mapping[str, Callable[[Any], None]]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class _Document:
     locator: Locator
     path: Path
     split: str | None
-    images: list[dict[str, Any]] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
     boxes: defaultdict[Any, list[Box]] = field(default_factory=lambda: defaultdict(list))
     broken: dict[Any, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -205,7 +205,8 @@ class _Document:
         if strange is not None:
             reason = reason or f"broken: category {strange} is not defined"
         cells = ",".join([f'{{"label":{names.get(code) or _encode(str(code))},{text}}}' for code, text in own])
-        extra = image.get(OWN) if isinstance(image.get(OWN), dict) else {}
+        said = image.get(OWN)
+        extra: dict[str, Any] = said if isinstance(said, dict) else {}
         found = Picture(
             uri=uri, reason=reason or self.broken.get(key), size=sure_size(image.get("width"), image.get("height")),
             boxes=f"[{cells}]" if looked else None, split=self.split,

@@ -180,11 +180,11 @@ def _described(out: Outlet, kinds: Mapping[str, str], checksum: str, *, files: s
         )
     records: list[dict[str, Any]] = [{"@type": "cr:RecordSet", "@id": "samples", "name": "samples", "field": fields}]
     if out.classes:
-        name = {"@type": "cr:Field", "@id": "classes/name", "name": "name", "dataType": "sc:Text"}
+        only = {"@type": "cr:Field", "@id": "classes/name", "name": "name", "dataType": "sc:Text"}
         data = [{"classes/name": label} for label in out.classes]
         records.append({
             "@type": "cr:RecordSet", "@id": "classes", "name": "classes", "dataType": "sc:Enumeration",
-            "key": {"@id": "classes/name"}, "field": [name], "data": data,
+            "key": {"@id": "classes/name"}, "field": [only], "data": data,
         })  # fmt: skip
     name = " and ".join(out.ds.sources) or "samples"
     return {

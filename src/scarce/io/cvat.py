@@ -140,8 +140,8 @@ def _item(item: Element, size: tuple[int, int] | None) -> dict[str, Any]:
     elif item.tag == "ellipse":
         x, y, rx, ry = finite(item.get(name) for name in ("cx", "cy", "rx", "ry"))
         turns = np.linspace(0, 2 * np.pi, 36, endpoint=False)
-        outline = np.stack([x + rx * np.cos(turns), y + ry * np.sin(turns)], axis=1).ravel()
-        found["segmentation"] = [[shape.number(value) for value in outline]]
+        points = np.stack([x + rx * np.cos(turns), y + ry * np.sin(turns)], axis=1).ravel()
+        found["segmentation"] = [[shape.number(value) for value in points]]
         found["bbox"] = [shape.number(value) for value in (x - rx, y - ry, 2 * rx, 2 * ry)]
     elif item.tag == "polygon":
         outline = [shape.number(value) for value in finite((item.get("points") or "").replace(";", ",").split(","))]

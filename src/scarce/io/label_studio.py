@@ -123,13 +123,13 @@ def to_task(
     size = picture.size
     marks = [*(picture.boxes or ())] if size else []
     labels = picture.labels if picture.labels is not None else [picture.label] if picture.label else None
-    results = box_results(marks, size, key) if size else []  # type: ignore[arg-type]
+    results = box_results(marks, size, key) if size else []
     results += [choice_result(labels, key)] if labels is not None else []
     if results or picture.boxes is not None:
         predictions.append({"model_version": picture.label_source or "given", "result": results})
     if picture.predicted is not None and size:
         scores = [float(item["score"]) for item in picture.predicted if item.get("score") is not None]
-        lowest = {"score": min(scores)} if scores else {}
+        lowest: dict[str, Any] = {"score": min(scores)} if scores else {}
         predictions.append(
             {"model_version": "predicted", **lowest, "result": box_results(picture.predicted, size, key)}
         )
@@ -148,7 +148,7 @@ def label_config(pictures: Sequence[Picture], classes: Sequence[str], modality: 
     shown, key = _KINDS[modality]
     view = Element("View")
     child(view, shown, name=key, value=f"${key}")
-    kinds = {region_kind(item) for p in pictures for item in (*(p.boxes or ()), *(p.predicted or ()))}  # type: ignore[arg-type]
+    kinds = {region_kind(item) for p in pictures for item in (*(p.boxes or ()), *(p.predicted or ()))}
     tags = {BOX: "RectangleLabels", POLYGON: "PolygonLabels", BRUSH: "BrushLabels"}
     for kind in [kind for kind in tags if kind in kinds]:
         page = child(view, tags[kind], name=kind, toName=key)

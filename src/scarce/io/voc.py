@@ -25,13 +25,13 @@ from scarce.io._picture import (
     Locator,
     Picture,
     finite,
-    harmless,
     repaired_note,
     several_notes,
     split_of,
     sure_size,
 )  # fmt: skip
 from scarce.io._walk import IMAGES, walk
+from scarce.modality.raw import MISSING
 
 _FLAGS: Final = ("difficult", "truncated", "occluded")
 _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
@@ -74,8 +74,7 @@ class Voc(AbstractReader):
                 root = parse(album.take(path / uri), path / uri)
             except ReadError as error:
                 counts["annotations cannot be read: their pictures are set aside"] += 1
-                picture = Picture(uri=harmless(_stem(uri)), reason=f"broken: {error.what[:160]}")
-                picture.uri = _beside(locator, uri)[0]
+                picture = Picture(uri=_beside(locator, uri)[0], reason=f"broken: {error.what[:160]}")
                 album.pictures.append(picture)
                 continue
             picture = _picture(root, uri, locator)
@@ -139,15 +138,14 @@ def _beside(locator: Locator, uri: str, named: str = "") -> tuple[str, str | Non
     here = posixpath.dirname(uri)
     above = posixpath.dirname(here)
     folders = [here, *(posixpath.join(above, name) for name in ("JPEGImages", "images", "Images")), ""]
-    if named:
-        found = locator.find(named, folders)
-        if found[1] is None or not found[1].startswith("missing"):
-            return found
+    found = locator.find(named, folders) if named else (f"{_stem(uri)}.jpg", MISSING)
+    if found[1] is None or not found[1].startswith("missing"):
+        return found
     for ending in sorted(IMAGES, key=[".jpg", ".png", ".jpeg"].__contains__, reverse=True):
         other = locator.find(posixpath.basename(_stem(uri)) + ending, folders)
         if other[1] is None:
             return other
-    return found if named else (f"{_stem(uri)}.jpg", "missing: no such file")
+    return found
 
 
 def _picture(root: Element, uri: str, locator: Locator) -> Picture:
