@@ -50,9 +50,9 @@ class _NoTypes(ET.TreeBuilder):
 def begins(path: Path, root: str) -> bool:
     """Return whether a file's first element has a name; False where it cannot be read."""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
-            if not path.is_file():
-                return False
             head = file.read(4096).decode("utf-8", "replace")
     except OSError:
         return False

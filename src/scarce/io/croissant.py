@@ -118,7 +118,7 @@ def _table(body: Any, document: Path) -> tuple[Path, dict[str, str], str]:
         sources = [source if isinstance(source, Mapping) else {} for source in sources]
         names = {_ref(source.get("fileObject") or source.get("distribution")) for source in sources} - {""}
         if len(names) != 1 or len(names & set(resources)) != 1:
-            why = "its record sets come from sets of files, or from several" if fields else why
+            why = "its record sets come from sets of files, or from several" if any(sources) else why
             continue
         resource = resources[next(iter(names))]
         url = str(resource.get("contentUrl") or "")
