@@ -41,7 +41,7 @@ def from_extra(picture: Picture, extra: Mapping[str, Any], album: Album) -> None
     mask = extra.get("mask")
     if isinstance(mask, str) and (found := inside(mask)) and (album.base / found).is_file():
         picture.mask = found
-    if extra.get("looked") is False:
+    if str(extra.get("looked")).lower() == "false":
         picture.boxes = None
     if isinstance(extra.get("label_set"), list | str):
         picture.labels = shape.names_in(extra["label_set"])
