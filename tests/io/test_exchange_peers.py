@@ -54,7 +54,9 @@ def test_supervision(tmp_path: Path, boards: Dataset, name: str) -> None:
         sets = [peer.DetectionDataset.from_pascal_voc(str(root / "JPEGImages"), str(root / "Annotations"))]
     pairs = [(Path(path).stem, marks) for one in sets for path, marks in one.annotations.items()]
     assert len(pairs) == len(boards)
-    shift = 1.0 if name == "voc" else 0.0  # supervision takes the first pixel as 1, LabelImg and we as 0
+    shift = (
+        np.array([1, 1, 0, 0]) if name == "voc" else 0
+    )  # supervision takes the first pixel as 1, LabelImg and we as 0
     for stem, marks in pairs:
         assert np.allclose(sorted(map(tuple, marks.xyxy + shift)), corners(boards, stem), atol=0.01)
 
