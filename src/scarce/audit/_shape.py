@@ -13,10 +13,8 @@ import numpy as np
 from scarce.columns import sample_name
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import DataError, closest
+from scarce.io.boxes import BOXES, PREDICTED, SETS, label_and_corners, names_in
 
-SETS: Final = ("label_set", "labels", "tags", "classes")
-BOXES: Final = ("boxes", "objects", "annotations", "bboxes")
-PREDICTED: Final = ("predicted_boxes", "detections", "predictions")
 NUMBERS: Final = ("target", "value", "score", "rating", "price", "age", "count")
 
 
@@ -69,7 +67,7 @@ def label_sets(ds: Dataset, column: str) -> tuple[Array, tuple[str, ...]]:
     A cell is a list, its JSON, or names with ``|``, ``;`` or ``,`` between them. An empty text is the empty set, a
     missing cell is unlabelled.
     """
-    cells = [None if cell is None else _names(cell) for cell in ds[column].tolist()]
+    cells = [None if cell is None else names_in(cell) for cell in ds[column].tolist()]
     classes = tuple(sorted({name for cell in cells if cell for name in cell}))
     index = {name: code for code, name in enumerate(classes)}
     out = np.zeros((len(ds), len(classes)), np.int8)
@@ -79,22 +77,6 @@ def label_sets(ds: Dataset, column: str) -> tuple[Array, tuple[str, ...]]:
         else:
             out[row, [index[name] for name in cell]] = 1
     return out, classes
-
-
-def _names(cell: Any) -> list[str]:
-    if isinstance(cell, float) and math.isnan(cell):
-        return []
-    if isinstance(cell, str):
-        text = cell.strip()
-        if text.startswith("["):
-            try:
-                cell = json.loads(text)
-            except ValueError:
-                cell = text.strip("[]").replace("'", "")
-        if isinstance(cell, str):
-            mark = next((mark for mark in "|;," if mark in text), "|")
-            cell = cell.split(mark)
-    return list(dict.fromkeys(name for name in (str(item).strip() for item in cell) if name))
 
 
 def boxes_of(ds: Dataset, column: str, classes: Sequence[str] = ()) -> tuple[list[Boxes | None], tuple[str, ...]]:
@@ -137,16 +119,7 @@ def _objects(ds: Dataset, row: int, cell: Any) -> list[dict[str, Any]] | None:
 
 
 def _object(item: Mapping[str, Any]) -> dict[str, Any]:
-    label = next((item[key] for key in ("label", "class", "category", "name", "category_id") if key in item), None)
-    if label is None:
-        raise ValueError("a box has no label")
-    for keys in (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax")):
-        if all(key in item for key in keys):
-            corners = [float(item[key]) for key in keys]
-            break
-    else:
-        left, top, width, height = (float(value) for value in item["bbox"])
-        corners = [left, top, left + width, top + height]
+    label, corners = label_and_corners(item)
     return {"label": label, "corners": corners, "score": float(item.get("score", 1.0))}
 
 
@@ -189,3 +162,9 @@ def overlap(one: Floats, two: Floats) -> Floats:
 def area(corners: Floats) -> Floats:
     """Return (B,) areas in square pixels, 0 for turned-over boxes."""
     return np.asarray(np.maximum(corners[:, 2] - corners[:, 0], 0) * np.maximum(corners[:, 3] - corners[:, 1], 0))
+
+
+__all__ = [
+    "BOXES", "NUMBERS", "PREDICTED", "SETS", "Boxes", "area", "boxes_of", "column_of", "label_sets", "numbers_of",
+    "overlap", "sizes_of",
+]  # fmt: skip

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, Quiet, Version, folder_of
-from scarce.cli._screen import relative, safe, screen
+from scarce.cli._screen import Screen, relative, safe, screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def export(
+    out_path: Annotated[
+        Path | None, typer.Argument(metavar="[OUT]", help="With --format: a new folder, or a new file such as a.json.")
+    ] = None,
     project: InProject = None,
     version: Version = None,
     metadata: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the lineage as JSON: every step with its hashes.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="Write the kept samples: coco, yolo, voc, cvat ...")
+    ] = None,
+    files: Annotated[
+        str | None,
+        typer.Option(metavar="HOW", help="Pictures: copy, link or none.", show_default="copy; none with one file"),
     ] = None,
     dvc: Annotated[bool, typer.Option("--dvc", help="Write dvc.yaml and params.json.")] = False,
     to: Annotated[
@@ -32,12 +45,17 @@ def export(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write a version's lineage as JSON, or as a pipeline for DVC.
+    """Write a version's samples for other tools, or its lineage as JSON or as a pipeline for DVC.
+
+    With --format the kept samples, their labels, boxes, masks, splits and groups are written to OUT, which must be
+    new: coco, croissant, csv, cvat, huggingface, jsonl, label_studio, parquet, voc or yolo. What a format has no place
+    for is listed.
 
     With --dvc every version on the way is a stage: dvc repro does again what changed (sources, or values in
     params.json), dvc checkout brings back what was. The data of each stage is Parquet under data/.
 
     Example:
+        scarce export --format coco photos-coco --project photos-scarce
         scarce export --metadata lineage.json --project photos-scarce
         scarce export --dvc --project photos-scarce
     """
@@ -46,9 +64,15 @@ def export(
         from scarce.errors import ConfigError
         from scarce.project import Project
 
-        if sum(map(bool, (metadata, dvc, run))) != 1:
+        if sum(map(bool, (metadata, dvc, run, format_))) != 1:
             raise ConfigError("export", "nothing or more than one thing is to be exported",
-                              do="give one of --metadata FILE, --dvc and --run STAGE")  # fmt: skip
+                              do="give one of --format NAME OUT, --metadata FILE, --dvc and --run STAGE")  # fmt: skip
+        if bool(out_path) != bool(format_) or (files and not format_):
+            raise ConfigError("export", "OUT, --format and --files belong together",
+                              do="for example: scarce export --format coco OUT")  # fmt: skip
+        if format_ is not None and out_path is not None:
+            _samples(out, folder_of(project), version, out_path, (format_, files))
+            return
         if run is not None:
             own = {name: made for path in functions or () for name, made in provenance.functions_of(path).items()}
             made = provenance.run_stage(to or Path(), run, own)
@@ -67,3 +91,25 @@ def export(
             place = to or opened.folder
         text = f"{len(stages)} stages in {relative(place / 'dvc.yaml')}: {', '.join(stages)}. Next: dvc repro"
         out.show({"stages": stages, "folder": str(place)}, lambda console: console.print(safe(text)))
+
+
+def _samples(out: Screen, folder: Path, version: str | None, path: Path, how: tuple[str, str | None]) -> None:
+    """Write the samples of a version in the format of another tool."""
+    from scarce import io
+    from scarce.project import Project
+
+    with Project.open(folder) as opened:
+        written = io.write(opened.store.open(opened.store.version(version).name), path, format=how[0], files=how[1])  # type: ignore[arg-type]
+    lines = [f"{written.samples:,} samples written to {relative(path)} as {written.format}"]
+    lines += [f"- {count:,} left out: {reason}" for reason, count in written.skipped.items()]
+    lines += [f"- {written.format} has no place for {what} ({count:,})" for what, count in written.lost.items()]
+    body = {
+        "path": str(path), "format": written.format, "samples": written.samples, "files": written.files,
+        "skipped": dict(written.skipped), "lost": dict(written.lost),
+    }  # fmt: skip
+
+    def draw(console: Console) -> None:
+        for line in lines:
+            console.print(safe(line))
+
+    out.show(body, draw)

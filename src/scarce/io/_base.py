@@ -6,13 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from scarce.dataset import Array, Dataset
+from scarce.errors import DataError
 from scarce.io._listing import Listing, to_dataset
 from scarce.modality import raw
 from scarce.modality._base import Raw
 from scarce.registry import Plugin
+
+if TYPE_CHECKING:
+    from scarce.io._outlet import Outlet
 
 
 @final
@@ -46,6 +50,13 @@ class Options:
 class AbstractReader(Plugin, ABC):
     """One file format or folder layout."""
 
+    exact: ClassVar[bool] = False
+    """Whether it knows its format by sure marks; such readers are asked first, and a 1 ends the search."""
+    ending: ClassVar[str] = ""
+    """Ending of the one file that it can write; empty = it writes folders only, or nothing."""
+    writes: ClassVar[bool] = False
+    """Whether it can write."""
+
     @abstractmethod
     def accepts(self, path: Path) -> float:
         """Return how sure the reader is that a path is its format: 0 = no, 1 = certain."""
@@ -57,6 +68,15 @@ class AbstractReader(Plugin, ABC):
         Raises:
             DataError: nothing can be read, or an option names something that is not there.
         """
+
+    def write(self, out: Outlet) -> None:
+        """Write all samples of an outlet; see :func:`scarce.io.write`.
+
+        Raises:
+            DataError: the format cannot hold such data.
+        """
+        what = f"{out.target} cannot be written: this format can only be read"
+        raise DataError(f"io.{self.plugin_name()}", what, do="see docs/stages/io.md for the formats that can")
 
     def read(self, path: Path, options: Options) -> Dataset:
         """Return the dataset at a path; see :func:`scarce.io.read`."""

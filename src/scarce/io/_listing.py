@@ -54,6 +54,8 @@ class Listing:
         inputs: name of each manifest to the hash of its bytes.
         votes: what each of several people said about the samples.
         described: samples whose columns were handed in so far.
+        classes: names in the order that the format gives them; others follow, sorted.
+        ids: the samples' ids where the format keeps them, else None.
     """
 
     base: Path
@@ -66,6 +68,8 @@ class Listing:
     inputs: dict[str, str] = field(default_factory=dict)
     votes: list[Vote] = field(default_factory=list)
     described: int = 0
+    classes: tuple[str, ...] = ()
+    ids: list[str | None] = field(default_factory=list)
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -113,7 +117,8 @@ def to_dataset(listing: Listing) -> Dataset:
     reasons = list(listing.reasons) or [None] * n
     ids = _ids(listing, labels, reasons)
     voted = {vote.label for vote in listing.votes}
-    classes = tuple(sorted({label for label in (*labels, *voted) if label is not None}, key=natural))
+    others = {label for label in (*labels, *voted) if label is not None} - set(listing.classes)
+    classes = (*listing.classes, *sorted(others, key=natural))
     # A text that is "good" praises something; it is not a sound part.
     normal = () if listing.modality == "text" else dataset.normal_classes(classes)
     schema = Schema(modality=listing.modality, classes=classes, normal_classes=normal)
@@ -163,7 +168,8 @@ def _ids(listing: Listing, labels: Sequence[str | None], reasons: list[str | Non
     if differ:
         why = f"{len(differ)} files are listed again with another label: kept, and surely duplicates"
         listing.notes.append(Note("sample", why, BAD, tuple(differ)))
-    return ids
+    kept = [given or ids[row] for row, given in enumerate(listing.ids)] or ids
+    return kept if len(set(kept)) == len(ids) else ids
 
 
 def _list(values: Any, n: int) -> list[Any]:
@@ -207,7 +213,8 @@ def _class_notes(labels: Sequence[str | None], reasons: Sequence[str | None], cl
     found = []
     if missing == len(good) and good:
         found.append(Note("data", "no sample has a label: it can be audited, but nothing can be trained", WARN))
-    elif missing:
+        return found
+    if missing:
         found.append(Note("data", f"{missing} of {len(good)} samples have no label", INFO))
     if len(classes) == 1:
         why = f"{LONE_CLASS} ({classes[0]}): nothing can be told apart until a second one is added"

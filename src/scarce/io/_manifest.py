@@ -86,13 +86,13 @@ class Finder:
         direct = self.base / text
         if direct.exists() or direct.is_symlink():
             return direct
-        found = self._search(text.replace("\\", "/"))
+        found = self.search(text.replace("\\", "/"))
         if found is None:
             return text.replace("\\", "/")
         self.repaired += 1
         return self.base / found
 
-    def _search(self, text: str) -> str | None:
+    def search(self, text: str) -> str | None:
         """Return the file below the base whose path shares most trailing parts, if there is exactly one."""
         if self._by_name is None:
             table: dict[str, list[str]] = defaultdict(list)
@@ -101,6 +101,8 @@ class Finder:
                 table[name].append(file.uri)
                 table[PurePosixPath(name).stem].append(file.uri)
             self._by_name = dict(table)
+        if _fold(text.rpartition("/")[2]) not in self._by_name:
+            return None
         wanted = [_fold(part) for part in PurePosixPath(text).parts]
         ranked = Counter({uri: _shared(wanted, uri) for uri in self._by_name.get(wanted[-1], [])}).most_common(2)
         if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):

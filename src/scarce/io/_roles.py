@@ -95,7 +95,7 @@ def roles(loaded: Loaded, file: Path, options: Options) -> Roles:
         text=chosen(options.text, names, (), "text", file),
     )  # fmt: skip
     found = _with_voters(table, found)
-    if found.path and found.text is None:
+    if found.path and found.text is None and not found.cell:
         label = found.label if found.label or options.label == "" else _named_like_folders(table, found.path)
         return replace(found, kind="manifest", label=label)
     found = replace(found, path=None, mask=None)

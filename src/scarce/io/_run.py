@@ -83,9 +83,12 @@ def choose(path: Path, options: Options) -> tuple[str, AbstractReader]:
     """
     scores: dict[str, float] = {}
     plugins: dict[str, AbstractReader] = {}
-    for name in registry.names("io"):
-        plugins[name] = registry.load("io", name, AbstractReader)()  # type: ignore[type-abstract]
+    kinds = {name: registry.load("io", name, AbstractReader) for name in registry.names("io")}  # type: ignore[type-abstract]
+    for name in sorted(kinds, key=lambda name: not kinds[name].exact):
+        plugins[name] = kinds[name]()
         scores[name] = plugins[name].accepts(path)
+        if kinds[name].exact and scores[name] >= 1.0:
+            return name, plugins[name]
     if options.text and scores.get("table", 0.0) > 0:
         scores["text"] = 1.0
     best = max(sorted(scores), key=scores.__getitem__)

@@ -30,12 +30,14 @@ MOST_VALUES: Final = 200
 
 @dataclass(frozen=True)
 class Vote:
-    """One vote: the row of the sample, who cast it, the label (None = abstained), when."""
+    """One vote: the row of the sample, who cast it, the label (None = abstained), when, in how long, and its kind."""
 
     row: int
     voter: str
     label: str | None
     when: Any = None
+    seconds: float | None = None
+    kind: str = "human"
 
 
 def vote_columns(table: pa.Table, plain: Mapping[str, str], shut: set[str]) -> tuple[str, ...]:
@@ -142,8 +144,9 @@ def as_table(votes: Sequence[Vote], ids: Sequence[str], schema: pa.Schema) -> pa
     """Return the votes as the data set keeps them; ``schema`` is :data:`scarce.columns.VOTE`."""
     n = len(votes)
     values: dict[str, Any] = {
-        "sample": [ids[vote.row] for vote in votes], "voter": [vote.voter for vote in votes], "kind": ["human"] * n,
+        "sample": [ids[vote.row] for vote in votes], "voter": [vote.voter for vote in votes],
+        "kind": [vote.kind for vote in votes],
         "label": [vote.label for vote in votes], "prob": pa.nulls(n, pa.float32()),
-        "when": [vote.when for vote in votes], "seconds": pa.nulls(n, pa.float32()),
+        "when": [vote.when for vote in votes], "seconds": [vote.seconds for vote in votes],
     }  # fmt: skip
     return pa.table({name: pa.array(values[name], schema.field(name).type) for name in schema.names}, schema=schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from scarce.dataset import Ints
 from scarce.errors import ReadError
+from scarce.io import boxes
 from scarce.io._base import Options
 from scarce.io._listing import INFO, WARN, Listing, Note, joined, label_text
 from scarce.io._roles import IDS, Kind, Roles, chosen, listed, plain, roles
@@ -67,6 +69,8 @@ def find_parts(path: Path) -> tuple[list[Part], float]:
     if not path.is_dir():
         return [], 0.0
     files = _table_files(path) or _table_files(path / "data")
+    if not files and (inner := split_tables(path)):
+        return inner, 0.98
     for stems, sure in MANIFESTS:
         named = [file for file in files if file.stem.lower() in stems]
         if len(named) == 1:
@@ -75,6 +79,14 @@ def find_parts(path: Path) -> tuple[list[Part], float]:
     if len(parts) > 1 and all(part.split for part in parts) and len({part.file.suffix for part in parts}) == 1:
         return parts, 0.8
     return ([Part(files[0])], 0.5) if len(files) == 1 else ([], 0.0)
+
+
+def split_tables(path: Path) -> list[Part]:
+    """Return the ``metadata`` tables of the folders that are called after splits."""
+    folders = sorted(item for item in path.iterdir() if split_name(item.name) and item.is_dir())
+    pairs = [(file, split_name(folder.name)) for folder in folders for file in _table_files(folder)]
+    parts = [Part(file, split) for file, split in pairs if file.stem.lower() == "metadata"]
+    return parts if len(parts) == len({part.file.parent for part in parts}) else []
 
 
 def _table_files(folder: Path) -> list[Path]:
@@ -154,6 +166,7 @@ def listing_of(path: Path, opened: list[Opened], options: Options, *, modality: 
     for one in opened:
         found.notes += [Note("data", note, WARN) for note in one.loaded.notes]
         found.inputs[_below(one.part.file, found.base)] = digest(one.part.file.read_bytes())
+        found.classes = tuple(dict.fromkeys((*found.classes, *one.loaded.levels.get(one.roles.label or "", ()))))
     return found
 
 
@@ -202,9 +215,25 @@ def standard_columns(one: Opened, found: Listing, options: Options) -> dict[str,
         shut.discard(its.time)
     for name in data.column_names:
         if name not in shut and name not in its.values and not name.startswith("_row"):
-            columns[f"meta.{' '.join(name.split())}"] = data[name].combine_chunks()
+            objects = as_objects(name, data[name], one.loaded.levels.get(name, ()))
+            own = "boxes" if objects is not None and name in boxes.BOXES else " ".join(name.split())
+            columns[f"meta.{own}"] = data[name].combine_chunks() if objects is None else objects
     found.described += data.num_rows
     return columns
+
+
+def as_objects(name: str, column: pa.ChunkedArray, names: Sequence[str]) -> pa.Array | None:
+    """Return a column of objects as ``datasets`` keeps them in the one shape; None where it is anything else."""
+    if name not in (*boxes.BOXES, *boxes.PREDICTED) or not pa.types.is_string(column.type):
+        return None
+    cells = column.to_pylist()
+    first = next((cell for cell in cells if cell), "")
+    if not first.startswith("{") and not names:
+        return None
+    try:
+        return pa.array([cell and boxes.to_cell(boxes.from_lists(json.loads(cell), names)) for cell in cells])
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
 def _times(column: pa.ChunkedArray, name: str, found: Listing) -> pa.Array | None:

@@ -42,6 +42,14 @@ def moments(column: Any) -> tuple[pa.Array | None, str]:
     return _from_text(array)
 
 
+def moment(value: Any) -> datetime | None:
+    """Return one value as a time (UTC where a zone is stated); None where it cannot be read as one."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    found = moments(pa.array([value]))[0] if isinstance(value, str | int | float) else None
+    return None if found is None else found[0].as_py()
+
+
 def _from_text(array: pa.Array) -> tuple[pa.Array | None, str]:
     texts = [None if text is None or not text.strip() else text.strip() for text in array.to_pylist()]
     known = [text for text in texts if text is not None]

@@ -57,7 +57,7 @@ def list_tree(path: Path, walked: Walked, files: Sequence[Found], *, modality: s
         why = f"the only class is the folder {labels[0]!r}; if {', '.join(inner[:5])} are the classes, read {where} "
         why += "instead"
         notes.append(Note("data", why, WARN))
-    columns.update(_own_groups(files, options))
+    columns.update(own_groups(files, options))
     return Listing(
         base=path, source=options.name_for(path), modality=modality, uris=[file.uri for file in files],
         columns=columns, reasons=[file.reason for file in files], notes=notes,
@@ -139,7 +139,8 @@ def places(files: Sequence[Found], depth: int) -> tuple[bool, list[str | None], 
     return has_splits, labels, splits, rest
 
 
-def _own_groups(files: Sequence[Found], options: Options) -> dict[str, Any]:
+def own_groups(files: Sequence[Found], options: Options) -> dict[str, Any]:
+    """Return the column of groups that the option asks for: by the file's stem, its folder, or a pattern."""
     rule = options.group
     if not rule:
         return {}

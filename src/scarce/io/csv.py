@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import ClassVar, final
 
 from scarce.io._base import AbstractReader, Options
 from scarce.io._listing import Listing
 from scarce.io._manifest import list_manifest
+from scarce.io._outlet import Outlet
+from scarce.io._rows import rows_of
 from scarce.io._tables import sniff
 from scarce.modality.table import DELIMITED
 
@@ -23,6 +25,9 @@ class Csv(AbstractReader):
     Writes: label, split, group, captured_at, mask_uri; every other column as meta.<name>.
     """
 
+    writes: ClassVar[bool] = True
+    ending: ClassVar[str] = ".csv"
+
     def accepts(self, path: Path) -> float:
         """Return how sure it is that a delimited table names files."""
         return sniff(path, ("manifest",), DELIMITED)
@@ -30,3 +35,7 @@ class Csv(AbstractReader):
     def listing(self, path: Path, options: Options) -> Listing:
         """Return the files that the table names."""
         return list_manifest(path, options)
+
+    def write(self, out: Outlet) -> None:
+        """Write ``index.csv`` beside ``images/``, or one file."""
+        out.rows(out.name or "index.csv", [row for _, row in rows_of(out)])

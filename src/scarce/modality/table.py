@@ -7,8 +7,8 @@ import io
 import json
 import re
 import stat
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -46,12 +46,14 @@ class Loaded:
         binary: names of columns that hold bytes, read cell by cell.
         named: whether the file itself names its columns.
         rows: each row's number in the file, where lines were skipped; None = 0, 1, 2 ...
+        levels: class names that the file's schema keeps, by column; numbers were replaced by them.
     """
 
     table: pa.Table
     notes: tuple[str, ...] = ()
     binary: tuple[str, ...] = ()
     named: bool = True
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 _lock = Lock()
@@ -198,7 +200,7 @@ def _lines(data: bytes, name: str) -> Loaded:
     if name.lower().endswith(".json"):
         body = json.loads(text)
         found = body if isinstance(body, list) else next((item for item in body.values() if isinstance(item, list)), [])
-        rows = [row for row in found if isinstance(row, dict)]
+        rows = [_flat(row) for row in found if isinstance(row, dict)]
         bad = len(found) - len(rows)
     else:
         for line in text.split("\n"):
@@ -219,6 +221,12 @@ def _lines(data: bytes, name: str) -> Loaded:
     return Loaded(pa.table({key: _column([row.get(key) for row in rows]) for key in names}), tuple(notes))
 
 
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the members of its ``data`` as columns of their own, as tasks of Label Studio have them."""
+    inner = row.get("data")
+    return {**row, **{f"data.{key}": value for key, value in inner.items()}} if isinstance(inner, dict) else row
+
+
 def _column(values: list[Any]) -> pa.Array:
     if any(isinstance(value, dict | list) for value in values):
         values = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
@@ -233,19 +241,19 @@ def _parquet(path: Path) -> Loaded:
     binary = tuple(field.name for field in schema if _holds_bytes(field.type))
     table = pq.read_table(path, columns=[name for name in schema.names if name not in binary], partitioning=None)
     levels = _class_labels(schema.metadata or {})
-    for index, field in enumerate(table.schema):
-        column = table[field.name]
-        if field.name in levels and pa.types.is_integer(field.type):
+    for index, entry in enumerate(table.schema):
+        column = table[entry.name]
+        if entry.name in levels and pa.types.is_integer(entry.type):
             taken = pc.if_else(pc.less(column, 0), None, column)
-            column = pa.array(levels[field.name], pa.string()).take(taken.combine_chunks())
-        elif pa.types.is_dictionary(field.type):
-            column = column.cast(field.type.value_type)
-        elif pa.types.is_nested(field.type):
+            column = pa.array(levels[entry.name], pa.string()).take(taken.combine_chunks())
+        elif pa.types.is_dictionary(entry.type):
+            column = column.cast(entry.type.value_type)
+        elif pa.types.is_nested(entry.type):
             column = _column(column.to_pylist())
-        table = table.set_column(index, field.name, column)
+        table = table.set_column(index, entry.name, column)
     if not table.column_names:
         table = pa.table({"_row": pa.array(range(pq.read_metadata(path).num_rows))})
-    return Loaded(table, (), binary)
+    return Loaded(table, (), binary, levels=levels)
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
@@ -258,9 +266,18 @@ def _class_labels(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     """Return the class names that the ``datasets`` library leaves in a Parquet schema."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        return {name: body["names"] for name, body in features.items() if isinstance(body, dict) and "names" in body}
-    except (ValueError, KeyError, TypeError):
+        return {name: names for name, body in features.items() if (names := _names_below(body))}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _names_below(body: Any) -> list[str] | None:
+    """Return the class names of a feature, or of one inside it."""
+    if isinstance(body, dict):
+        if isinstance(body.get("names"), list):
+            return [str(name) for name in body["names"]]
+        return next((names for inner in body.values() if (names := _names_below(inner))), None)
+    return next((names for inner in body if (names := _names_below(inner))), None) if isinstance(body, list) else None
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
