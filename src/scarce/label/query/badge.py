@@ -56,7 +56,7 @@ def gradient_factor(pred_probs: Array) -> Floats:
 
 @dataclass(eq=False)
 class _Spread:
-    """Squared distances of gradients to the nearest chosen one."""
+    """Squared distances of gradients to the nearest chosen one; no gradient at all (no doubt) counts as chosen."""
 
     rows: Array
     factor: Floats
@@ -69,7 +69,7 @@ class _Spread:
         self.length = length * np.einsum("nk,nk->n", self.factor, self.factor, dtype=np.float64)
         self.nearest = self.length.copy()
 
-    def choose(self, row: Array, factor: Floats, *, first: bool) -> None:
+    def choose(self, row: Array, factor: Floats) -> None:
         """Take one gradient as a center."""
         own = float(np.dot(row, row) * np.dot(factor, factor))
         far = np.asarray(self.rows @ row, np.float64)
@@ -78,7 +78,7 @@ class _Spread:
         far += self.length
         far += own
         far[far < 4e-6 * (self.length + own)] = 0
-        self.nearest = far if first else np.minimum(self.nearest, far, out=self.nearest)
+        np.minimum(self.nearest, far, out=self.nearest)
 
 
 def drawn(
@@ -101,8 +101,8 @@ def drawn(
     free = np.ones(len(rows)) if cost is None else 1 / np.asarray(cost, np.float64)
     with single_threaded_algebra():
         spread = _Spread(rows, factor)
-        for place, (row, part) in enumerate(zip(*centers, strict=True) if centers else ()):
-            spread.choose(row, part, first=place == 0)
+        for row, part in zip(*centers, strict=True) if centers else ():
+            spread.choose(row, part)
         begun = bool(centers and len(centers[0]))
         while len(order) < n:
             chance = spread.nearest * free
@@ -116,7 +116,7 @@ def drawn(
                 pick = int(chance.argmax())
             order.append(pick)
             shares.append(float(chance[pick] / total))
-            spread.choose(rows[pick], factor[pick], first=not begun and len(order) == 1)
+            spread.choose(rows[pick], factor[pick])
             free[pick] = 0.0
     return np.array(order, np.int64), np.array(shares)
 
@@ -142,8 +142,8 @@ class Badge(AbstractQuery):
         """Return (M,) share of the squared distance to the nearest gradient that was asked about."""
         rows, factor, centers = self._parts(pool)
         spread = _Spread(rows, factor)
-        for place, (row, part) in enumerate(zip(*centers, strict=True) if centers else ()):
-            spread.choose(row, part, first=place == 0)
+        for row, part in zip(*centers, strict=True) if centers else ():
+            spread.choose(row, part)
         return np.asarray(spread.nearest / (spread.nearest.sum() or 1.0))
 
     def rank(self, pool: Pool, n: int) -> Picks:
