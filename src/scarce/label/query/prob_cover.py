@@ -43,7 +43,9 @@ def select_prob_cover(embeddings: Array, labeled: Any, n: int, *, seed: int, rad
     known = row_numbers(labeled, len(rows))
     left = np.setdiff1d(np.arange(len(rows)), known)
     n = checked_count(n, len(left))
-    return covering(rows, known, left, n, radius=radius or pure_radius(rows, clusters=_clusters(known, n), seed=seed))[0]
+    return covering(rows, known, left, n, radius=radius or pure_radius(rows, clusters=_clusters(known, n), seed=seed))[
+        0
+    ]
 
 
 def _clusters(known: Ints, n: int) -> int:
@@ -80,7 +82,9 @@ def covering(
 ) -> tuple[Ints, Floats]:
     """Return (n,) picks among the rows that are left and how many rows each covers anew."""
     if not radius > 0:
-        raise DataError("label.query.prob_cover", f"radius = {radius}", do="give a radius above 0, or 0 in the settings")
+        raise DataError(
+            "label.query.prob_cover", f"radius = {radius}", do="give a radius above 0, or 0 in the settings"
+        )
     here = np.concatenate([known, left])
     graph = _cover.neighbors(rows, here, radius)
     places, gains = _cover.cover(graph, len(known), n, cost=None if cost is None else cost[here])
