@@ -203,7 +203,7 @@ def needs_of(strategy: AbstractQuery) -> set[str]:
 def _sieve(ds: Dataset, pool: Pool, rows: Ints, scope: Scope, notes: list[str]) -> Sieve:
     """Return the sieve of copies; copies of labeled samples, and of those asked about, do not pass either."""
     groups = copy_groups(ds)[rows]
-    named = ds["split_group"] if "split_group" in ds else np.full(len(ds), None)
+    named = next((ds[name] for name in ("split_group", "group") if name in ds), np.full(len(ds), None))
     kin = np.arange(len(rows))
     own = np.array([item is not None for item in named[rows]], bool)
     if own.any():

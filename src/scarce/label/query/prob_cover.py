@@ -73,7 +73,7 @@ def pure_radius(embeddings: Array, *, clusters: int, seed: int, pure: float = 0.
     member = clustered(rows, min(clusters, len(rows)), seed=seed)
     probes = np.sort(rng.choice(len(rows), min(2000, len(rows)), replace=False))
     edge = _cover.nearest_stranger(rows, member, probes)
-    edge = edge[np.isfinite(edge)]
+    edge = edge[np.isfinite(edge) & (edge > 0)]
     return float(np.quantile(edge, 1 - pure)) if len(edge) else 1.0
 
 
