@@ -2,8 +2,8 @@
 
     python benchmarks/query.py [--parts core_set,badge,uncertainty,prob_cover] [--rounds 3]
 
-Peers that are not installed (scikit-activeml, modAL-python) are left out. Each part is a process of its own; there, ours
-runs first and last and peers in between, in the same process; ratios are to the best of ours, in wall clock and in
+Peers that are not installed (scikit-activeml, modAL-python) are left out. Each part is a process of its own; there,
+ours runs first and last and peers in between, in the same process; ratios are to the best of ours, in wall clock and in
 seconds of the processor. Extra memory is the peak that tracemalloc sees. Results are kept in
 benchmarks/results/query.json.
 """
@@ -152,7 +152,8 @@ def uncertainty(n: int, k: int, rounds: int) -> dict[str, Any]:
 
         names = {"entropy": "classifier_entropy", "margin": "classifier_margin", "least": "classifier_uncertainty"}
         for name, function in names.items():
-            peers[f"modal_{name}"] = best(lambda call=getattr(modal, function): call(Told(), probs.copy()), 2)[:2]
+            score = getattr(modal, function)
+            peers[f"modal_{name}"] = best(lambda call=score: call(Told(), probs), 2)[:2]
     again = best(lambda: all_three(probs), rounds)
     own = min(first[0], again[0]), min(first[1], again[1])
     row |= {"own_seconds": round(own[0], 4), "own_cpu_seconds": round(own[1], 4)}

@@ -70,10 +70,10 @@ def query(
 ) -> None:
     """Choose the samples to ask a person about next, and say why.
 
-    In a project they go to the queue, where `scarce label` and `scarce review` find them; of other data nothing is
-    kept. Samples of val and test are not asked about unless they are included, what is set aside never, and no two
-    copies of one thing. Strategies: random, least_confidence, margin, entropy, mc_dropout, core_set, badge, typi_clust,
-    prob_cover, rare_class, priority, or several with shares.
+    In a project they go to the queue that people work through; of other data nothing is kept. Samples of val and test
+    are not asked about unless they are included, what is set aside never, and no two copies of one thing. Strategies:
+    random, least_confidence, margin, entropy, mc_dropout, core_set, badge, typi_clust, prob_cover, rare_class,
+    priority, or several with shares.
 
     Example:
         scarce query photos-scarce --budget 100

@@ -1,4 +1,4 @@
-"""Strategies on plain arrays: against slow and obvious references, and against scikit-activeml where it is installed."""
+"""Strategies on plain arrays, against slow and obvious references, and against scikit-activeml where it is there."""
 
 from __future__ import annotations
 
