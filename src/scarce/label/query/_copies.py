@@ -51,7 +51,8 @@ class Sieve:
     embeddings: Array | None
     threshold: float
     mean: Floats = field(init=False)
-    seen: list[Floats] = field(default_factory=list)
+    seen: Floats = field(init=False)
+    count: int = 0
     used: set[int] = field(default_factory=set)
     met: set[int] = field(default_factory=set)
 
@@ -62,6 +63,7 @@ class Sieve:
             return
         sample = np.asarray(self.embeddings[:: max(1, len(self.embeddings) // 8192)], np.float64)
         sample = sample[np.isfinite(sample).all(axis=1)]
+        self.seen = np.empty((16, self.embeddings.shape[1]), np.float32)
         self.mean = (sample.mean(axis=0) if len(sample) else np.zeros(self.embeddings.shape[1])).astype(np.float32)
 
     def unit(self, rows: Ints) -> Floats:
@@ -77,9 +79,12 @@ class Sieve:
             return False
         if self.embeddings is not None:
             own = self.unit(np.array([row]))[0]
-            if self.seen and float((np.stack(self.seen) @ own).max()) >= self.threshold:
+            if float((self.seen[: self.count] @ own).max(initial=-1.0)) >= self.threshold:
                 return False
-            self.seen.append(own)
+            if self.count == len(self.seen):
+                self.seen = np.concatenate([self.seen, np.empty_like(self.seen)])
+            self.seen[self.count] = own
+            self.count += 1
         self.used.add(int(self.groups[row]))
         self.met.add(int(self.kin[row]))
         return True
@@ -89,7 +94,7 @@ class Sieve:
         rows = rows[~np.isin(self.groups[rows], list(self.used))]
         if self.embeddings is None or not new:
             return rows
-        recent = np.stack(self.seen[-new:])
+        recent = self.seen[self.count - new : self.count]
         keep = np.ones(len(rows), np.bool_)
         for start in range(0, len(rows), 4096):
             near = self.unit(rows[start : start + 4096]) @ recent.T

@@ -190,7 +190,7 @@ def _probe(pool: Pool, ds: Dataset, rows: Ints) -> dict[str, Any]:
     soft: Array = np.eye(k, dtype=np.float32)[pool.labels[pool.labeled]]
     if "label_probs" in ds:
         told = ds["label_probs"][rows[pool.labeled]]
-        whole: Array = np.isfinite(told).all(axis=1)
+        whole: Array = np.asarray(np.isfinite(told).all(axis=1))
         soft[whole] = told[whole]
     judged = np.concatenate([pool.candidates, pool.asked])
     some = np.sort(np.concatenate([pool.labeled, judged]))

@@ -250,8 +250,9 @@ def _batch(
         if len(rows) == before:
             break
         fresh = np.array(rows[before:], np.int64)
-        after = pool.asking(fresh)
-        pool = replace(after, candidates=sieve.left(after.candidates, len(fresh)))
+        pool = pool.asking(fresh)
+        if len(_affordable(pool, left).candidates):
+            pool = replace(pool, candidates=sieve.left(pool.candidates, len(fresh)))
     notes += _ends(pool, len(rows), len(every), (budget, left))
     return rows, value, why
 
