@@ -78,10 +78,10 @@ def test_core_set_takes_all_that_is_left_and_starts_in_the_middle() -> None:
 
 
 def test_core_set_needs_little_memory() -> None:
-    rows = features(40_000, 128)
+    rows = features(40_000, 512)
     select_core_set(rows[:500], [0], 5)
     tracemalloc.start()
-    select_core_set(rows, np.arange(50), 200)
+    select_core_set(rows, np.arange(50), 100)
     extra = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert extra < 10 * 2**20
