@@ -87,8 +87,8 @@ def write_tokens(votes: Any, width: int, base: int, starts: Any, tokens: Any) ->
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def expect(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: Any, totals: Any) -> float:  # noqa: PLR0917
-    """Add up what each token stands for under the present parameters; return the log likelihood.
+def expect(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: Any, totals: Any) -> None:  # noqa: PLR0917
+    """Add up what each token stands for under the present parameters.
 
     Args:
         starts: (P + 1,) where the tokens of each row begin.
@@ -101,7 +101,6 @@ def expect(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: An
     """
     k = len(prior)
     z = np.empty(k)
-    likelihood = 0.0
     for row in range(len(starts) - 1):
         begin, end = starts[row], starts[row + 1]
         if begin == end:
@@ -119,7 +118,6 @@ def expect(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: An
         for code in range(k):
             z[code] = np.exp(z[code] - top)
             total += z[code]
-        likelihood += times[row] * (top + np.log(total))
         share = times[row] / total
         for code in range(k):
             z[code] *= share
@@ -128,18 +126,17 @@ def expect(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: An
             token = tokens[place]
             for code in range(k):
                 sums[token, code] += z[code]
-    return likelihood
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def expect_two(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: Any, totals: Any) -> float:  # noqa: PLR0917
+def expect_two(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: Any, totals: Any) -> None:  # noqa: PLR0917
     """Do what :func:`expect` does, for two classes: one exponential and one number a token instead of two."""
     odds = np.empty(len(logs))
     ones = np.zeros(len(logs))
     every = np.zeros(len(logs))
     for token in range(len(logs)):
         odds[token] = logs[token, 1] - logs[token, 0]
-    start, likelihood, all_ones, rows = prior[1] - prior[0], 0.0, 0.0, 0.0
+    start, all_ones, rows = prior[1] - prior[0], 0.0, 0.0
     for row in range(len(starts) - 1):
         begin, end = starts[row], starts[row + 1]
         if begin == end:
@@ -149,7 +146,6 @@ def expect_two(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums
             z += odds[tokens[place]]
         small = np.exp(-abs(z))
         one = weight / (1.0 + small)
-        likelihood += weight * (max(z, 0.0) + np.log1p(small))
         if z < 0:
             one *= small
         all_ones += one
@@ -160,10 +156,8 @@ def expect_two(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums
     for token in range(len(logs)):
         sums[token, 1] += ones[token]
         sums[token, 0] += every[token] - ones[token]
-        likelihood += every[token] * logs[token, 0]
     totals[1] += all_ones
     totals[0] += rows - all_ones
-    return likelihood + rows * prior[0]
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
@@ -260,6 +254,24 @@ def pair_counts(votes: Any, times: Any, k: int, out: Any) -> None:
         for one in range(used):
             for two in range(one, used):
                 out[seen[one], seen[two]] += times[row]
+
+
+@nb.njit(nogil=True, cache=True)
+def same_pairs(votes: Any, times: Any, out: Any) -> None:
+    """Count how often two columns named one class together: out (K, W, W), the upper half and the diagonal."""
+    n, width = votes.shape
+    seen = np.empty(width, np.int64)
+    for row in range(n):
+        used = 0
+        for column in range(width):
+            if votes[row, column] >= 0:
+                seen[used] = column
+                used += 1
+        for one in range(used):
+            said = votes[row, seen[one]]
+            for two in range(one, used):
+                if votes[row, seen[two]] == said:
+                    out[said, seen[one], seen[two]] += times[row]
 
 
 @nb.njit(nogil=True, cache=True)

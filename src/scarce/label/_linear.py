@@ -16,6 +16,7 @@ from scarce.execute.local import cores
 from scarce.label._ballot import Ballot, valid_votes
 
 TINY: Final = 1e-12
+LEAST: Final = 1e-290
 PARTS, PART_ROWS = 4, 1 << 16
 """A pass over many rows is made in four parts, whatever the number of threads, so that sums do not depend on it."""
 
@@ -29,6 +30,7 @@ class Fitted:
         confusion: (W, K, K) probability of each vote (last axis) by true class, given that there is a vote.
         prior: (K,) class shares.
         weights: (W, K, K) log weight that a vote (second axis) gives each class (last axis).
+        silence: (K,) log weight that all voters' silence gives each class, before any of them votes.
         iterations: passes that fitting took; 0 = closed form.
         shares: whether probabilities are shares of the weights rather than their softmax (majority).
     """
@@ -39,6 +41,7 @@ class Fitted:
     weights: Floats = field(repr=False)
     iterations: int = 0
     shares: bool = False
+    silence: Floats | None = None
 
     def __iter__(self) -> Iterator[Floats]:
         """Yield posterior and confusion."""
@@ -59,7 +62,8 @@ class Fitted:
         rows = valid_votes("label", votes, len(self.prior))
         if rows.shape[1] != len(self.weights):
             raise DataError("label", f"votes of {rows.shape[1]} voters", f"fitted were {len(self.weights)}")
-        return probabilities(rows, self.weights, self.prior, shares=self.shares, soft=soft)
+        prior = self.prior if self.silence is None else after_silence(self.prior, self.silence)
+        return probabilities(rows, self.weights, prior, shares=self.shares, soft=soft)
 
 
 def probabilities(
@@ -89,9 +93,21 @@ def probabilities(
             shift[there] += said[there] @ weights[column] - weights[column][votes[there, column]]
     coded = Ballot.of(votes, k, grouped=not soft) if ballot is None or soft else ballot
     out = np.empty((len(coded.votes), k), np.float32)
-    work, start = (_kernel.share_rows, prior) if shares else (_kernel.soft_rows, np.log(np.maximum(prior, TINY)))
+    work, start = (_kernel.share_rows, prior) if shares else (_kernel.soft_rows, np.log(np.maximum(prior, LEAST)))
     work(coded.starts, coded.tokens, coded.folded(weights), start, shift, out)
     return np.asarray(coded.expanded(out))
+
+
+def after_silence(prior: Floats, silence: Floats) -> Floats:
+    """Return (K,) class shares among samples on which nobody votes; the least is e^-600, so that its logarithm is one.
+
+    Args:
+        prior: (K,) class shares.
+        silence: (K,) log weight that silence gives each class.
+    """
+    logs = np.log(np.maximum(prior, TINY)) + silence
+    shares = np.exp(np.maximum(logs - logs.max(), -600.0))
+    return np.asarray(shares / shares.sum())
 
 
 def first_guess(ballot: Ballot) -> tuple[Floats, Floats]:
@@ -113,13 +129,13 @@ Step = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 
 def maximize(ballot: Ballot, step: Step, *, most: int, tolerance: float) -> tuple[Floats, Floats, int]:
-    """Alternate expectation and a model's own maximization until the likelihood stands still.
+    """Alternate expectation and a model's own maximization until the expected votes stand still.
 
     Args:
         ballot: the votes.
         step: the maximization.
         most: passes at most.
-        tolerance: stop when the log likelihood gains less than this a vote.
+        tolerance: stop when less than this share of the votes moved between classes in a pass.
 
     Returns:
         The weights (W, K, K), the class shares (K,) and how many passes it took.
@@ -127,14 +143,14 @@ def maximize(ballot: Ballot, step: Step, *, most: int, tolerance: float) -> tupl
     counts, totals = first_guess(ballot)
     weights, prior = step(counts, totals)
     votes = max(float(counts.sum()), 1.0)
-    before, passes = -np.inf, 0
+    passes = 0
     with _Passes(ballot) as one_pass:
         for passes in range(1, most + 1):
-            counts, totals, likelihood = one_pass(weights, prior)
+            before = counts
+            counts, totals = one_pass(weights, prior)
             weights, prior = step(counts, totals)
-            if likelihood - before < tolerance * votes:
+            if np.abs(counts - before).sum() < 2 * tolerance * votes:
                 break
-            before = likelihood
     return weights, prior, passes
 
 
@@ -154,22 +170,23 @@ class _Passes:
     def __exit__(self, *_: object) -> None:
         self.pool.shutdown()
 
-    def __call__(self, weights: Floats, prior: Floats) -> tuple[Floats, Floats, float]:
-        """Return votes by vote and class (W, K, K), rows by class (K,) and the log likelihood."""
-        logs, log_prior = self.ballot.folded(weights), np.log(np.maximum(prior, TINY))
+    def __call__(self, weights: Floats, prior: Floats) -> tuple[Floats, Floats]:
+        """Return votes by vote and class (W, K, K), and rows by class (K,)."""
+        logs, log_prior = self.ballot.folded(weights), np.log(np.maximum(prior, LEAST))
         spans = zip(self.edges[:-1], self.edges[1:], strict=True)
         found = list(self.pool.map(lambda span: self._part(span, logs, log_prior), spans))
         sums = sum(part[0] for part in found)
-        return self.ballot.unfolded(np.asarray(sums)), np.asarray(sum(part[1] for part in found)), sum(part[2] for part in found)
+        return self.ballot.unfolded(np.asarray(sums)), np.asarray(sum(part[1] for part in found))
 
-    def _part(self, span: tuple[int, int], logs: Floats, log_prior: Floats) -> tuple[Floats, Floats, float]:
+    def _part(self, span: tuple[int, int], logs: Floats, log_prior: Floats) -> tuple[Floats, Floats]:
         from scarce.label import _kernel
 
         k, ballot = len(log_prior), self.ballot
         sums, totals = np.zeros((ballot.tables, k)), np.zeros(k)
         work = _kernel.expect_two if k == 2 else _kernel.expect
         starts, times = ballot.starts[span[0] : span[1] + 1], ballot.times[span[0] : span[1]]
-        return sums, totals, float(work(starts, ballot.tokens, times, logs, log_prior, sums, totals))
+        work(starts, ballot.tokens, times, logs, log_prior, sums, totals)
+        return sums, totals
 
 
 def confusion_given(ballot: Ballot, weights: Floats, prior: Floats, *, shares: bool = False) -> Floats:

@@ -16,7 +16,7 @@ WHO: Final = "label.vote.mace"
 
 
 def fit_mace(
-    votes: Array, n_classes: int, *, smoothing: float = 0.1, iterations: int = 100, tolerance: float = 1e-6
+    votes: Array, n_classes: int, *, smoothing: float = 0.1, iterations: int = 100, tolerance: float = 1e-5
 ) -> Fitted:
     """Return the probability of each class where annotators tell the truth or answer by a habit of their own.
 
@@ -28,7 +28,7 @@ def fit_mace(
         n_classes: K.
         smoothing: known answers, and guesses of each class, that each annotator has from the start.
         iterations: passes at most.
-        tolerance: stop when the log likelihood gains less than this a vote.
+        tolerance: stop when less than this share of the votes moved between classes in a pass.
 
     Returns:
         ``posterior`` (N, K) and ``confusion`` (W, K, K), rows by true class.

@@ -16,7 +16,7 @@ WHO: Final = "label.vote.one_coin"
 
 
 def fit_one_coin(
-    votes: Array, n_classes: int, *, smoothing: float = 0.01, iterations: int = 100, tolerance: float = 1e-6
+    votes: Array, n_classes: int, *, smoothing: float = 0.01, iterations: int = 100, tolerance: float = 1e-5
 ) -> Fitted:
     """Return the probability of each class where annotator j is right with probability p_j, and errs evenly.
 
@@ -25,7 +25,7 @@ def fit_one_coin(
         n_classes: K.
         smoothing: right and wrong votes that each annotator has from the start.
         iterations: passes at most.
-        tolerance: stop when the log likelihood gains less than this a vote.
+        tolerance: stop when less than this share of the votes moved between classes in a pass.
 
     Returns:
         ``posterior`` (N, K) and ``confusion`` (W, K, K): p_j on the diagonal, the rest spread evenly.
