@@ -102,14 +102,14 @@ class Ballot:
         """
         from scarce.label import _kernel
 
-        rows, times, inverse = _distinct(votes) if grouped else (votes, np.ones(len(votes)), None)
+        rows, times, inverse = _distinct(votes) if grouped else _apart(votes)
         base, columns = n_classes + 1, max(rows.shape[1], 1)
         width = 1
         while width < columns and base ** (width + 1) <= MOST_TOKENS and (
             -(-columns // (width + 1)) * base ** (width + 1) <= max(1024, len(rows))
         ):  # fmt: skip
             width += 1
-        starts = np.zeros(len(rows) + 1, np.int32 if rows.size < 2**31 else np.int64)
+        starts: Ints = np.zeros(len(rows) + 1, np.int32 if rows.size < 2**31 else np.int64)
         _kernel.count_tokens(rows, width, starts)
         tokens = np.empty(int(starts[-1]), np.int32)
         _kernel.write_tokens(rows, width, base, starts, tokens)
@@ -157,6 +157,10 @@ class Ballot:
         return rows if self.inverse is None else rows[self.inverse]
 
 
+def _apart(votes: Ints) -> tuple[Ints, Floats, Ints | None]:
+    return votes, np.ones(len(votes)), None
+
+
 def _distinct(votes: Ints) -> tuple[Ints, Floats, Ints | None]:
     """Return the different rows with their counts and each sample's row, or all rows where few repeat."""
     from scarce.label import _kernel
@@ -168,7 +172,7 @@ def _distinct(votes: Ints) -> tuple[Ints, Floats, Ints | None]:
         inverse, first, times = np.empty(len(part), np.int32), np.empty(most, np.int64), np.empty(most)
         found = _kernel.group_rows(part, inverse, first, times, most) if len(part) else -1
         if found < 0:
-            return votes, np.ones(n), None
+            return _apart(votes)
         if len(part) == n:
             return np.ascontiguousarray(votes[first[:found]]), times[:found].copy(), inverse
-    return votes, np.ones(n), None
+    return _apart(votes)

@@ -9,12 +9,13 @@ import numpy as np
 
 
 @nb.njit(nogil=True, cache=True)
-def expect(starts: Any, voter: Any, said: Any, skill: Any, ease: Any, prior: Any, posterior: Any) -> float:  # noqa: PLR0917
+def expect(starts: Any, voter: Any, said: Any, skill: Any, ease: Any, prior: Any, posterior: Any) -> float:  # noqa: PLR0913, PLR0917
     """Write the class probabilities (N, K) of each sample; return the log likelihood with that of the priors.
 
     Args:
         starts: (N + 1,) where each sample's votes begin.
-        voter, said: who voted, and for which class.
+        voter: who voted.
+        said: for which class.
         skill: (W,).
         ease: (N,) logarithm of the ease.
         prior: (K,) log shares of the classes.
@@ -45,7 +46,7 @@ def expect(starts: Any, voter: Any, said: Any, skill: Any, ease: Any, prior: Any
 
 
 @nb.njit(nogil=True, cache=True)
-def maximize(starts: Any, voter: Any, said: Any, posterior: Any, skill: Any, ease: Any) -> None:
+def maximize(starts: Any, voter: Any, said: Any, posterior: Any, skill: Any, ease: Any) -> None:  # noqa: PLR0917
     """Take one damped Newton step for all skills, then one for all eases."""
     slope, bend = 1.0 - skill, np.ones(len(skill))
     for row in range(len(starts) - 1):

@@ -87,7 +87,7 @@ def write_tokens(votes: Any, width: int, base: int, starts: Any, tokens: Any) ->
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def expect(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: Any, totals: Any) -> None:  # noqa: PLR0917
+def expect(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: Any, totals: Any) -> None:  # noqa: C901, PLR0913, PLR0917
     """Add up what each token stands for under the present parameters.
 
     Args:
@@ -129,7 +129,7 @@ def expect(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: An
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def expect_two(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: Any, totals: Any) -> None:  # noqa: PLR0917
+def expect_two(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums: Any, totals: Any) -> None:  # noqa: PLR0913, PLR0917
     """Do what :func:`expect` does, for two classes: one exponential and one number a token instead of two."""
     odds = np.empty(len(logs))
     ones = np.zeros(len(logs))
@@ -161,11 +161,14 @@ def expect_two(starts: Any, tokens: Any, times: Any, logs: Any, prior: Any, sums
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def soft_rows(starts: Any, tokens: Any, logs: Any, prior: Any, shift: Any, out: Any) -> None:
+def soft_rows(starts: Any, tokens: Any, logs: Any, prior: Any, shift: Any, out: Any) -> None:  # noqa: PLR0917
     """Write the probabilities of rows by their tokens: out (P, K).
 
     Args:
-        starts, tokens, logs, prior: as in :func:`expect`.
+        starts: as in :func:`expect`.
+        tokens: likewise.
+        logs: likewise.
+        prior: likewise.
         shift: (P, K) added to the log probabilities, or (0, 0).
         out: receives the probabilities, which sum to 1.
     """
@@ -197,7 +200,8 @@ def share_rows(starts: Any, tokens: Any, table: Any, prior: Any, shift: Any, out
     """Write the shares of each class in rows' summed tokens: out (P, K); ``prior`` where there is nothing to share.
 
     Args:
-        starts, tokens: as in :func:`expect`.
+        starts: as in :func:`expect`.
+        tokens: likewise.
         table: (T, K) what each token gives each class, >= 0.
         prior: (K,) class shares.
         shift: (P, K) added to the sums, or (0, 0).

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def after_silence(prior: Floats, silence: Floats) -> Floats:
 
 
 def first_guess(ballot: Ballot) -> tuple[Floats, Floats]:
-    """Return (W, K, K) expected votes by vote and class, and (K,) rows by class, where each row's truth is its votes' shares.
+    """Return (W, K, K) expected votes by vote and class, and (K,) rows by class, truth being the votes' shares.
 
     Source: the start of Dawid and Skene 1979.
     """
@@ -143,13 +143,14 @@ def maximize(ballot: Ballot, step: Step, *, most: int, tolerance: float) -> tupl
     counts, totals = first_guess(ballot)
     weights, prior = step(counts, totals)
     votes = max(float(counts.sum()), 1.0)
-    passes = 0
+    passes = most
     with _Passes(ballot) as one_pass:
-        for passes in range(1, most + 1):
+        for number in range(1, most + 1):
             before = counts
             counts, totals = one_pass(weights, prior)
             weights, prior = step(counts, totals)
             if np.abs(counts - before).sum() < 2 * tolerance * votes:
+                passes = number
                 break
     return weights, prior, passes
 
@@ -163,7 +164,7 @@ class _Passes:
         parts = PARTS if rows >= PARTS * PART_ROWS else 1
         self.edges = [rows * part // parts for part in range(parts + 1)]
 
-    def __enter__(self) -> _Passes:
+    def __enter__(self) -> Self:
         self.pool = ThreadPoolExecutor(min(cores(), len(self.edges) - 1))
         return self
 

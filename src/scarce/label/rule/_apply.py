@@ -84,7 +84,7 @@ class Task:
         return code if probs is None else (code, probs)
 
 
-def apply_functions(  # noqa: PLR0913 - one knob each
+def apply_functions(
     functions: Sequence[LabelingFunction],
     samples: Dataset | Iterable[Any],
     classes: Sequence[str] | int | None = None,
@@ -124,7 +124,7 @@ def apply_functions(  # noqa: PLR0913 - one knob each
         samples = list(samples)
         memory, n = None, len(samples)
         ids = [str(number) for number in range(n)]
-    out = _Answers(n, functions, names, ids)
+    out = _Answers(functions, len(names), ids)
     todo = _remembered(out, functions, memory)
     for group, open_rows in todo:
         task = Task(tuple(functions[column] for column in group), names)
@@ -153,8 +153,8 @@ def _classes(samples: Any, classes: Sequence[str] | int | None) -> tuple[str, ..
 class _Answers:
     """The answers so far."""
 
-    def __init__(self, n: int, functions: Sequence[LabelingFunction], classes: Sequence[str], ids: Sequence[str]) -> None:
-        self.ids, self.k = ids, len(classes)
+    def __init__(self, functions: Sequence[LabelingFunction], k: int, ids: Sequence[str]) -> None:
+        n, self.ids, self.k = len(ids), ids, k
         self.names = tuple(function.name for function in functions)
         kind = np.int8 if self.k < 128 else np.int32
         self.votes = np.full((n, len(functions)), ABSTAIN, kind)
@@ -212,7 +212,9 @@ def _remembered(
     return list(groups.values())
 
 
-def _answers(task: Task, given: Iterable[Any], total: int, workers: int | None, pool: Pool) -> Iterable[list[list[Any]]]:
+def _answers(
+    task: Task, given: Iterable[Any], total: int, workers: int | None, pool: Pool
+) -> Iterable[list[list[Any]]]:
     """Yield the answers about blocks of samples, in order."""
     given = iter(given)
     most = max(1, workers or cores())
@@ -233,7 +235,8 @@ def _answers(task: Task, given: Iterable[Any], total: int, workers: int | None, 
 
 
 def _blocks(given: Iterable[Any]) -> Iterable[list[Any]]:
-    while block := list(islice(given, BLOCK)):  # type: ignore[call-overload]
+    given = iter(given)
+    while block := list(islice(given, BLOCK)):
         yield block
 
 

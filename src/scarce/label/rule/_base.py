@@ -61,6 +61,12 @@ def valid_gold(who: str, gold: Array | None, n_classes: int) -> Ints:
     if gold is None:
         return np.zeros(0, np.int64)
     codes = np.asarray(gold)
-    if codes.ndim != 1 or codes.dtype.kind not in "iu" or (len(codes) and (codes.min() < -1 or codes.max() >= n_classes)):
-        raise DataError(who, f"gold is {codes.dtype} of shape {codes.shape}", do=f"pass (N,) codes up to {n_classes - 1}")
+    if (
+        codes.ndim != 1
+        or codes.dtype.kind not in "iu"
+        or (len(codes) and (codes.min() < -1 or codes.max() >= n_classes))
+    ):
+        raise DataError(
+            who, f"gold is {codes.dtype} of shape {codes.shape}", do=f"pass (N,) codes up to {n_classes - 1}"
+        )
     return np.asarray(codes[codes >= 0], np.int64)

@@ -54,7 +54,9 @@ class LabelingFunction:
 
 
 def labeling_function(
-    name: str | None = None, resources: Mapping[str, Any] | None = None, pre: Sequence[Callable[[Any], Any]] | None = None
+    name: str | None = None,
+    resources: Mapping[str, Any] | None = None,
+    pre: Sequence[Callable[[Any], Any]] | None = None,
 ) -> Callable[[Callable[..., Any]], LabelingFunction]:
     """Turn a function of one sample into a labelling function.
 
@@ -103,7 +105,7 @@ def answer_of(said: Any, classes: Sequence[str]) -> Answer:
         return list(classes).index(said), None
     if isinstance(said, tuple) and len(said) == 2 and not (len(classes) == 2 and _float(said[0]) and _float(said[1])):
         return _with_probability(said, classes)
-    if isinstance(said, list | tuple | np.ndarray) and np.ndim(said):  # type: ignore[arg-type]
+    if isinstance(said, list | tuple | np.ndarray) and np.ndim(said):
         return _with_probabilities(said, classes)
     return _code(said, len(classes)), None
 
@@ -144,7 +146,12 @@ def _with_probabilities(said: Any, classes: Sequence[str]) -> Answer:
         probs = np.asarray(said, np.float32)
     except (TypeError, ValueError):
         raise ValueError(f"it answered {str(said)[:80]}, which are no probabilities") from None
-    if probs.shape != (len(classes),) or not np.isfinite(probs).all() or (probs < 0).any() or abs(probs.sum() - 1) > 1e-3:
+    if (
+        probs.shape != (len(classes),)
+        or not np.isfinite(probs).all()
+        or (probs < 0).any()
+        or abs(probs.sum() - 1) > 1e-3
+    ):
         raise ValueError(f"it answered {str(said)[:80]}; {len(classes)} probabilities that sum to 1 are wanted")
     return int(probs.argmax()), probs / probs.sum()
 
@@ -167,7 +174,7 @@ def load_functions(path: str | Path) -> list[LabelingFunction]:
     module = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - whatever a user's file raises is told
+    except Exception as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise ReadError(WHO, f"{path} cannot be run ({type(error).__name__}: {error}{line})") from error
     found = [value for value in vars(module).values() if isinstance(value, LabelingFunction)]
@@ -234,6 +241,6 @@ def _told(value: Any) -> str:
         return f"[{', '.join(map(_told, value))}]"
     if isinstance(value, np.ndarray):
         return digest(str((value.shape, value.dtype)), np.ascontiguousarray(value).tobytes())
-    if type(value).__repr__ is object.__repr__:
+    if repr(value).endswith(f"at {hex(id(value))}>"):
         return f"{type(value).__qualname__}({_told(vars(value)) if hasattr(value, '__dict__') else ''})"
     return repr(value)

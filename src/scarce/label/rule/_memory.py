@@ -61,7 +61,10 @@ class Memory:
         self.folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez(file, keys=keys, votes=values[first], **({} if probs is None else {"soft": probs[first]}))
+            if probs is None:
+                np.savez(file, keys=keys, votes=values[first])
+            else:
+                np.savez(file, keys=keys, votes=values[first], soft=probs[first])
         part.replace(path)
 
     def _path(self, function: LabelingFunction) -> Path:

@@ -81,7 +81,9 @@ class RuleSample:
     def _as(self, modality: str) -> Any:
         if self.modality != modality:
             name = {"time_series": "series"}.get(modality, modality)
-            raise DataError("label.rule", f"a sample of kind {self.modality} has no {name}", do="use x.content, or x.row")
+            raise DataError(
+                "label.rule", f"a sample of kind {self.modality} has no {name}", do="use x.content, or x.row"
+            )
         return self.content
 
     def __getattr__(self, name: str) -> Any:

@@ -78,8 +78,9 @@ def summarize_functions(
         judged = int(right[column].sum())
         low, high = clopper_pearson(int(right[column, 0]), judged) if judged else (0.0, 1.0)
         said = np.flatnonzero(np.bincount(rows[:, column] + 1, minlength=k + 1)[1:])
-        out.append(FunctionSummary(
-            name, tuple(int(code) for code in said), *(float(share) for share in shares[column]), judged,
-            float(right[column, 0] / judged) if judged else float("nan"), float(low), float(high),
-        ))  # fmt: skip
+        coverage, overlap, conflict = (float(share) for share in shares[column])
+        accuracy = float(right[column, 0] / judged) if judged else float("nan")
+        polarity = tuple(int(code) for code in said)
+        bounds = float(low), float(high)
+        out.append(FunctionSummary(name, polarity, coverage, overlap, conflict, judged, accuracy, *bounds))
     return out

@@ -7,7 +7,7 @@ from typing import ClassVar, Final, final
 
 import numpy as np
 
-from scarce.dataset import Array, Floats
+from scarce.dataset import Array
 from scarce.errors import DataError
 from scarce.label._ballot import Ballot, valid_votes
 from scarce.label._linear import Fitted, confusion_of, probabilities

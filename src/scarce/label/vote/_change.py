@@ -47,13 +47,13 @@ class Change:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; NaN becomes None."""
-        body = {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in asdict(self).items()}
+        body = {
+            key: None if isinstance(value, float) and np.isnan(value) else value for key, value in asdict(self).items()
+        }
         return {**body, "verdict": self.verdict}
 
 
-def agreement_change(
-    before: Array, after: Array, n_classes: int, *, repeats: int = 2000, seed: int = 0
-) -> Change:
+def agreement_change(before: Array, after: Array, n_classes: int, *, repeats: int = 2000, seed: int = 0) -> Change:
     """Return how far agreement beyond chance differs between two sets of votes on the same N samples.
 
     Samples are drawn again with their votes of both times, so that what was labelled twice is compared with itself.
@@ -113,9 +113,7 @@ def agreement_before_and_after(ds: Dataset, when: datetime, *, repeats: int = 20
     if undated == len(ds.votes):
         raise DataError(WHO, "no vote has a time", f"there are {len(ds.votes)} votes", "give votes a time, or two sets")
     later = pc.greater_equal(ds.votes["when"], pa.scalar(at, pa.timestamp("us")))
-    before, after = (
-        ratings_of(replace(ds, votes=ds.votes.filter(side)))[0] for side in (pc.invert(later), later)
-    )
+    before, after = (ratings_of(replace(ds, votes=ds.votes.filter(side)))[0] for side in (pc.invert(later), later))
     found = agreement_change(before, after, len(ds.schema.classes), repeats=repeats, seed=seed)
     return replace(found, undated=undated)
 

@@ -47,10 +47,11 @@ def fit_glad(votes: Array, n_classes: int, *, iterations: int = 100, tolerance: 
     skill, ease = np.ones(rows.shape[1]), np.ones(len(rows))
     prior = np.full(n_classes, 1 / n_classes)
     posterior = np.tile(prior, (len(rows), 1))
-    before, passes = -np.inf, 0
-    for passes in range(1, iterations + 1):
+    before, passes = -np.inf, iterations
+    for number in range(1, iterations + 1):
         likelihood = _glad.expect(starts, voter, said, skill, ease, np.log(prior), posterior)
         if likelihood - before < tolerance * max(len(said), 1):
+            passes = number
             break
         before = likelihood
         _glad.maximize(starts, voter, said, posterior, skill, ease)
