@@ -139,7 +139,7 @@ def test_crowdlab_is_that_of_cleanlab() -> None:
     label = theirs["consensus_label"].to_numpy()
     assert (ours.posterior.argmax(axis=1) == label).mean() > 0.99
     np.testing.assert_allclose(
-        ours.posterior[np.arange(len(label)), label], theirs["consensus_quality_score"], atol=2e-3
+        ours.posterior[np.arange(len(label)), label], theirs["consensus_quality_score"], atol=1e-4
     )
     assert (ours.posterior.argmax(axis=1) == truth).mean() > shared_credit(vote.fit_majority(votes, 3).posterior, truth)
 
@@ -287,8 +287,8 @@ def test_a_thousand_classes_are_no_trouble_or_refused_in_words() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 1000, 400)
     votes = np.where(rng.random((400, 3)) < 0.8, truth[:, None], rng.integers(0, 1000, (400, 3)))
-    for fit in (vote.fit_majority, vote.fit_one_coin):
-        assert (fit(votes, 1000).posterior.argmax(axis=1) == truth).mean() > 0.85
+    for found in (vote.fit_majority(votes, 1000), vote.fit_one_coin(votes, 1000, iterations=3)):
+        assert (found.posterior.argmax(axis=1) == truth).mean() > 0.85
     with pytest.raises(DataError, match="GiB"):
         vote.fit_dawid_skene(np.zeros((10, 200), int), 1000)
 

@@ -44,25 +44,11 @@ def fit_crowdlab(votes: Array, n_classes: int, pred_probs: Array) -> Fitted:
         raise DataError(WHO, "pred_probs hold what is no probability", do="pass finite numbers >= 0, no empty row")
     probs = probs / probs.sum(axis=1, keepdims=True)
     there, counts = rows >= 0, _counted(rows, n_classes)
-    several = there.sum(axis=1) > 1
-    if not several.any():
+    if not (there.sum(axis=1) > 1).any():
         raise DataError(WHO, "no sample has two votes", do="take majority, or let a second person label some samples")
-    label = _tie_broken(counts, probs)
-    agreed = counts[several, label[several]] / counts[several].sum(axis=1)
-    typical = float(agreed.mean())
-    common = np.bincount(label[several], minlength=n_classes).argmax()
-    chance = max(float((label[several] != common).mean()), LEAST)
-    trust = np.maximum(1 - (1 - _agreement(rows, counts)) / chance, LEAST)
-    model = max(1 - float((probs.argmax(axis=1) != label)[several].mean()) / chance, LEAST)
-    model *= float(np.sqrt(there.sum(axis=1)[there.any(axis=1)].mean()))
-    spread = (1 - typical) / max(n_classes - 1, 1)
-    table = np.where(np.eye(n_classes, dtype=bool), typical, spread)
-    weights = trust[:, None, None] * table
-    ballot = Ballot.of(rows, n_classes, grouped=False)
-    posterior = probabilities(rows, weights, probs.mean(axis=0), shares=True, ballot=ballot)
-    power = there @ trust
-    posterior = (power[:, None] * posterior + model * probs) / (power + model)[:, None]
-    posterior[~there.any(axis=1)] = probs[~there.any(axis=1)]
+    agreement = _agreement(rows, counts)
+    posterior = _mixed(rows, counts, probs, agreement, _tie_broken(counts, probs))
+    posterior = _mixed(rows, counts, probs, agreement, posterior.argmax(axis=1))
     prior = posterior.mean(axis=0)
     confusion = np.zeros((rows.shape[1], n_classes, n_classes)) + 0.01
     for voter in range(rows.shape[1]):
@@ -71,6 +57,23 @@ def fit_crowdlab(votes: Array, n_classes: int, pred_probs: Array) -> Fitted:
     confusion /= confusion.sum(axis=2, keepdims=True)
     right = np.einsum("wkk,k->w", confusion, prior)
     return Fitted(posterior.astype(np.float32), confusion, prior, coin_weights(right, n_classes))
+
+
+def _mixed(rows: Array, counts: Floats, probs: Floats, agreement: Floats, label: Array) -> Floats:
+    """Return (N, K) weighted means, weights told by how far annotators and model agree with a first consensus."""
+    there, n, k = rows >= 0, counts.sum(axis=1), counts.shape[1]
+    several = n > 1
+    typical = float((counts[several, label[several]] / n[several]).mean())
+    common = np.bincount(label[several], minlength=k).argmax()
+    chance = max(float((label[several] != common).mean()), LEAST)
+    trust = np.maximum(1 - (1 - agreement) / chance, LEAST)
+    model = max(1 - float((probs.argmax(axis=1) != label)[several].mean()) / chance, LEAST)
+    model *= float(np.sqrt(n[n > 0].mean()))
+    weights = trust[:, None, None] * np.where(np.eye(k, dtype=bool), typical, (1 - typical) / max(k - 1, 1))
+    ballot = Ballot.of(rows, k, grouped=False)
+    votes = probabilities(rows, weights, probs.mean(axis=0), shares=True, ballot=ballot)
+    power = (there @ trust)[:, None]
+    return np.asarray((power * votes + model * probs) / (power + model))
 
 
 def _counted(rows: Array, k: int) -> Floats:
