@@ -64,7 +64,11 @@ def timed(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     stop.set()
     thread.join()
-    return {"seconds": round(wall, 4), "cpu_seconds": round(processor, 4), "extra_mib": round(max(top[0], 0), 1)}, result
+    return {
+        "seconds": round(wall, 4),
+        "cpu_seconds": round(processor, 4),
+        "extra_mib": round(max(top[0], 0), 1),
+    }, result
 
 
 def credit(probs: np.ndarray, truth: np.ndarray) -> float:
@@ -126,9 +130,11 @@ def speed(n: int, m: int, k: int, rounds: int) -> dict[str, Any]:
         runs = [timed(lambda fit=fit: fit(votes, k)) for _ in range(rounds)]
         best = min((run[0] for run in runs), key=lambda row: row["seconds"])
         best["cpu_seconds"] = min(run[0]["cpu_seconds"] for run in runs)
+        best["extra_mib"] = max(run[0]["extra_mib"] for run in runs)
         fitted = runs[0][1]
-        out[name] = {**best, "accuracy": round(credit(fitted.posterior[seen], truth[seen]), 5), "passes": fitted.iterations,
-                     "over_floor": round(best["seconds"] / (votes.nbytes / FLOOR_BYTES_PER_SECOND), 1)}  # fmt: skip
+        accuracy, floor = credit(fitted.posterior[seen], truth[seen]), votes.nbytes / FLOOR_BYTES_PER_SECOND
+        out[name] = {**best, "accuracy": round(accuracy, 5), "passes": fitted.iterations,
+                     "over_floor": round(best["seconds"] / floor, 1)}  # fmt: skip
         print(f"  {name:12} {out[name]}", flush=True)
     for name, work in peers(votes, k).items():
         try:

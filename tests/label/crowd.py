@@ -39,5 +39,8 @@ def drawn(n: int = 600, k: int = 3, *, seed: int = 0) -> tuple[np.ndarray, np.nd
     """Truth (n,) and votes (n, 6): four careful annotators, one random, one who says the next class."""
     rng = np.random.default_rng(seed)
     truth = rng.choice(k, n, p=np.array([0.6, 0.3, 0.1]) if k == 3 else None)
-    people = [confusion_of("symmetric", k, 0.15)] * 4 + [confusion_of("careless", k, 1.0), confusion_of("neighbor", k, 0.9)]
+    people = [confusion_of("symmetric", k, 0.15)] * 4 + [
+        confusion_of("careless", k, 1.0),
+        confusion_of("neighbor", k, 0.9),
+    ]
     return truth, np.asarray(annotate(truth, np.stack(people), missing=0.3, seed=seed))

@@ -14,9 +14,9 @@ from scarce.cli import main
 from scarce.project import Project
 
 sys.path.insert(0, str(Path(__file__).parent))
-from crowd import drawn, read_rules  # noqa: E402
+from crowd import drawn, read_rules
 
-RULES = '''
+RULES = """
 import re
 from scarce.label.rule import labeling_function
 
@@ -39,7 +39,7 @@ def song(x):
 @labeling_function()
 def broken(x):
     return x.nothing
-'''
+"""
 
 
 def told(capsys: Any, *arguments: str | Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +20,11 @@ from scarce.label import rule
 from scarce.label.rule._function import answer_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from crowd import drawn, read_rules, shared_credit  # noqa: E402
+from crowd import drawn, read_rules, shared_credit
 
 FITS = {
     "majority": rule.fit_majority, "weighted": rule.fit_weighted, "triplet": rule.fit_triplet,
-    "generative": rule.fit_generative, "dawid_skene": lambda votes, k: rule.fit_dawid_skene(votes, k, silence_tells=True),
+    "generative": rule.fit_generative, "dawid_skene": partial(rule.fit_dawid_skene, silence_tells=True),
 }  # fmt: skip
 HAM, SPAM = 0, 1
 
@@ -214,9 +215,9 @@ def test_answers_that_mean_something(said: Any, code: int) -> None:
 
 @pytest.mark.parametrize(
     ("said", "message"),
-    [(99, "codes are 0 to 1"), (-2, "codes are"), (float("nan"), "no class"), (0.5, "codes are"), ("spm", "did you mean"),
-     (object(), "no class"), ([0.2, 0.9], "sum to 1"), ([0.2, 0.3, 0.5], "sum to 1"), (("spam", 1.5), "between 0 and 1"),
-     (("spam", None), "no probability"), (float("inf"), "no class"), ([], "sum to 1"), ({}, "no class")],
+    [(99, "codes are 0 to 1"), (-2, "codes are"), (float("nan"), "no class"), (0.5, "codes are"),
+     ("spm", "did you mean"), (object(), "no class"), ([0.2, 0.9], "sum to 1"), ([0.2, 0.3, 0.5], "sum to 1"),
+     (("spam", 1.5), "between 0 and 1"), (("spam", None), "no probability"), (float("inf"), "no class"), ([], "sum to 1"), ({}, "no class")],
 )  # fmt: skip
 def test_answers_that_mean_nothing(said: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -280,7 +281,14 @@ def test_answers_are_remembered_until_content_or_source_changes(comments: Datase
     assert len(calls) == 700
     kept = next(tmp_path.glob("*.npz"))
     kept.write_bytes(b"broken")
-    rule.apply_functions([counting("check"), ], part, cache=tmp_path, pool="threads")
+    rule.apply_functions(
+        [
+            counting("check"),
+        ],
+        part,
+        cache=tmp_path,
+        pool="threads",
+    )
     assert len(calls) >= 700
 
 

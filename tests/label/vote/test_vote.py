@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from scarce.label import vote
 from scarce.registry import names
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from crowd import drawn, read_crowd, shared_credit  # noqa: E402
+from crowd import drawn, read_crowd, shared_credit
 
 FITS = {
     "majority": vote.fit_majority, "dawid_skene": vote.fit_dawid_skene, "one_coin": vote.fit_one_coin,
@@ -181,7 +181,9 @@ def test_a_better_guideline_shows_in_agreement_and_no_change_does_not() -> None:
     from scarce.faults.annotator_noise import annotate, confusion_of
 
     truth = np.random.default_rng(0).integers(0, 3, 300)
-    loose, strict = (annotate(truth, np.stack([confusion_of("symmetric", 3, rate)] * 3), seed=4) for rate in (0.35, 0.1))
+    loose, strict = (
+        annotate(truth, np.stack([confusion_of("symmetric", 3, rate)] * 3), seed=4) for rate in (0.35, 0.1)
+    )
     found = vote.agreement_change(loose, strict, 3)
     assert (found.before, found.after) == pytest.approx((krippendorff_alpha(loose), krippendorff_alpha(strict)))
     assert found.verdict == "better"
@@ -195,12 +197,12 @@ def test_a_better_guideline_shows_in_agreement_and_no_change_does_not() -> None:
 
 def test_agreement_is_split_at_a_time() -> None:
     ds = voted([(one, who, "good") for one in "abc" for who in ("x", "y")])
-    when = [datetime(2026, 1, 1)] * 4 + [datetime(2026, 3, 1)] * 2
+    when = [datetime(2026, 1, 1, tzinfo=UTC)] * 4 + [datetime(2026, 3, 1, tzinfo=UTC)] * 2
     labels = ["good", "torn", "torn", "good", "good", "torn"]
     table = ds.votes.set_column(5, "when", pa.array(when, pa.timestamp("us")))
     table = table.set_column(3, "label", pa.array(labels, pa.string()))
     ds = Dataset(ds.schema, ds.table, votes=table)
-    found = vote.agreement_before_and_after(ds, datetime(2026, 2, 1))
+    found = vote.agreement_before_and_after(ds, datetime(2026, 2, 1, tzinfo=UTC))
     assert (found.items_before, found.items_after, found.undated) == (2, 1, 0)
 
 
@@ -252,7 +254,8 @@ def test_auto_takes_the_model_that_the_votes_can_feed() -> None:
 @pytest.mark.parametrize("method", names("label.vote"))
 @pytest.mark.parametrize(
     "votes",
-    [np.full((4, 3), -1), np.zeros((0, 3), int), np.array([[0], [1], [-1]]), np.zeros((5, 2), int), np.zeros((3, 0), int)],
+    [np.full((4, 3), -1), np.zeros((0, 3), int), np.array([[0], [1], [-1]]), np.zeros((5, 2), int),
+     np.zeros((3, 0), int)],
     ids=["nobody", "nothing", "one annotator", "one class", "no annotator"],
 )  # fmt: skip
 def test_little_is_enough(method: str, votes: np.ndarray) -> None:

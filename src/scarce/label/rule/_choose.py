@@ -101,20 +101,20 @@ def choose_model(  # noqa: PLR0913 - one knob each
         )  # fmt: skip
         return Choice(name, built[name].fit(rows, n_classes, truth), (), why, len(judged))
     place = fold_of(truth[judged], None, min(folds, len(judged)), seed=seed)
-    found, fits, credits = [], {}, {}
+    found, fits, earned = [], {}, {}
     for name, model in built.items():
         try:
             fits[name] = model.fit(rows, n_classes, truth)
             probs = _unseen(model, fits[name], rows, truth, (judged, place))
-            credits[name] = _credit(probs, truth[judged])
-            found.append(_candidate(name, probs, credits[name], truth[judged]))
+            earned[name] = _credit(probs, truth[judged])
+            found.append(_candidate(name, probs, earned[name], truth[judged]))
         except ScarceError as error:
             found.append(Candidate(name, float("nan"), float("nan"), str(error)))
     found.sort(key=lambda one: (-np.nan_to_num(round(one.balanced_accuracy, 3), nan=-1.0), one.log_loss, one.name))
     best = found[0]
     if best.name not in fits:
         raise DataError(WHO, "no label model could be fitted", "; ".join(one.why for one in found))
-    if PLAIN in fits and not _clearly(credits[best.name], credits[PLAIN], truth[judged]):
+    if PLAIN in fits and not _clearly(earned[best.name], earned[PLAIN], truth[judged]):
         best = next(one for one in found if one.name == PLAIN)
     why = f"balanced accuracy {best.balanced_accuracy:.3f} on {len(judged)} gold labels, cross-validated"
     return Choice(best.name, fits[best.name], tuple(found), why, len(judged))
