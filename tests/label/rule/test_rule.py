@@ -217,7 +217,8 @@ def test_answers_that_mean_something(said: Any, code: int) -> None:
     ("said", "message"),
     [(99, "codes are 0 to 1"), (-2, "codes are"), (float("nan"), "no class"), (0.5, "codes are"),
      ("spm", "did you mean"), (object(), "no class"), ([0.2, 0.9], "sum to 1"), ([0.2, 0.3, 0.5], "sum to 1"),
-     (("spam", 1.5), "between 0 and 1"), (("spam", None), "no probability"), (float("inf"), "no class"), ([], "sum to 1"), ({}, "no class")],
+     (("spam", 1.5), "between 0 and 1"), (("spam", None), "no probability"), (float("inf"), "no class"),
+     ([], "sum to 1"), ({}, "no class")],
 )  # fmt: skip
 def test_answers_that_mean_nothing(said: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
