@@ -6,7 +6,8 @@ Peers (snorkel, crowd-kit) and ours run in the same process on the same drawn vo
 ours runs several times and the best counts, a peer once. Seconds are wall and processor time; extra memory of ours is
 what NumPy asked for at the peak (result included), that of a peer is resident, sampled every 2 ms. Accuracy is that on
 samples with a vote, tied classes sharing the credit. Then real crowds with gold truth (shared data, crowd_votes) beside
-the figures that Zheng et al. published in 2017 (PVLDB 10(5), table 6; from memory). Results are kept in benchmarks/results/label_models.json.
+the figures that Zheng et al. published in 2017 (PVLDB 10(5), table 6; from memory). Results are kept in
+benchmarks/results/label_models.json.
 """
 
 from __future__ import annotations
