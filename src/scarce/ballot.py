@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce import columns
-from scarce.dataset import Dataset, Ints
+from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import DataError
 
 MACHINES: Final = ("rule", "zero_shot", "model")
@@ -66,3 +67,48 @@ def with_votes(ds: Dataset, rows: Iterable[Mapping[str, Any]]) -> Dataset:
             raise DataError("votes", f"there is no sample {row['sample']!r}", f"{len(ds)} samples are there")
     added = pa.Table.from_pylist(new, schema=columns.VOTE)
     return replace(ds, votes=pa.concat_tables([ds.votes, added]))
+
+
+def with_ratings(  # noqa: PLR0913 - one knob each
+    ds: Dataset,
+    rows: Ints,
+    ratings: Ints,
+    voters: Sequence[str],
+    *,
+    kind: str,
+    when: datetime,
+    soft: Mapping[int, Array] | None = None,
+) -> Dataset:
+    """Return the dataset with a whole matrix of votes added; a voter's vote that did not change is not added again.
+
+    Args:
+        ds: N rows.
+        rows: (M,) the rows that were voted on.
+        ratings: (M, R) class codes, -1 = no vote.
+        voters: R names.
+        kind: one of :data:`MACHINES`, or ``human``.
+        when: the time of the votes.
+        soft: column to (M, K) probabilities; NaN = none.
+    """
+    before, names = ratings_of(ds, kinds=(kind,))
+    fresh = ratings >= 0
+    for column, voter in enumerate(voters):
+        if voter in names:
+            fresh[:, column] = ratings[:, column] != before[rows, names.index(voter)]
+    at_column, at_row = np.nonzero(fresh.T)
+    code = ratings[at_row, at_column]
+    probs = np.full(len(at_row), np.nan, np.float32)
+    for number, said in (soft or {}).items():
+        own = (at_column == number) & (code >= 0)
+        probs[own] = said[at_row[own], code[own]]
+    n, at = len(at_row), when.astimezone(UTC).replace(tzinfo=None)
+    added = {
+        "sample": ds.table["id"].combine_chunks().take(pa.array(rows[at_row])),
+        "voter": pa.array(list(voters), pa.string()).take(pa.array(at_column)),
+        "kind": pa.array([kind] * n, pa.string()),
+        "label": pa.array(ds.schema.classes, pa.string()).take(pa.array(code, pa.int32(), mask=code < 0)),
+        "prob": pa.array(probs, pa.float32(), from_pandas=True),
+        "when": pa.array([at] * n, pa.timestamp("us")), "seconds": pa.nulls(n, pa.float32()),
+    }  # fmt: skip
+    table = pa.table({name: added[name] for name in columns.VOTE.names}, schema=columns.VOTE)
+    return replace(ds, votes=pa.concat_tables([ds.votes, table]))

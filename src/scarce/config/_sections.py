@@ -114,7 +114,9 @@ class Rule:
 class Vote:
     """Several annotators. Parameters of a method: [label.vote.<method>]."""
 
-    method: str = setting("auto", "How votes become one label; auto = dawid_skene, majority where votes are few.")
+    method: str = setting(
+        "auto", "How votes become one label; auto = dawid_skene, with fewer votes one_coin, with few majority."
+    )
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 

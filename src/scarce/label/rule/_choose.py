@@ -1,0 +1,159 @@
+"""Which label model suits these functions: none wins everywhere, so a few gold labels decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from scarce import registry
+from scarce.dataset import Array, Floats
+from scarce.errors import DataError, ScarceError
+from scarce.label._ballot import valid_votes
+from scarce.label._linear import Fitted
+from scarce.label.rule._base import AbstractLabelModel, valid_gold
+from scarce.probe import fold_of
+
+WHO: Final = "label.rule"
+ENOUGH: Final = 10
+"""Fewer covered gold labels than this, or of one class only, choose nothing."""
+PLAIN: Final = "majority"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """How one label model did on the gold labels that it had not seen.
+
+    Attributes:
+        name: of the model.
+        balanced_accuracy: mean share found of the classes, ties shared; NaN where it could not be fitted.
+        log_loss: mean -log probability of the right class.
+        why: the reason why it could not be fitted, or empty.
+    """
+
+    name: str
+    balanced_accuracy: float
+    log_loss: float
+    why: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The label model that is taken.
+
+    Attributes:
+        name: of the model.
+        fitted: on all votes, and all gold labels where it learns from them.
+        candidates: what was compared, the best first; empty where there was nothing to compare on.
+        why: one sentence.
+        judged: gold labels on samples that a function votes on.
+    """
+
+    name: str
+    fitted: Fitted
+    candidates: tuple[Candidate, ...]
+    why: str
+    judged: int
+
+
+def choose_model(  # noqa: PLR0913 - one knob each
+    votes: Array,
+    n_classes: int,
+    gold: Array | None = None,
+    *,
+    models: Sequence[str] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    folds: int = 5,
+    seed: int = 0,
+) -> Choice:
+    """Return the label model that does best on gold labels, fitted on all votes.
+
+    Models that learn from gold labels are fitted without those of the fold that judges them. The best balanced
+    accuracy wins, among equal ones the least log loss; but where it does not exceed that of the majority by more than
+    the standard error of their difference, the majority is taken.
+
+    Args:
+        votes: (N, m) class codes, -1 = abstained.
+        n_classes: K.
+        gold: (N,) right codes, -1 = not known; without ten on covered samples, of two classes, majority is taken.
+        models: names of the models to compare; None = all.
+        settings: parameters by model.
+        folds: of the cross-validation.
+        seed: of the folds.
+
+    Raises:
+        DataError: no vote matrix, an unknown class, or no model could be fitted.
+        UnknownNameError: there is no such model.
+    """
+    rows = valid_votes(WHO, votes, n_classes)
+    built = {name: _built(name, settings) for name in models or registry.names("label.rule")}
+    truth = np.full(len(rows), -1) if gold is None else np.asarray(gold)
+    if len(valid_gold(WHO, gold, n_classes)) and len(truth) != len(rows):
+        raise DataError(WHO, f"there are {len(truth)} gold labels", f"and {len(rows)} samples", "pass -1 where unknown")
+    judged = np.flatnonzero((truth >= 0) & (rows >= 0).any(axis=1))
+    few = len(judged) < ENOUGH or len(np.unique(truth[judged])) < 2
+    if few or len(built) == 1:
+        name = next(iter(built)) if len(built) == 1 else PLAIN if PLAIN in built else next(iter(built))
+        why = "asked for" if len(built) == 1 else (
+            f"{len(judged)} gold labels on covered samples are too few to compare models; {ENOUGH} of two classes do"
+        )  # fmt: skip
+        return Choice(name, built[name].fit(rows, n_classes, truth), (), why, len(judged))
+    place = fold_of(truth[judged], None, min(folds, len(judged)), seed=seed)
+    found, fits, earned = [], {}, {}
+    for name, model in built.items():
+        try:
+            fits[name] = model.fit(rows, n_classes, truth)
+            probs = _unseen(model, fits[name], rows, truth, (judged, place))
+            earned[name] = _credit(probs, truth[judged])
+            found.append(_candidate(name, probs, earned[name], truth[judged]))
+        except ScarceError as error:
+            found.append(Candidate(name, float("nan"), float("nan"), str(error)))
+    found.sort(key=lambda one: (-np.nan_to_num(round(one.balanced_accuracy, 3), nan=-1.0), one.log_loss, one.name))
+    best = found[0]
+    if best.name not in fits:
+        raise DataError(WHO, "no label model could be fitted", "; ".join(one.why for one in found))
+    if PLAIN in fits and not _clearly(earned[best.name], earned[PLAIN], truth[judged]):
+        best = next(one for one in found if one.name == PLAIN)
+    why = f"balanced accuracy {best.balanced_accuracy:.3f} on {len(judged)} gold labels, cross-validated"
+    return Choice(best.name, fits[best.name], tuple(found), why, len(judged))
+
+
+def _built(name: str, settings: Mapping[str, Mapping[str, Any]] | None) -> AbstractLabelModel:
+    plugin = registry.load("label.rule", name, AbstractLabelModel)  # type: ignore[type-abstract]
+    return plugin.from_params((settings or {}).get(registry.canonical(name), {}))
+
+
+def _unseen(
+    model: AbstractLabelModel, fitted: Fitted, rows: Array, truth: Array, judged: tuple[Array, Array]
+) -> Floats:
+    """Return the probabilities (J, K) of the judged rows by models that did not learn their labels."""
+    where, place = judged
+    probs = fitted.posterior[where]
+    if model.learns_from_gold:
+        probs = probs.copy()
+        for fold in np.unique(place):
+            hidden = truth.copy()
+            hidden[where[place == fold]] = -1
+            probs[place == fold] = model.fit(rows, probs.shape[1], hidden).posterior[where[place == fold]]
+    return probs
+
+
+def _credit(probs: Floats, truth: Array) -> Floats:
+    """Return (J,) 1 where the right class is the likeliest, a share of it where classes tie."""
+    top = probs >= probs.max(axis=1, keepdims=True) - 1e-6
+    return np.asarray(top[np.arange(len(truth)), truth] / top.sum(axis=1))
+
+
+def _candidate(name: str, probs: Floats, credit: Floats, truth: Array) -> Candidate:
+    recalls = [credit[truth == code].mean() for code in np.unique(truth)]
+    own = probs[np.arange(len(truth)), truth]
+    return Candidate(name, float(np.mean(recalls)), float(-np.log(np.maximum(own, 1e-6)).mean()))
+
+
+def _clearly(one: Floats, other: Floats, truth: Array) -> bool:
+    """Return whether one balanced accuracy exceeds the other by more than the standard error of their difference."""
+    parts = [(one - other)[truth == code] for code in np.unique(truth)]
+    error = np.sqrt(sum(part.var() / len(part) for part in parts)) / len(parts)
+    return bool(np.mean([part.mean() for part in parts]) > error)

@@ -1,0 +1,88 @@
+"""Labelling functions over a project: its settings, its gold labels, its cache, its versions."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from scarce.errors import ConfigError, DataError, ReadError, closest
+from scarce.label import rule
+
+if TYPE_CHECKING:
+    from scarce.dataset import Dataset, Ints
+    from scarce.project import Project
+
+WHO: Final = "label.rule"
+
+
+def label_by_rules(  # noqa: PLR0913 - one knob each
+    project: Project, functions: Path | None = None, *, model: str | None = None, gold: Path | None = None,
+    least: float = 0.0, ask: bool = False, commit: bool = True, workers: int | None = None, seed: int = 0,
+) -> tuple[rule.Ruled, str | None, int]:  # fmt: skip
+    """Run a project's labelling functions; return what came of it, the new version, and how many samples were asked.
+
+    Args:
+        project: the project.
+        functions: Python file; None = that of the settings.
+        model: label model; None = that of the settings.
+        gold: CSV with the columns ``sample`` (id or path) and ``label``.
+        least: probability that a label needs at least.
+        ask: whether undecided samples go to the review queue.
+        commit: whether labels are written.
+        workers: threads or processes at most.
+        seed: of the folds that choose the model.
+
+    Raises:
+        ConfigError: no file of functions was named.
+        ReadError: the file of functions or of gold labels cannot be used.
+    """
+    settings = project.config.label.rule
+    if functions is None and not settings.functions:
+        raise ConfigError(WHO, "no file of labelling functions is named", do="give --functions rules.py, or set "
+                          "functions in [label.rule] of scarce.toml")  # fmt: skip
+    written = rule.load_functions(functions or project.folder / settings.functions)
+    ds = project.dataset()
+    found = rule.run(
+        ds, written, model=model or settings.model, settings=settings.plugins, least=least, workers=workers, seed=seed,
+        gold=None if gold is None else read_gold(ds, gold), cache=project.features / "rules",
+    )  # fmt: skip
+    if not commit:
+        return found, None, 0
+    version = project.commit(found.dataset, "label: rules", owner=("label",))
+    asked = {row["sample"] for row in project.state.queue()}
+    ids, reason = ds.ids[found.undecided], "labelling functions contradict each other"
+    new = [{"sample": one, "reason": reason, "priority": 0.5, "version": version} for one in ids if one not in asked]
+    return found, version, project.state.ask(new) if ask and new else 0
+
+
+def read_gold(ds: Dataset, path: Path) -> Ints:
+    """Return (N,) codes of a table of gold labels; -1 where there is none.
+
+    Raises:
+        ReadError: the file cannot be read.
+        DataError: a column is missing, or a sample or class does not exist.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadError(WHO, f"{path} cannot be read ({error})", do="give a CSV file in UTF-8") from error
+    rows = list(csv.DictReader(io.StringIO(text)))
+    if not rows or not {"sample", "label"} <= set(rows[0]):
+        there = f"its columns are {', '.join(rows[0])}" if rows else "it is empty"
+        raise DataError(WHO, f"{path} has no columns sample and label", there, "name them in the first line")
+    place = {name: row for row, name in enumerate(ds.table["uri"].to_pylist()) if name}
+    place |= {name: row for row, name in enumerate(ds.ids.tolist())}
+    out = np.full(len(ds), -1, np.int64)
+    for line, row in enumerate(rows, start=2):
+        if row["sample"] not in place:
+            raise DataError(WHO, f"line {line} of {path} names {row['sample']!r}, which is no sample",
+                            do="give ids or paths of the data")  # fmt: skip
+        if row["label"] not in ds.schema.classes:
+            there = closest(str(row["label"]), ds.schema.classes)
+            raise DataError(WHO, f"line {line} of {path} names {row['label']!r}, which is no class", there)
+        out[place[row["sample"]]] = ds.schema.classes.index(row["label"])
+    return out
