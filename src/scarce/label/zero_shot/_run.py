@@ -73,7 +73,7 @@ class Proposal:
         }  # fmt: skip
 
 
-def propose(
+def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keyword
     ds: Dataset,
     method: str | AbstractZeroShot = "auto",
     *,
