@@ -99,4 +99,4 @@ def _draw(console: Console, body: dict[str, Any], *, dry_run: bool) -> None:
 
 
 def _range(row: dict[str, Any], value: str, low: str, high: str) -> str:
-    return "-" if row[value] != row[value] else f"{row[value]:.3f} [{row[low]:.3f}, {row[high]:.3f}]"  # noqa: PLR0124
+    return "-" if row[value] != row[value] else f"{row[value]:.3f} [{row[low]:.3f}, {row[high]:.3f}]"

@@ -45,7 +45,7 @@ class Written:
         }  # fmt: skip
 
 
-def proposed(
+def proposed(  # noqa: PLR0913 - the options of the command, each by keyword
     project: Project,
     method: str | None = None,
     *,

@@ -2,8 +2,8 @@
 
 ``image_text`` compares pictures with sentences about the classes, ``prototype`` compares any features with a few
 labelled examples per class. Either way a threshold is proven on labelled rows that were held out: what passes it is
-labelled with the source ``zero_shot``, the rest is for people. Without enough labelled rows nothing is labelled, and the
-report says how many are missing.
+labelled with the source ``zero_shot``, the rest is for people. Without enough labelled rows nothing is labelled, and
+the report says how many are missing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scarce.label.zero_shot._run import Proposal, apply, built, propose, run, sp
 MODULES = ()
 
 __all__ = [
-    "MODULES", "AbstractZeroShot", "ClassResult", "Gate", "Judgement", "Point", "Prompt", "Proposal", "apply", "auroc", "built",
-    "choose_threshold", "label_shares", "prompts_for", "propose", "read_prompts", "run", "seconds_saved", "spoken_rows", "wanted_rows",
+    "MODULES", "AbstractZeroShot", "ClassResult", "Gate", "Judgement", "Point", "Prompt", "Proposal", "apply", "auroc",
+    "built", "choose_threshold", "label_shares", "prompts_for", "propose", "read_prompts", "run", "seconds_saved",
+    "spoken_rows", "wanted_rows",
 ]  # fmt: skip
