@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +23,8 @@ from scarce.lineage import canonical_json, digest
 
 EACH: Final = 5
 """Pictures of a kind that a page should have at least."""
-ALIKE: Final = 0.98
-"""Pictures with a greater cosine show the same thing twice."""
+WINDOW: Final = 6
+"""Examples are chosen among so many times the samples that are wanted, so that they differ from one another."""
 HEAD: Final = """# The label book. These are your words: scarce reads them and never changes them.
 # After a change, `scarce label guideline` writes the pages anew and keeps the change as a version.
 
@@ -186,9 +186,9 @@ class Chosen:
     """Rows that a page shows, best first.
 
     Attributes:
-        typical: of the class, near its center, each of another look.
+        typical: of the class, from the half nearest to its center, each of another look.
         counter: of other classes, nearest to this class's center.
-        borderline: of the class or its neighbor, where features hardly tell which.
+        borderline: of the class, then of its neighbors, where features hardly tell which.
     """
 
     typical: tuple[int, ...]
@@ -217,41 +217,51 @@ def choose_examples(
     others[np.arange(len(labels)), np.maximum(labels, 0)] = -np.inf
     margin = own - (others.max(axis=1) if n_classes > 1 else -1.0)
     rival = others.argmax(axis=1) if n_classes > 1 else np.full(len(labels), -1)
-    look = _Looks(points, groups, each)
+    look = _Looks(points, groups)
     out = []
     for code in range(n_classes):
         mine, foreign = np.flatnonzero(labels == code), np.flatnonzero(known & (labels != code))
-        near = np.flatnonzero(known & ((labels == code) | (rival == code)))
-        typical = look.first(mine[np.argsort(-own[mine], kind="stable")])
-        counter = look.first(foreign[np.argsort(-cosines[foreign, code], kind="stable")])
-        close = near[np.argsort(np.abs(margin[near]), kind="stable")]
-        borderline = look.first(close[~np.isin(close, (*typical, *counter))] if n_classes > 1 else close[:0])
-        out.append(Chosen(typical, counter, borderline))
+        mine = mine[np.argsort(-own[mine], kind="stable")]
+        foreign = foreign[np.argsort(-cosines[foreign, code], kind="stable")]
+        foreign = foreign[_place_in_class(labels[foreign]) < 2 * each]
+        typical = look.choose(mine[: max(each, -(-len(mine) // 2))], each)
+        counter = look.choose(foreign[: WINDOW * each], each)
+        shown = (*typical, *counter)
+        close = np.argsort(np.abs(margin), kind="stable") if n_classes > 1 else np.zeros(0, np.int64)
+        close = close[known[close] & ~np.isin(close, shown)]
+        inside, outside = close[labels[close] == code], close[(labels[close] != code) & (rival[close] == code)]
+        border = look.choose(inside[: WINDOW * each], each - each // 2)
+        out.append(Chosen(typical, counter, (*border, *look.choose(outside[: WINDOW * each], each - len(border)))))
+    return out
+
+
+def _place_in_class(labels: Ints) -> Ints:
+    """Return (N,) how many rows of the same class stand before each row."""
+    order = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[order], labels[order])
+    out = np.empty(len(labels), np.int64)
+    out[order] = np.arange(len(labels)) - starts
     return out
 
 
 @dataclass(frozen=True)
 class _Looks:
-    """Chooses rows in order, leaving out what looks like one chosen before or is of its group."""
+    """Chooses rows that differ from one another."""
 
     points: Floats
     groups: Array | None
-    each: int
 
-    def first(self, rows: Iterable[int]) -> tuple[int, ...]:
-        rows = [int(row) for row in rows]
-        chosen: list[int] = []
-        for row in rows[: 200 * self.each]:
-            if len(chosen) == self.each:
-                break
-            if not self._shown(row, chosen):
-                chosen.append(row)
-        spare = [row for row in rows if row not in chosen][: self.each - len(chosen)]
-        return (*chosen, *spare)
-
-    def _shown(self, row: int, chosen: Sequence[int]) -> bool:
-        if not chosen:
-            return False
-        alike = float((self.points[list(chosen)] @ self.points[row]).max()) > ALIKE
-        group = None if self.groups is None else self.groups[row]
-        return alike or (group is not None and any(self.groups[other] == group for other in chosen))  # type: ignore[index]
+    def choose(self, rows: Ints, most: int) -> tuple[int, ...]:
+        """Return the first row and then, again and again, the one least like those chosen; other groups first."""
+        chosen = [int(row) for row in rows[: min(most, 1)]]
+        rows = rows[len(chosen) :]
+        alike = np.full(len(rows), -np.inf)
+        while len(chosen) < most and len(rows):
+            last = chosen[-1]
+            alike = np.maximum(alike, self.points[rows] @ self.points[last])
+            if self.groups is not None and self.groups[last] is not None:
+                alike[self.groups[rows] == self.groups[last]] = np.inf
+            place = int(alike.argmin())
+            chosen.append(int(rows[place]))
+            rows, alike = np.delete(rows, place), np.delete(alike, place)
+        return tuple(chosen)

@@ -185,7 +185,7 @@ def _joined(part: Ints, one: Chosen, disputed: Sequence[int], corrected: Sequenc
     counter = list(dict.fromkeys([*corrected[:3], *counter]))
     close = list(dict.fromkeys([*disputed[:4], *close]))
     close = [row for row in close if row not in typical and row not in counter]
-    return Chosen(tuple(typical), tuple(counter[: EACH + 3]), tuple(close[: EACH + 1]))
+    return Chosen(tuple(typical), tuple(counter[: EACH + 1]), tuple(close[:EACH]))
 
 
 def _disputed(ds: Dataset, rows: Ints) -> dict[int, list[int]]:
@@ -229,7 +229,7 @@ def _page(ds: Dataset, name: str, page: Page, chosen: Chosen, count: int) -> Boo
 
     words = {key: (value,) if isinstance(value, str) else value for key, value in vars(page).items() if value}
     parts = tuple(Part(title=title, words=words.get(key, ()), box=key == "checklist") for title, key in PARTS)
-    warnings = [f"{what} is empty" if "(" not in what else f"{what}" for what in page.gaps()]
+    warnings = ["still empty: " + ", ".join(page.gaps())] * bool(page.gaps())
     galleries = []
     kinds = (("Typical", chosen.typical, EACH), ("Not this class", chosen.counter, EACH),
              ("Borderline", chosen.borderline, 1))  # fmt: skip

@@ -20,7 +20,7 @@ EMPTY = "Nothing is written here yet."
 STYLE = """
 .book h3 { font: 600 1rem/1.3 var(--sans); margin: 22px 0 6px; } .book p, .book ul { margin: 0 0 8px; max-width: 62em; }
 .book ul { padding-left: 1.2em; } .book li { margin-bottom: 4px; } .book .missing { color: var(--bad); }
-.book .box { list-style: "\\2610\\00a0\\00a0"; } .book table { border-collapse: collapse; }
+.book .ticks { list-style: "\\2610\\00a0\\00a0"; } .book table { border-collapse: collapse; }
 .book section { padding-top: 26px; } .book nav a { overflow-wrap: anywhere; } .book h2 { overflow-wrap: anywhere; }
 .masthead h1 { overflow-wrap: anywhere; } .book .sample-text { padding: 10px 11px; overflow-wrap: anywhere; }
 .book .card .sample-text { white-space: pre-line; font-size: .84rem; line-height: 1.4; }
@@ -128,7 +128,7 @@ def _words(title: str, words: Sequence[str], *, box: bool) -> Safe:
         return join(tag("h3", title), tag("p", EMPTY, class_="missing"))
     if len(words) == 1 and not box:
         return join(tag("h3", title), tag("p", words[0]))
-    return join(tag("h3", title), tag("ul", [tag("li", text) for text in words], class_="box" if box else None))
+    return join(tag("h3", title), tag("ul", [tag("li", text) for text in words], class_="ticks" if box else None))
 
 
 def _card(item: Exhibit, line: str, album: Album) -> Safe:
