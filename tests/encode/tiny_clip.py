@@ -1,4 +1,4 @@
-"""Tiny image-text checkpoints with random weights, written as the hub holds them, so that the real loading code runs."""
+"""Tiny image-text checkpoints with random weights, written as the hub holds them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def write_clip(folder: Path, *, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     size = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
     vocabulary, merges = _byte_pairs()
-    text = {**size, "vocab_size": len(vocabulary), "max_position_embeddings": 24,
-            "bos_token_id": vocabulary[START], "eos_token_id": vocabulary[END], "pad_token_id": vocabulary[END]}  # fmt: skip
+    ends = {"bos_token_id": vocabulary[START], "eos_token_id": vocabulary[END], "pad_token_id": vocabulary[END]}
+    text = {**size, **ends, "vocab_size": len(vocabulary), "max_position_embeddings": 24}
     config = transformers.CLIPConfig(
         text_config=text, vision_config={**size, "image_size": 32, "patch_size": 8}, projection_dim=24
     )
@@ -92,8 +92,8 @@ def _byte_pairs() -> tuple[dict[str, int], list[str]]:
 def _pictures(kind: str, size: dict[str, int], *, crop: bool) -> dict[str, Any]:
     body: dict[str, Any] = {
         "image_processor_type": kind, "do_resize": True, "size": size, "resample": 3, "do_rescale": True,
-        "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5, 0.45, 0.4], "image_std": [0.27, 0.26, 0.28],
-        "do_convert_rgb": True,
+        "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5, 0.45, 0.4],
+        "image_std": [0.27, 0.26, 0.28], "do_convert_rgb": True,
     }  # fmt: skip
     return {**body, "do_center_crop": True, "crop_size": {"height": 32, "width": 32}} if crop else body
 

@@ -230,7 +230,7 @@ def choose_examples(
         close = np.argsort(np.abs(margin), kind="stable") if n_classes > 1 else np.zeros(0, np.int64)
         close = close[known[close] & ~np.isin(close, shown)]
         inside, outside = close[labels[close] == code], close[(labels[close] != code) & (rival[close] == code)]
-        border = look.choose(inside[: WINDOW * each], each - each // 2)
+        border = look.choose(inside[: WINDOW * each], each - min(each // 2, len(outside)))
         out.append(Chosen(typical, counter, (*border, *look.choose(outside[: WINDOW * each], each - len(border)))))
     return out
 
