@@ -140,7 +140,7 @@ def _page(path: Path, name: str, part: Any) -> Page:
     if not isinstance(part, Mapping):
         raise ConfigError("label.guideline", f"{who} is no table", do=f"write [classes.{name}]")
     renamed = {"not_this" if key == "not" else key: value for key, value in part.items()}
-    lists = {item.name for item in fields(Page) if item.type.startswith("tuple")}  # type: ignore[union-attr]
+    lists = {item.name for item in fields(Page) if item.type.startswith("tuple")}
     body = {key: [value] if key in lists and isinstance(value, str) else value for key, value in renamed.items()}
     return Page(**check_types(who, Page, body))
 

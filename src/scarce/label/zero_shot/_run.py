@@ -92,8 +92,8 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
 
     Args:
         ds: N rows; features are added where they are missing.
-        method: its name, the method itself, or ``auto``: ``image_text`` where the settings hold words for the classes,
-            else ``prototype``.
+        method: its name, the method itself, or ``auto``: ``image_text`` where the settings hold words for the classes
+            or name a model, else ``prototype``.
         precision: wanted share of right ones among what is taken over, 0.5 to 1.
         confidence: chance with which that holds at least.
         per_class: promise it for each class by itself, which needs labels of each.
@@ -164,7 +164,7 @@ def built(method: str | AbstractZeroShot, settings: Mapping[str, Any] | None = N
     if isinstance(method, AbstractZeroShot):
         return method
     settings = settings or {}
-    worded = any(settings.get(name) for name in ("prompts", "names", "templates"))
+    worded = any(settings.get(name) for name in ("prompts", "names", "templates", "model"))
     name = ("image_text" if worded else "prototype") if method == "auto" else method
     return registry.load("label.zero_shot", name, AbstractZeroShot).from_params(settings)  # type: ignore[type-abstract]
 
