@@ -17,7 +17,7 @@ from scarce.probe import Projection, fold_of
 SCALE: Final = 10.0
 """Cosines times this are logits; the temperature is fitted afterwards."""
 MOST_ROWS: Final = 4096
-"""Rows that the axes are fitted on."""
+"""Rows that the axes are fitted on, and rows at once."""
 
 
 @final
@@ -53,7 +53,7 @@ class Prototype(AbstractZeroShot):
     def judge(self, ds: Dataset, known: Mask, *, seed: int) -> Judgement:
         """Compare every row with the prototypes."""
         features = ds[self._column(ds)]
-        good = np.isfinite(features).all(axis=1)
+        good = np.isfinite(features.sum(axis=1, dtype=np.float64))
         labels = np.where(known & good, ds["label"], -1)
         k = len(ds.schema.classes)
         if not (labels >= 0).any():
@@ -61,7 +61,7 @@ class Prototype(AbstractZeroShot):
                             "label a few rows of each class first: scarce query")  # fmt: skip
         logits = np.full((len(ds), k), np.nan)
         rows = np.flatnonzero(good)
-        points = half_whitened(features[rows], components=self.components)
+        points = half_whitened(features, rows, components=self.components)
         groups = ds["split_group"][rows] if "split_group" in ds else None
         logits[rows] = SCALE * prototype_cosines(points, labels[rows], k, groups=groups, folds=self.folds, seed=seed)
         counts = np.bincount(labels[labels >= 0], minlength=k)
@@ -80,17 +80,26 @@ class Prototype(AbstractZeroShot):
         return wanted if wanted in present else present[-1]
 
 
-def half_whitened(features: Floats, *, components: int = 256) -> Floats:
-    """Return (N, P) unit vectors: principal components divided by the square root of their spread.
+def half_whitened(features: Floats, rows: Ints | None = None, *, components: int = 256) -> Floats:
+    """Return (M, P) unit vectors: principal components divided by the square root of their spread.
 
     Full whitening makes noise as loud as signal, none lets a few directions drown the rest.
+
+    Args:
+        features: (N, D).
+        rows: (M,) the rows that are wanted, all finite; None = all.
+        components: P at most.
     """
-    features = np.asarray(features, np.float32)
-    part = features[:: -(-len(features) // MOST_ROWS)]
-    points = Projection.fit(part, components=components)(features)
-    spread = points[:: -(-len(features) // MOST_ROWS)].std(axis=0)
-    points = points / np.sqrt(np.maximum(spread, 1e-3 * max(float(spread.max(initial=0.0)), 1e-9)))
-    return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9))
+    rows = np.arange(len(features)) if rows is None else rows
+    part = np.asarray(features[rows[:: -(-len(rows) // MOST_ROWS)]], np.float32)
+    axes = Projection.fit(part, components=components)
+    spread = axes(part).std(axis=0)
+    root = np.sqrt(np.maximum(spread, 1e-3 * max(float(spread.max(initial=0.0)), 1e-9)))
+    out = np.empty((len(rows), len(root)), np.float32)
+    for start in range(0, len(rows), MOST_ROWS):
+        block = axes(np.asarray(features[rows[start : start + MOST_ROWS]], np.float32)) / root
+        out[start : start + MOST_ROWS] = block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-9)
+    return out
 
 
 def prototype_cosines(
