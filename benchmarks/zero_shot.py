@@ -1,6 +1,6 @@
 """Does the promised precision hold, and how much is labelled? Prototypes on real data, 20 draws of labels each.
 
-`python benchmarks/zero_shot.py [--draws 20]` writes `results/zero_shot.json`. The draws are random samples, on
+`python benchmarks/zero_shot.py [--draws 20] [--only garments] [--cache FOLDER]` writes `results/zero_shot.json`. The draws are random samples, on
 `magnetic_tile` random tiles with all their photos, since photos of one tile come together. A draw breaks the promise
 where the share of right ones among what was labelled lies below the wanted precision; of a finite pool that share
 scatters around its expectation, which the promise is about.
@@ -83,8 +83,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--cache", default=None, help="folder of features")
+    parser.add_argument("--only", choices=SETS, nargs="*", default=list(SETS))
     given = parser.parse_args()
-    rows = [row for name in SETS if SETS[name][0].exists() for row in measured(name, given.draws, given.cache)]
+    rows = [row for name in given.only if SETS[name][0].exists() for row in measured(name, given.draws, given.cache)]
     body = {"question": __doc__.splitlines()[0], "cores": os.cpu_count(), "numpy": np.__version__, "rows": rows}
     RESULTS.write_text(json.dumps(body, indent=1) + "\n")
 

@@ -16,7 +16,7 @@ from scarce.probe import Projection, fold_of
 
 SCALE: Final = 10.0
 """Cosines times this are logits; the temperature is fitted afterwards."""
-MOST_ROWS: Final = 4096
+MOST_ROWS: Final = 2048
 """Rows that the axes are fitted on, and rows at once."""
 
 
