@@ -1,7 +1,7 @@
 """Does the promised precision hold, and how much is labelled? Prototypes on real data, 20 draws of labels each.
 
-`python benchmarks/zero_shot.py [--draws 20] [--only garments] [--cache FOLDER]` writes `results/zero_shot.json`. The draws
-are random samples, on `magnetic_tile` random tiles with all their photos, since photos of one tile come together. A draw
+`python benchmarks/zero_shot.py [--draws 20] [--only garments] [--cache FOLDER]` writes `results/zero_shot.json`. Draws
+are random samples, on `magnetic_tile` random tiles with all photos, since photos of one tile come together. A draw
 breaks the promise where the share of right ones among what was labelled lies below the wanted precision; of a finite
 pool that share scatters around its expectation, which the promise is about.
 """
