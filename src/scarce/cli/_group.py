@@ -25,7 +25,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "audit": "Measure what may be wrong with the data; nothing is changed.",
         "clean": "Set broken and duplicate rows aside; propose better labels.",
         "split": "Split into train, val and test: groups first, classes second.",
-        "label": "Get labels: rules of your own, several annotators' votes.",
+        "label": "Get labels for less work: a label book, rules, votes, models that are sure, rounds of questions.",
         "encode": "Turn every sample into features, cached by content.",
         "query": "Choose the samples to ask a person about next, and say why.",
         "train": "Train a model on the train split.",
