@@ -8,6 +8,7 @@ killed in between loses nothing; the next one freezes what is not yet part of a 
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from scarce.project import Project
 
 UNDO: Final = "undo"
+OBJECTS, COMMENT = "objects ", "comment "
+"""Verdicts that begin so go on with JSON: what was drawn (as ``meta.boxes`` keeps it), what was written."""
+COLUMN: Final = {OBJECTS: "meta.boxes", COMMENT: "meta.comment"}
 RIGHT, ASIDE, UNSURE = "right", "set aside", "unsure"
 ASKED: Final = "; asked: "
 OWNERS: Final = ("label", "clean", "split")
@@ -114,18 +118,19 @@ def freeze(project: Project, *, truth: str = "newest") -> Frozen:
             return Frozen(None)
         ds = project.dataset()
         touched = {row["sample"] for row in fresh} & set(ds.ids.tolist())
-        word = _last_words(said, touched)
+        word = _last_words([row for row in said if _column_of(row) is None], touched)
         labels = {
             sample: None if row is None else row["label"]
             for sample, row in word.items() if row is None or _names_a_class(row, ds)
         }  # fmt: skip
         after = _with_labels(_with_votes(ds, [row for row in fresh if row["sample"] in touched]), labels, truth)
         actions = tuple(_actions(after, {sample: row for sample, row in word.items() if sample not in labels}))
-        after = clean.apply(after, actions)
+        after = _with_columns(clean.apply(after, actions), [row for row in fresh if row["sample"] in touched])
         version = None
         if after is not ds:
             parts = [f"{len(labels)} labels"] * bool(labels) + [f"{len(actions)} actions"] * bool(actions)
-            version = project.commit(after, f"answers: {' and '.join(parts) or 'votes'}", owner=OWNERS)
+            drawn = ("io",) if set(after.table.column_names) & set(COLUMN.values()) else ()
+            version = project.commit(after, f"answers: {' and '.join(parts) or 'votes'}", owner=(*OWNERS, *drawn))
         project.state.freeze_annotations([row["number"] for row in fresh], version or project.head or "none")
     return Frozen(version, actions, len(labels))
 
@@ -191,9 +196,13 @@ def follows(sample: Mapping[str, Any], answer: str, new: str, asked: str) -> lis
 
 def _names_a_class(row: Mapping[str, Any], ds: Dataset) -> bool:
     """Return whether an answer is a label rather than a verdict of a review."""
-    verdict, reason = verdict_of(row)
-    free = not reason or reason.startswith("label: ")
-    return free and verdict == "label" and row["label"] in ds.schema.classes
+    return _free(row) and verdict_of(row)[0] == "label" and row["label"] in ds.schema.classes
+
+
+def _free(row: Mapping[str, Any]) -> bool:
+    """Return whether an answer is to a question for a label, or to none."""
+    reason = verdict_of(row)[1]
+    return not reason or reason.startswith("label: ")
 
 
 def _with_votes(ds: Dataset, rows: Sequence[Mapping[str, Any]]) -> Dataset:
@@ -202,7 +211,7 @@ def _with_votes(ds: Dataset, rows: Sequence[Mapping[str, Any]]) -> Dataset:
     votes = [
         {"sample": row["sample"], "voter": row["voter"], "label": row["label"], "when": _time(row["at"]),
          "seconds": row["seconds"]}
-        for row in rows if _names_a_class(row, ds) or verdict_of(row)[0] in (UNDO, UNSURE)
+        for row in rows if _names_a_class(row, ds) or (_free(row) and verdict_of(row)[0] in (UNDO, UNSURE))
     ]  # fmt: skip
     new = [vote for vote in votes if (vote["sample"], vote["voter"], vote["when"]) not in known]
     return ballot.with_votes(ds, new) if new else ds
@@ -218,6 +227,29 @@ def _with_labels(ds: Dataset, labels: Mapping[str, str | None], truth: str) -> D
     wanted = label.Labels(ds.rows_of(list(labels)), np.array(codes, np.int64), "human")
     step = Step(stage="label", name="answers", params={"answers": [list(item) for item in sorted(labels.items())]})
     return label.with_labels(ds, wanted, step)
+
+
+def _column_of(row: Mapping[str, Any]) -> str | None:
+    """Return the column that an answer fills; None where it is about the label."""
+    verdict = verdict_of(row)[0]
+    return next((column for head, column in COLUMN.items() if verdict.startswith(head)), None)
+
+
+def _with_columns(ds: Dataset, rows: Sequence[Mapping[str, Any]]) -> Dataset:
+    """Return the dataset with what was drawn and written, the newest of each sample."""
+    for head, column in COLUMN.items():
+        told = {row["sample"]: json.loads(verdict_of(row)[0].removeprefix(head)) for row in rows
+                if _column_of(row) == column}  # fmt: skip
+        if not told:
+            continue
+        cells = ds.table[column].to_pylist() if column in ds.table.column_names else [None] * len(ds)
+        for place, sample in zip(ds.rows_of(list(told)), told, strict=True):
+            value = told[sample]
+            compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            cells[place] = value if column == "meta.comment" else compact
+        params = {"samples": sorted(told)}
+        ds = ds.with_columns({column: cells}).with_step(Step(stage="label", name=column[5:], params=params))
+    return ds
 
 
 def _voted(ds: Dataset) -> Dataset:

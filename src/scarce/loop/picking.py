@@ -14,10 +14,11 @@ from scarce.errors import DataError, unknown_name
 Pick: TypeAlias = Callable[[Dataset, int, int], Ints]
 """``(ds, n, seed) -> rows``: which n rows of ``ds`` to ask about, the most useful first.
 
-Rows that may be asked about are those that are kept and have no label; ``ds["pred_probs.label"]`` (N, K) is there as
-soon as two classes have labels.
+Rows that may be asked about are those that are kept and have no label; ``ds["embedding.label"]`` (N, D)
+is there, and ``ds["pred_probs.label"]`` (N, K) as soon as two classes have labels.
 """
 PROBS: Final = "pred_probs.label"
+FEATURES: Final = "embedding.label"
 OWN: Final = ("random", "margin")
 """Strategies of the loop itself; all others are plugins."""
 

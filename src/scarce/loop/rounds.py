@@ -18,7 +18,7 @@ from scarce.errors import ConfigError, DataError
 from scarce.loop.answering import freeze
 from scarce.loop.asking import LABEL, kind_of, put
 from scarce.loop.measure import with_features, with_scan
-from scarce.loop.picking import PROBS, Pick, as_pool, chosen, reasons, strategy_of
+from scarce.loop.picking import FEATURES, PROBS, Pick, as_pool, chosen, reasons, strategy_of
 from scarce.loop.standing import JUDGES, Standing, judge, probabilities, spoken
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Loop:
     plan: Plan
     pick: Pick | None = None
     _begun: int = 0
-    _features: tuple[tuple[str, ...], Array] | None = None
+    _known: tuple[Array, Array] | None = None
 
     def go_on(self) -> Now:
         """Freeze what was answered, end the round if nothing waits, and begin the next one unless it is time to stop.
@@ -204,16 +204,18 @@ class Loop:
     def _encoded(self) -> tuple[Dataset, Array]:
         """Return the newest version and its features (N, D), computed once as long as the rows are the same."""
         ds = self.project.dataset()
-        ids = tuple(ds.ids.tolist())
-        if self._features is None or self._features[0] != ids:
-            full = with_features(self.project, with_scan(self.project, ds, workers=self.plan.workers),
-                                 workers=self.plan.workers, seed=self.plan.seed)  # fmt: skip
-            name = next(name for name in reversed(list(full.wide)) if name.startswith("embedding."))
-            self._features, self._name = (ids, np.asarray(full[name], np.float32)), name
-        features = self._features[1]
-        return ds.with_columns({self._name: features}), features
+        if self._known is None or not np.array_equal(self._known[0], ds.ids):
+            ds, features = featured(self.project, workers=self.plan.workers, seed=self.plan.seed)
+            self._known = (ds.ids, features)
+        return ds.with_columns({FEATURES: self._known[1]}), self._known[1]
 
-    _name: str = ""
+
+def featured(project: Project, *, workers: int | None = None, seed: int = 0) -> tuple[Dataset, Array]:
+    """Return the newest version of a project and its features (N, D); cached ones are not computed again."""
+    ds = project.dataset()
+    full = with_features(project, with_scan(project, ds, workers=workers), workers=workers, seed=seed)
+    name = next(name for name in reversed(list(full.wide)) if name.startswith("embedding."))
+    return ds, np.asarray(full[name], np.float32)
 
 
 def askable(project: Project, ds: Dataset) -> Mask:
