@@ -24,6 +24,8 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     "Stages": {
         "audit": "Measure what may be wrong with the data; nothing is changed.",
         "clean": "Set broken and duplicate rows aside; propose better labels.",
+        "label": "Get labels: rounds of questions at the terminal, by CSV or with Label Studio.",
+        "review": "Look through labels that may be wrong, labels of models, and synthetic samples.",
         "split": "Split into train, val and test: groups first, classes second.",
         "encode": "Turn every sample into features, cached by content.",
         "train": "Train a model on the train split.",

@@ -160,7 +160,7 @@ class Server:
         if error.code in BUSY:
             return UnansweredError(WHO, f"{self.url} is in trouble ({error.code} {error.reason})", there,
                                    f"wait a little; {GO_ON}")  # fmt: skip
-        if error.code in (401, 403):
+        if error.code == 401:
             do = "check the token; legacy tokens must be allowed in the organization's settings of Label Studio"
             return ConfigError(WHO, f"{self.url} does not accept the token ({error.code})", there, do)
         return DataError(WHO, f"{self.url} refuses {method} {path} ({error.code})", there)

@@ -31,6 +31,8 @@ ANSWERS: Final = (RIGHT, ASIDE, UNSURE)
 LABEL, CLEAN = "label", "clean"
 REVIEWED: Final = ("label_error", "label_conflict", "zero_shot", "synthetic")
 KINDS: Final = (LABEL, *REVIEWED, CLEAN)
+KEYS: Final = "1234567890abcdefghijklmnoptvwyzrs"
+"""Keys of the classes in their order, at the terminal and on the page; ``u``, ``x`` and ``q`` mean something else."""
 RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
 
 

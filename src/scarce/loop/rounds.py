@@ -108,8 +108,15 @@ class Loop:
         """Freeze what was answered, end the round if nothing waits, and begin the next one unless it is time to stop.
 
         Raises:
-            DataError: there is nothing to ask about, or no class to answer with.
+            DataError: there is no class to answer with.
         """
+        return self._step(begin=True)
+
+    def finish(self) -> Now:
+        """Freeze what was answered and end the round if nothing waits; begin no other one."""
+        return self._step(begin=False)
+
+    def _step(self, *, begin: bool) -> Now:
         freeze(self.project, truth=self.plan.truth)
         self._encoded()
         with self.project.store.locked():
@@ -122,11 +129,12 @@ class Loop:
                 if waiting:
                     return Now(waiting, "", history(self.project)[-1], Standing(**now["body"]["before"]))
                 self._end(len(rounds), now["body"])
-            return self._begin()
-
-    def end(self) -> None:
-        """Freeze what was answered; a round that is not answered stays open."""
-        freeze(self.project, truth=self.plan.truth)
+            if begin:
+                return self._begin()
+        told = history(self.project)
+        if not told:
+            return Now(0, "no round was begun yet", None, self._judged(*self._encoded()))
+        return Now(0, f"round {told[-1]['round']} is done", told[-1], Standing(**told[-1]["after"]))
 
     def waiting(self) -> int:
         """Return how many questions for a label wait."""
