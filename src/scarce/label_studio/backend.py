@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scarce.errors import ConfigError, ScarceError
-from scarce.label_studio.task import choice
+from scarce.label_studio.task import choice, model_name
 from scarce.loop.asking import questions
 from scarce.loop.rounds import featured
 from scarce.loop.standing import probabilities
@@ -62,8 +62,8 @@ class Backend:
         return None
 
     def version(self) -> str:
-        """Return the version of the project that is served."""
-        return f"scarce-{self.project.head or 'empty'}"
+        """Return the name of the version that is served."""
+        return model_name(self.project)
 
     def queue(self) -> list[dict[str, Any]]:
         """Return the questions that wait, the most urgent first."""

@@ -80,9 +80,9 @@ def push(
     number = _project(server, _title(project, title), tasks.config_of(ds))
     there = {sample for _, sample in _listed(server, number)}
     todo = [item for item in waiting if item.sample not in there]
-    sent = 0
+    sent, model = 0, tasks.model_name(project)
     progress.report("push to Label Studio", 0, len(todo))
-    for batch in _batches(tasks.task_of(ds, item, pictures=pictures) for item in todo):
+    for batch in _batches(tasks.task_of(ds, item, model=model, pictures=pictures) for item in todo):
         _import(server, number, batch)
         sent += len(batch)
         progress.report("push to Label Studio", sent, len(todo))

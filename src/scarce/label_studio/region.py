@@ -18,7 +18,7 @@ from scarce.dataset import Array
 from scarce.errors import DataError
 
 BOX, OUTLINE, MASK = "rectanglelabels", "polygonlabels", "brushlabels"
-NAMES: Final = {BOX: "box", OUTLINE: "outline", MASK: "mask"}
+NAMES: Final = {BOX: "box", OUTLINE: "polygon", MASK: "brush"}
 """Kind of a region to the name of its control in our label configuration."""
 DIGITS: Final = 4
 SIZES: Final = (3, 4, 8, 16)

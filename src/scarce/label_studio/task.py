@@ -22,13 +22,13 @@ from scarce.modality import raw
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.loop.asking import Question
+    from scarce.project import Project
 
 BOXES: Final = "meta.boxes"
 PLAIN_BYTES: Final = 400_000
 """Files up to this size travel as they are; larger pictures are made smaller."""
 SIDE: Final = 1600
 TYPES: Final = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
-MODEL: Final = "scarce"
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,18 @@ def config_of(ds: Dataset) -> str:
     return f"<View>{shown}{''.join(parts)}</View>"
 
 
-def task_of(ds: Dataset, question: Question, *, pictures: str = "") -> dict[str, Any]:
+def model_name(project: Project) -> str:
+    """Return what our predictions are called, in tasks and by the backend."""
+    return f"scarce-{project.head or 'empty'}"
+
+
+def task_of(ds: Dataset, question: Question, *, model: str, pictures: str = "") -> dict[str, Any]:
     """Return a question as a task; the sample's id lies in ``meta`` and in ``data``.
 
     Args:
         ds: where the sample is.
         question: about it.
+        model: name of what suggests.
         pictures: address in front of each file's name; "" = the file travels inside the task.
 
     Raises:
@@ -93,7 +99,7 @@ def task_of(ds: Dataset, question: Question, *, pictures: str = "") -> dict[str,
     known = {"scarce_id": question.sample, "kind": question.kind, "reason": question.reason,
              "priority": round(question.priority, 6), "split": question.split, "file": question.file}  # fmt: skip
     score = round(1 - question.priority, 6)
-    predictions = [{"model_version": MODEL, "score": score, "result": result}] if result else []
+    predictions = [{"model_version": model, "score": score, "result": result}] if result else []
     return {"data": {**data, "scarce_id": question.sample, "asked": question.reason}, "meta": known,
             "predictions": predictions}  # fmt: skip
 

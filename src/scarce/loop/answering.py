@@ -256,7 +256,7 @@ def _voted(ds: Dataset) -> Dataset:
     """Return the dataset with the labels that the votes of all people give together."""
     if not available("scarce.label.vote"):
         raise ConfigError("label", "truth = 'vote' needs scarce.label.vote", do="take --truth newest")
-    out: Dataset = importlib.import_module("scarce.label.vote").run(ds)
+    out: Dataset = importlib.import_module("scarce.label.vote").run(ds).dataset
     return out
 
 

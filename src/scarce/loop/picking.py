@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from scarce.dataset import Dataset, Floats, Ints, Mask
 from scarce.errors import DataError, unknown_name
+from scarce.extras import available
 
 Pick: TypeAlias = Callable[[Dataset, int, int], Ints]
 """``(ds, n, seed) -> rows``: which n rows of ``ds`` to ask about, the most useful first.
@@ -20,24 +23,61 @@ is there, and ``ds["pred_probs.label"]`` (N, K) as soon as two classes have labe
 PROBS: Final = "pred_probs.label"
 FEATURES: Final = "embedding.label"
 OWN: Final = ("random", "margin")
-"""Strategies of the loop itself; all others are plugins."""
+"""Strategies of the loop itself, where there are no plugins."""
+PLUGINS: Final = "scarce.label.query"
 
 
-def strategy_of(name: str, *, trained: bool) -> tuple[str, Pick]:
-    """Return the name of a strategy and the function that picks.
+@dataclass(frozen=True)
+class Picked:
+    """What a strategy chose.
+
+    Attributes:
+        rows: (n,) rows, the first to be asked first.
+        strategy: its name.
+        why: one sentence a row, "" = none.
+        notes: what a person should know about the choice.
+    """
+
+    rows: Ints
+    strategy: str
+    why: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def pick(ds: Dataset, strategy: str | Pick, n: int, *, seed: int) -> Picked:
+    """Return at most n rows of the pool of :func:`as_pool`.
 
     Args:
-        name: ``auto``, one of :data:`OWN`, or a plugin of ``scarce.label.query``.
-        trained: whether there are probabilities already; without them ``auto`` and ``margin`` draw at random.
+        ds: as strategies see it, with features, and with probabilities as soon as there are any.
+        strategy: ``auto``, ``random``, ``margin``, a plugin of ``scarce.label.query``, or a function of your own.
+        n: how many.
+        seed: of the draw.
 
     Raises:
         UnknownNameError: there is no such strategy.
+        DataError: a function picks something that is not in the pool, or something twice.
     """
-    if name == "auto":
-        name = "margin" if trained else "random"
-    if name not in OWN:
-        raise unknown_name("label", "strategy", name, OWN)
-    return ("margin", margin) if name == "margin" and trained else ("random", draw)
+    n = min(n, len(pool_of(ds)))
+    if not isinstance(strategy, str):
+        return _alone("own", chosen(strategy, ds, n, seed=seed))
+    if strategy != "random" and available(PLUGINS):
+        return _by_plugin(ds, strategy, n, seed)
+    if strategy not in ("auto", *OWN):
+        raise unknown_name("label", "strategy", strategy, OWN)
+    if strategy == "random" or PROBS not in ds.wide:
+        return _alone("random", draw(ds, n, seed))
+    return _alone("margin", margin(ds, n, seed))
+
+
+def _alone(name: str, rows: Ints) -> Picked:
+    return Picked(rows, name, ("",) * len(rows))
+
+
+def _by_plugin(ds: Dataset, strategy: str, n: int, seed: int) -> Picked:
+    query: Any = importlib.import_module(PLUGINS)
+    batch = query.run(ds, strategy, budget=n, scope=query.Scope(embedding=FEATURES.partition(".")[2]), seed=seed)
+    rows = ds.rows_of([one.id for one in batch.samples])
+    return Picked(rows, batch.strategy, tuple(one.why for one in batch.samples), tuple(batch.notes))
 
 
 def draw(ds: Dataset, n: int, seed: int) -> Ints:
@@ -65,14 +105,14 @@ def as_pool(ds: Dataset, free: Mask) -> Dataset:
     return ds.with_columns({"label": codes, "keep": ds["keep"].astype(bool) & (free | known)})
 
 
-def chosen(pick: Pick, ds: Dataset, n: int, *, seed: int) -> Ints:
+def chosen(own: Pick, ds: Dataset, n: int, *, seed: int) -> Ints:
     """Return at most n rows of the pool of :func:`as_pool` that a strategy picks, in its order.
 
     Raises:
         DataError: it picks something that is not in the pool, or something twice.
     """
     pool = pool_of(ds)
-    found = np.asarray(pick(ds, min(n, len(pool)), seed), np.int64)
+    found = np.asarray(own(ds, min(n, len(pool)), seed), np.int64)
     strange = int((~np.isin(found, pool)).sum())
     if strange or len(np.unique(found)) < len(found) or len(found) > n:
         what = f"the strategy picked {len(found)} rows, {strange} of them outside the pool or some twice"
@@ -80,17 +120,17 @@ def chosen(pick: Pick, ds: Dataset, n: int, *, seed: int) -> Ints:
     return found
 
 
-def reasons(head: str, rows: Ints, probs: Floats | None, classes: Sequence[str]) -> list[str]:
+def reasons(head: str, picked: Picked, probs: Floats | None, classes: Sequence[str]) -> list[str]:
     """Return for each row why it is asked, with the model's suggestion in the wording of the audit."""
-    if probs is None:
-        return [f"label: {head}: no model yet"] * len(rows)
-    out = []
-    for row in rows:
-        order = np.argsort(-np.nan_to_num(probs[row], nan=-1.0))
-        first, second = int(order[0]), int(order[1])
-        if not np.isfinite(probs[row]).all():
-            out.append(f"label: {head}: no features")
-            continue
-        told = f"more likely {json.dumps(classes[first], ensure_ascii=False)} (probability {probs[row, first]:.2f})"
-        out.append(f"label: {head}: {told} than {classes[second]} ({probs[row, second]:.2f})")
-    return out
+    return [
+        f"label: {head}: {_suggested(probs[row] if probs is not None else None, classes)}" + f"; {why}" * bool(why)
+        for row, why in zip(picked.rows, picked.why, strict=True)
+    ]  # fmt: skip
+
+
+def _suggested(probs: Floats | None, classes: Sequence[str]) -> str:
+    if probs is None or not np.isfinite(probs).all():
+        return "no model yet" if probs is None else "no features"
+    first, second = (int(code) for code in np.argsort(-probs)[:2])
+    told = f"more likely {json.dumps(classes[first], ensure_ascii=False)} (probability {probs[first]:.2f})"
+    return f"{told} than {classes[second]} ({probs[second]:.2f})"

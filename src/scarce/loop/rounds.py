@@ -18,7 +18,7 @@ from scarce.errors import ConfigError, DataError
 from scarce.loop.answering import freeze
 from scarce.loop.asking import LABEL, kind_of, put
 from scarce.loop.measure import with_features, with_scan
-from scarce.loop.picking import FEATURES, PROBS, Pick, as_pool, chosen, reasons, strategy_of
+from scarce.loop.picking import FEATURES, PROBS, Pick, as_pool, pick, reasons
 from scarce.loop.standing import JUDGES, Standing, judge, probabilities, spoken
 
 if TYPE_CHECKING:
@@ -178,16 +178,16 @@ class Loop:
         probs = probabilities(ds, features)
         seen = as_pool(ds, free)
         seen = seen if probs is None else seen.with_columns({PROBS: probs})
-        name, pick = ("own", self.pick) if self.pick else strategy_of(self.plan.strategy, trained=probs is not None)
-        rows = chosen(pick, seen, wanted, seed=self.plan.seed + number)
-        why = reasons(f"round {number}, {name}", rows, probs, ds.schema.classes)
+        picked = pick(seen, self.pick or self.plan.strategy, wanted, seed=self.plan.seed + number)
+        rows, name = picked.rows, picked.strategy
+        why = reasons(f"round {number}, {name}", picked, probs, ds.schema.classes)
         body = {
             "round": number, "strategy": name, "budget": wanted, "asked": len(rows), "seed": self.plan.seed,
             "samples": {str(ds.ids[row]): text for row, text in zip(rows, why, strict=True)},
             "before": before.to_json(), "after": None, "pool": pool,
         }  # fmt: skip
-        if len(rows) < wanted:
-            body["note"] = f"{wanted} were wanted, the pool has {pool}"
+        few = [f"{wanted} were wanted, the pool has {pool}"] if pool < wanted else []
+        body["note"] = "; ".join([*few, *picked.notes])
         return body
 
     def _ask(self, body: Mapping[str, Any]) -> None:

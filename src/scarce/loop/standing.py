@@ -146,16 +146,24 @@ def _out_of_fold(ds: Dataset, features: Array, picked: Collection[str], seed: in
 
 
 def _scored(ds: Dataset, rows: Mask, probs: Array, empty: Standing, seed: int) -> Standing:
-    y = ds["label"][rows]
-    groups = ds["split_group"][rows] if "split_group" in ds else np.full(len(y), None, object)
-    setting = metrics.Setting(normal=tuple(ds.schema.classes.index(name) for name in ds.schema.normal_classes))
-    score = metrics.weighted(empty.metric)
-    found = cluster_bootstrap(groups, lambda draws: score(y, probs, draws, setting), repeats=1000, seed=seed, strata=y)
-    right = int((probs.argmax(1) == y).sum())
-    lone = sum(name is None for name in groups.tolist())
-    units = lone + len({name for name in groups.tolist() if name is not None})
-    low, high = metrics.clopper_pearson(right, len(y), groups=units)
+    """Return the figures with the intervals of the evaluation, which are never empty, not even where all is right."""
+    from scarce import evaluate
+
+    report = evaluate.run(ds.fold((), ds.ids[rows]), probs, seed=seed)
+    right = report.accuracy
+    scored = getattr(report, empty.metric, None) or _other(ds.take(rows), probs, empty.metric, seed)
     return Standing(**{
-        **empty.to_json(), "n": len(y), "value": found.value, "low": found.low, "high": found.high,
-        "accuracy": right / len(y), "accuracy_low": low, "accuracy_high": high,
+        **empty.to_json(), "n": report.n, "value": scored["value"], "low": scored["low"], "high": scored["high"],
+        "accuracy": right["value"], "accuracy_low": right["low"], "accuracy_high": right["high"],
     })  # fmt: skip
+
+
+def _other(ds: Dataset, probs: Array, name: str, seed: int) -> dict[str, float]:
+    """Return a score that the evaluation does not have, with its bootstrap over whole groups."""
+    groups = ds["split_group"] if "split_group" in ds else np.full(len(ds), None, object)
+    setting = metrics.Setting(normal=tuple(ds.schema.classes.index(name) for name in ds.schema.normal_classes))
+    score = metrics.weighted(name)
+    found = cluster_bootstrap(
+        groups, lambda draws: score(ds["label"], probs, draws, setting), repeats=1000, seed=seed, strata=ds["label"]
+    )  # fmt: skip
+    return {"value": found.value, "low": found.low, "high": found.high}
