@@ -136,10 +136,10 @@ def freeze(project: Project, *, truth: str = "newest") -> Frozen:
 
 
 def standing(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return what each person's last word on each sample is, oldest first; what was taken back is left out."""
-    last: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    """Return each person's last word on each question, oldest first; what was taken back is left out."""
+    last: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["number"]):
-        said = last.setdefault((row["sample"], row["voter"]), [])
+        said = last.setdefault((row["sample"], row["voter"], verdict_of(row)[1]), [])
         if verdict_of(row)[0] == UNDO:
             said[-1:] = []
         else:
