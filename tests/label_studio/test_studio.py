@@ -155,7 +155,7 @@ def forgetful(studio: Server) -> Iterator[tuple[Server, list[str]]]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = relay
+        do_GET = do_POST = relay  # noqa: N815 - the base class names them
 
         def log_message(self, *args: object) -> None:
             """Stay quiet."""

@@ -82,6 +82,7 @@ def session(
             now = loop.go_on()
             while now.waiting:
                 sitting = Sitting(opened, voter, (LABEL,))
+                out.rest()
                 try:
                     whole = sit(sitting, console(sys.stderr))
                 finally:

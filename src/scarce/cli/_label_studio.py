@@ -35,8 +35,8 @@ def serve_studio(
             server = serve(opened, host=host, port=port)
             address = f"http://{host}:{server.server_port}"
             body = {"address": address, "version": opened.head}
-            out.show(body, lambda screen: screen.print(f"Serving {opened.head} at {address}; Ctrl-C ends it."))
             try:
+                out.show(body, lambda screen: screen.print(f"Serving {opened.head} at {address}; Ctrl-C ends it."))
                 server.serve_forever()
             except KeyboardInterrupt:
                 pass

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce.cli._screen import safe
@@ -30,26 +32,69 @@ def sit(sitting: Sitting, console: Console) -> bool:
         sitting: whose answers they are.
         console: where questions are shown.
     """
-    ask = _by_key if sys.stdin.isatty() else _by_line
     back: Question | None = None
-    while waiting := sitting.waiting():
-        question = next((item for item in waiting if back is not None and item.number == back.number), waiting[0])
-        back = None
-        _show(sitting, question, console, len(waiting))
-        started = time.perf_counter()
-        word = _meant(ask(console), question, sitting.ds.schema.classes)
-        if word == "quit":
-            return False
-        if word == "undo":
-            back = sitting.undo()
-            console.print("The last answer is taken back." if back else "There is nothing to take back.")
-        elif word is None:
-            console.print(f"That is no answer. {HELP}")
-            back = question
-        else:
-            said = sitting.answer(question, word, time.perf_counter() - started)
-            console.print(f"  {safe(said.label or said.verdict)}")
+    with _asking(console) as ask:
+        while waiting := sitting.waiting():
+            question = next((item for item in waiting if back is not None and item.number == back.number), waiting[0])
+            back = None
+            _show(sitting, question, console, len(waiting))
+            started = time.perf_counter()
+            word = _meant(ask(), question, sitting.ds.schema.classes)
+            if word == "quit":
+                return False
+            if word == "undo":
+                back = sitting.undo()
+                console.print("The last answer is taken back." if back else "There is nothing to take back.")
+            elif word is None:
+                console.print(f"That is no answer. {HELP}")
+                back = question
+            else:
+                said = sitting.answer(question, word, time.perf_counter() - started)
+                console.print(f"  {safe(said.label or said.verdict)}")
     return True
+
+
+@contextmanager
+def _asking(console: Console) -> Iterator[Callable[[], str]]:
+    """Give a function that waits for one key, or for one line where there is no terminal.
+
+    The terminal gives keys at once for the whole sitting, so that none is lost between two questions.
+    """
+    if not sys.stdin.isatty():
+        yield _line
+        return
+    try:
+        import termios
+        import tty
+    except ImportError:  # Windows
+        import click
+
+        yield click.getchar
+        return
+    place = sys.stdin.fileno()
+    before = termios.tcgetattr(place)
+    try:
+        tty.setcbreak(place, termios.TCSANOW)
+        yield lambda: _key(place, console)
+    finally:
+        termios.tcsetattr(place, termios.TCSANOW, before)
+
+
+def _key(place: int, console: Console) -> str:
+    """Return one key; after a colon, all up to Enter."""
+    key = os.read(place, 1).decode("ascii", errors="replace")
+    if key != ":":
+        return key or "q"
+    typed = b""
+    while (one := os.read(place, 1)) not in (b"\n", b"\r", b""):
+        typed = typed[:-1] if one in (b"\x7f", b"\x08") else typed + one
+        console.print(f"\r:{safe(typed.decode(errors='replace'))} ", end="")
+    return ":" + typed.decode(errors="replace")
+
+
+def _line() -> str:
+    line = sys.stdin.readline()
+    return line.rstrip("\r\n") if line else "q"
 
 
 def _meant(text: str, question: Question, classes: Sequence[str]) -> str | None:
@@ -68,23 +113,6 @@ def _meant(text: str, question: Question, classes: Sequence[str]) -> str | None:
         return keys[word]
     near = [name for name in classes if name.lower().startswith(word.lower())] if word else []
     return near[0] if len(near) == 1 else None
-
-
-def _by_key(console: Console) -> str:
-    import click
-
-    text = click.getchar()
-    if text == ":":
-        console.print(":", end="")
-        return ":" + console.input()
-    if text == "\x03":
-        raise KeyboardInterrupt
-    return text
-
-
-def _by_line(console: Console) -> str:  # noqa: ARG001 - as the other one
-    line = sys.stdin.readline()
-    return "q" if not line else line.rstrip("\r\n")
 
 
 def _show(sitting: Sitting, question: Question, console: Console, left: int) -> None:

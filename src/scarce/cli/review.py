@@ -80,6 +80,7 @@ def review(
                     server = server_of(label_studio, token_env, timeout)
                     place = push(opened, server, title=title, kinds=kinds).place
                 if not ask and not place:
+                    out.rest()
                     version = _sat(opened, kinds, voter).version
             told = stage.results(opened)
             waiting = len(asking.questions(opened, opened.dataset(), kinds))

@@ -178,10 +178,12 @@ def _listed(server: Server, number: int) -> Iterator[tuple[int, str]]:
 
 def _annotations(server: Server, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield sample and annotation, without fetching the pictures of the tasks again."""
-    listed = server.pages("/api/tasks", "tasks", project=number, fields="all", include="id,meta,annotations")
+    listed = server.pages("/api/tasks", "tasks", project=number, fields="all",
+                          include="id,meta,annotations,cancelled_annotations")  # fmt: skip
     todo = [
         (int(item["id"]), str(item["meta"]["scarce_id"]))
-        for item in listed if item.get("annotations") and (item.get("meta") or {}).get("scarce_id")
+        for item in listed
+        if (item.get("annotations") or item.get("cancelled_annotations")) and (item.get("meta") or {}).get("scarce_id")
     ]  # fmt: skip
     with ThreadPoolExecutor(AT_ONCE) as pool:
         pages = pool.map(lambda item: server.get(f"/api/tasks/{item[0]}/annotations/"), todo)
