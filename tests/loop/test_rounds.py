@@ -174,6 +174,17 @@ def test_two_processes_at_one_queue(hidden: Hidden) -> None:
     project.store.verify()
 
 
+def test_answers_can_be_done_again_from_the_record(hidden: Hidden, tmp_path: Path) -> None:
+    from scarce.provenance._again import Scene, again
+
+    before = hidden.project.dataset()
+    Loop(hidden.project, Plan(initial=6)).go_on()
+    hidden.answer(tmp_path / "q.csv")
+    after = hidden.project.dataset()
+    assert after.steps[-1].stage == "label"
+    assert again(before, after.steps[-1], Scene(features=None, sources={})).table.equals(after.table)
+
+
 def test_a_strategy_of_ones_own(hidden: Hidden) -> None:
     def last(ds: Dataset, n: int, seed: int) -> Ints:
         return picking.pool_of(ds)[::-1][:n]

@@ -223,9 +223,19 @@ def _with_labels(ds: Dataset, labels: Mapping[str, str | None], truth: str) -> D
         return ds
     if truth == "vote":
         return _voted(ds)
-    codes = [-1 if name is None else ds.schema.classes.index(name) for name in labels.values()]
-    wanted = label.Labels(ds.rows_of(list(labels)), np.array(codes, np.int64), "human")
-    step = Step(stage="label", name="answers", params={"answers": [list(item) for item in sorted(labels.items())]})
+    return with_answers(ds, labels)
+
+
+def with_answers(ds: Dataset, answers: Mapping[str, str | None]) -> Dataset:
+    """Return the dataset with a person's labels, as one step that can be done again from its record.
+
+    Args:
+        ds: the data set.
+        answers: sample to class; None takes a label away.
+    """
+    codes = [-1 if name is None else ds.schema.classes.index(name) for name in answers.values()]
+    wanted = label.Labels(ds.rows_of(list(answers)), np.array(codes, np.int64), "human")
+    step = Step(stage="label", name="answers", params={"answers": [list(item) for item in sorted(answers.items())]})
     return label.with_labels(ds, wanted, step)
 
 
