@@ -177,21 +177,16 @@ def _listed(server: Server, number: int) -> Iterator[tuple[int, str]]:
 
 
 def _annotations(server: Server, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield sample and annotation, without fetching the pictures of the tasks again."""
-    listed = server.pages("/api/tasks", "tasks", project=number, fields="all",
-                          include="id,meta,annotations,cancelled_annotations")  # fmt: skip
+    """Yield sample and annotation, skipped ones too, without fetching the pictures of the tasks again."""
+    listed = server.pages("/api/tasks", "tasks", project=number, fields="all", include="id,meta,annotations")
     todo = [
-        (int(item["id"]), str(item["meta"]["scarce_id"]))
-        for item in listed
-        if (item.get("annotations") or item.get("cancelled_annotations")) and (item.get("meta") or {}).get("scarce_id")
+        (int(note["id"]), str(item["meta"]["scarce_id"]))
+        for item in listed if (item.get("meta") or {}).get("scarce_id") for note in item.get("annotations") or ()
     ]  # fmt: skip
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        pages = pool.map(lambda item: server.get(f"/api/tasks/{item[0]}/annotations/"), todo)
-        for (_, sample), notes in zip(
-            todo, progress.track(pages, "pull from Label Studio", total=len(todo)), strict=True
-        ):
-            for note in notes:
-                yield sample, note
+        notes = pool.map(lambda item: server.get(f"/api/annotations/{item[0]}/"), todo)
+        told = progress.track(notes, "pull from Label Studio", total=len(todo))
+        yield from zip((sample for _, sample in todo), told, strict=True)
 
 
 def _title(project: Project, title: str) -> str:
