@@ -68,8 +68,12 @@ def test_tables_go_out_and_come_in(hidden: Hidden, call: Callable[..., Any], tmp
     assert call("label", "import", folder, "--csv", table)["answers"] == 0
     call("label", "export", folder, code=2)
     call("label", "export", folder, "--csv", table, "--page", tmp_path / "x.html", code=2)
-    table.write_text(table.read_text(encoding="utf-8").replace("Trouser", "Trousers"), encoding="utf-8")
-    assert "Trousers" in call("clean", folder, "--answers", table, code=0).get("error", {}).get("message", "Trousers")
+    call("label", "export", folder, "--csv", table, "--budget", "3")
+    text = table.read_text(encoding="utf-8").splitlines()
+    number, sample = text[1].split(",")[:2]
+    table.write_text(f"number,sample,new_label\n{number},{sample},Trousers\n", encoding="utf-8")
+    got = call("label", "import", folder, "--csv", table, code=2)
+    assert "there is no class (line 2) 'Trousers'" in got["error"]["message"]
 
 
 def test_label_studio_without_token_or_server(
@@ -106,6 +110,7 @@ def test_review_by_lines_and_by_page(
     assert call("review", project.folder, "--kind", "nonsense", code=2)["error"]["kind"] == "UnknownNameError"
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_the_picture_and_ctrl_c_loses_nothing(hidden: Hidden) -> None:
     """A real pseudo-terminal: one key, one undo, another key, then Ctrl-C."""
     command = [sys.executable, "-W", "ignore", "-m", "scarce", "label", str(hidden.project.folder), "--initial", "5"]
@@ -149,6 +154,7 @@ def test_pictures_as_half_blocks() -> None:
     assert half_blocks(np.zeros((4, 3, 3), np.uint8)).plain.count("\n") == 2
 
 
+@pytest.mark.slow
 def test_serving_ends_with_ctrl_c(hidden: Hidden) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "scarce", "label", "serve-studio", str(hidden.project.folder)]
     process = subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True)

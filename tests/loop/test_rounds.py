@@ -59,6 +59,7 @@ def test_rounds_ask_learn_and_keep_their_history(hidden: Hidden, tmp_path: Path)
     assert project.state.test_looks() == 0
 
 
+@pytest.mark.slow
 def test_it_stops_at_the_target_and_says_why(hidden: Hidden, tmp_path: Path) -> None:
     loop = Loop(hidden.project, Plan(initial=60, target=0.6))
     loop.go_on()
@@ -70,6 +71,7 @@ def test_it_stops_at_the_target_and_says_why(hidden: Hidden, tmp_path: Path) -> 
     assert len(history(hidden.project)) == 1
 
 
+@pytest.mark.slow
 def test_a_budget_larger_than_the_pool_asks_what_is_there_and_then_stops(hidden: Hidden, tmp_path: Path) -> None:
     loop = Loop(hidden.project, Plan(initial=1000, target=1.0))
     assert loop.go_on().waiting == 400
@@ -156,6 +158,7 @@ with Project.open(sys.argv[1]) as project:
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_one_queue(hidden: Hidden) -> None:
     """Both begin the round, both answer, both freeze after every answer."""
     command = [sys.executable, "-W", "ignore", "-c", RACER, str(hidden.project.folder)]
@@ -206,6 +209,7 @@ def test_a_strategy_that_picks_nonsense_is_refused(hidden: Hidden, rows: object)
     assert history(hidden.project) == []
 
 
+@pytest.mark.slow
 def test_out_of_fold_figures_count_drawn_labels_only(hidden: Hidden, tmp_path: Path) -> None:
     project = hidden.project
     loop = Loop(project, Plan(initial=120, budget=60, target=1.0, judge="folds"))
