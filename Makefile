@@ -58,11 +58,12 @@ demo: $(VENV)/.run ## the whole promise on real garments, under 5 minutes on 2 c
 	@$(BIN)/scarce demo
 
 test: $(VENV)/.dev ## the fast tests; says what was skipped and why
-	@$(BIN)/python -m pytest -ra -m "not slow and not browser and not full"
+	@$(BIN)/python -m pytest -ra -m "not slow and not browser and not full and not studio"
 
-test-all: $(VENV)/.dev ## every test: slow ones, real data sets, the browser; installs what they need where it may
+test-all: $(VENV)/.dev ## every test: slow ones, real data sets, browser, Label Studio; installs what they need where it may
 	@.ci/packages
 	@.ci/dvc $(BIN)/python
+	@.ci/studio $(BIN)/python
 	@$(BIN)/python -m pytest -ra --durations=15
 
 lint: $(VENV)/.dev ## ruff, formatting, mypy --strict, import layers

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+import csv
 import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
 import pytest
+
+if TYPE_CHECKING:
+    from scarce.dataset import Dataset
+    from scarce.project import Project
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -47,3 +57,70 @@ def fashion() -> Path:
     if not (place / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip("Fashion-MNIST is not installed: apt-get install dataset-fashion-mnist, or set SCARCE_FASHION")
     return place
+
+
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Bag")
+
+
+@dataclass
+class Hidden:
+    """A project without training labels, and what they are."""
+
+    project: Project
+    truth: dict[str, str]
+
+    def answer(
+        self, table: Path, *, most: int = 1000, voter: str = "oracle", label: Callable[[str], str] | None = None
+    ) -> int:
+        """Write the questions for a label, fill in the truth, and take the answers."""
+        from scarce.loop import asking
+
+        asking.write_questions(self.project, self.project.dataset(), table, (asking.LABEL,))
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        with table.open("w", encoding="utf-8", newline="") as file:
+            out = csv.DictWriter(file, asking.HEADS)
+            out.writeheader()
+            for row in rows[:most]:
+                said = (label or self.truth.__getitem__)(row["sample"])
+                out.writerow({**row, "new_label": said, "seconds": "1.5"})
+        heard = asking.read_answers(self.project, self.project.dataset(), table, voter=voter)
+        asking.take(self.project, heard)
+        return len(heard.said)
+
+
+@pytest.fixture(scope="session")
+def some_garments(garments: Path) -> Dataset:
+    """600 garments of four classes: 400 to train on, 200 to judge on."""
+    from scarce import io
+    from scarce.dataset import Dataset
+
+    ds = io.read(garments)
+    rng = np.random.default_rng(0)
+    names = ds.table["label"].to_pylist()
+    wanted = np.flatnonzero(np.isin(names, CLASSES))
+    train, test = (rng.permutation(wanted[ds["split"][wanted] == part]) for part in ("train", "test"))
+    rows = np.sort(np.concatenate([train[:400], test[:200]]))
+    part = ds.take(rows)
+    schema = type(ds.schema)(classes=CLASSES)
+    return Dataset(schema, part.table, part.sources, steps=part.steps)
+
+
+@pytest.fixture
+def hidden(some_garments: Dataset, tmp_path: Path) -> Iterator[Hidden]:
+    """The garments as a project: val labelled, train not."""
+    from scarce.config import Config
+    from scarce.project import Project
+
+    ds = some_garments
+    labels = ds.table["label"].to_pylist()
+    truth = dict(zip(ds.ids.tolist(), labels, strict=True))
+    train = ds["split"] == "train"
+    kept = [None if hide else name for name, hide in zip(labels, train, strict=True)]
+    ds = ds.with_columns({
+        "split": np.where(train, "train", "val").tolist(), "label": pa.array(kept, pa.string()),
+        "label_source": [None if hide else "given" for hide in train],
+    })  # fmt: skip
+    with Project.init(tmp_path / "p", config=Config().with_values("encode", encoder="pixel")) as project:
+        project.commit(ds, "hidden")
+        yield Hidden(project, truth)

@@ -1,7 +1,7 @@
 """What people said and what was decided, in SQL: annotations, review queue, feedback, ledger, test looks, aliases.
 
 SQLite by default, PostgreSQL by URL. The data itself is not here but in :mod:`scarce.store`. Nothing here is ever
-deleted by scarce; rows are only added, except that annotations, the queue and intents change their state.
+deleted by scarce; rows are only added, except that annotations, the queue, rounds and intents change their state.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ LAYOUT: Mapping[str, str] = {
     "test_looks": "version:str why:str metric:str? run:str?",
     "aliases": "name:str target:str? why:str?",
     "intents": "token:str! what:str status:str version:str?",
+    "rounds": "status:str version:str? body:json",
     "meta": "name:str! value:str",
 }
 """Table to its columns; ``?`` may be empty, ``!`` never repeats. Each has ``number`` (key) and ``at`` (UTC) as well."""
@@ -119,6 +120,20 @@ class State:
     def settle(self, numbers: Sequence[int], status: str = "done") -> None:
         """Change the state of entries of the queue."""
         self._update("review_queue", "number", numbers, {"status": status})
+
+    def open_round(self, body: Mapping[str, Any], version: str | None = None) -> int:
+        """Begin a round of labelling with what is known about it; return its number, counted from 1."""
+        self._add("rounds", [{"status": "open", "version": version, "body": dict(body)}])
+        return len(self.rounds())
+
+    def update_round(self, number: int, body: Mapping[str, Any], *, status: str, version: str | None = None) -> None:
+        """Write what became of a round."""
+        key = self.rounds()[number - 1]["number"]
+        self._update("rounds", "number", [key], {"status": status, "version": version, "body": dict(body)})
+
+    def rounds(self) -> list[Row]:
+        """Return all rounds of labelling, oldest first."""
+        return self._rows("rounds")
 
     def add_feedback(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Keep what came back from where a model is used; ``sample`` is needed."""

@@ -247,9 +247,8 @@ def test_questions_go_out_and_answers_come_back(project: Project, tmp_path: Path
     assert [row["sample"] for row in rows][:2] == bags[2:4], "the most urgent first"
     assert rows[0]["reason"] == "'=HYPERLINK(1)", "no spreadsheet takes it for a formula"
     heard = asking.read_answers(project, project.dataset(), table, voter="anna")
-    assert (len(heard.settled), heard.waiting) == (3, 1)
-    after = cleaning.carry_out(project, project.dataset(), heard.actions)
-    asking.settle(project, heard, after)
+    assert (len(heard.said), heard.waiting) == (3, 1)
+    after = asking.take(project, heard).version
     new = project.dataset()
     rows_of = new.rows_of(bags[:4])
     assert new["keep"][rows_of].tolist() == [True, False, True, False]
@@ -260,7 +259,7 @@ def test_questions_go_out_and_answers_come_back(project: Project, tmp_path: Path
     assert len(project.state.queue()) == 1
     assert asking.ask_people(project, plan, after) == 0, "what was answered is not asked again"
     twice = asking.read_answers(project, new, table)
-    assert (twice.actions, twice.settled, twice.waiting) == ((), (), 1), "the same file again changes nothing"
+    assert (twice.actions, twice.said, twice.waiting) == ((), (), 1), "the same file again changes nothing"
     relabeled = next(action for action in heard.actions if action.samples == (bags[0],))
     cleaning.take_back(project, new, [relabeled.id])
     back = project.dataset()

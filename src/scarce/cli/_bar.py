@@ -59,10 +59,16 @@ class Bar:
     ) -> None:
         """Take the bars off the terminal."""
         with self._lock:
+            self.rest()
+            self.quiet = True
+
+    def rest(self) -> None:
+        """Take the bars off the terminal until the next report, so that a person can be asked something."""
+        with self._lock:
             if self._drawn is not None:
                 self._drawn.stop()
                 self._drawn = None
-            self.quiet = True
+                self._tasks.clear()
 
     def _say(self, text: str) -> None:
         if self._drawn is not None:

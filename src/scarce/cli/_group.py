@@ -24,6 +24,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     "Stages": {
         "audit": "Measure what may be wrong with the data; nothing is changed.",
         "clean": "Set broken and duplicate rows aside; propose better labels.",
+        "review": "Look through labels that may be wrong, labels of models, and synthetic samples.",
         "split": "Split into train, val and test: groups first, classes second.",
         "label": "Get labels for less work: a label book, rules, votes, models that are sure, rounds of questions.",
         "encode": "Turn every sample into features, cached by content.",

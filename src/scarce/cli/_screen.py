@@ -43,11 +43,18 @@ class Screen:
     Args:
         as_json: print one JSON object to stdout and nothing else.
         stdout: the stream for results.
+        bar: what draws progress; None = nothing does.
     """
 
-    def __init__(self, *, as_json: bool, stdout: TextIO) -> None:
+    def __init__(self, *, as_json: bool, stdout: TextIO, bar: Bar | None = None) -> None:
         self.as_json = as_json
         self.stdout = stdout
+        self.bar = bar
+
+    def rest(self) -> None:
+        """Take progress off the terminal, before a person is asked something."""
+        if self.bar is not None:
+            self.bar.rest()
 
     def show(self, body: Mapping[str, Any], draw: Callable[[Console], None]) -> None:
         """Print the result: as JSON, or by letting ``draw`` print to a Rich console."""
@@ -86,7 +93,7 @@ def screen(as_json: bool, quiet: bool = False, debug: bool = False) -> Iterator[
                 stack.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
             logging.basicConfig(level=logging.INFO if debug else logging.ERROR, stream=sys.stderr)
-            yield Screen(as_json=as_json, stdout=stdout)
+            yield Screen(as_json=as_json, stdout=stdout, bar=bar)
         except typer.Exit:
             raise
         except BaseException as error:

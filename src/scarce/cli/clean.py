@@ -83,8 +83,7 @@ def clean(
                 heard = asking.read_answers(opened, ds, answers, voter=voter)
                 done.actions, done.waiting = list(heard.actions), heard.waiting
                 if not dry_run:
-                    done.version = cleaning.carry_out(opened, ds, done.actions)
-                    asking.settle(opened, heard, done.version)
+                    done.version = asking.take(opened, heard).version
             else:
                 done.actions, made_for = _planned(opened, ds, plan or revert, undo, only, relabel)
                 if revert and not dry_run and done.wanted:

@@ -1,27 +1,69 @@
-"""Questions that a person answers later: a table that goes out, the same table with answers that comes back."""
+"""Questions that a person answers later: a queue, a table that goes out, the same table with answers that comes back.
+
+One queue serves all doors (``scarce label``, ``scarce review``, ``scarce clean --ask``, Label Studio). What a question
+is about is the first word of its reason: ``label: round 2, margin: ...``; reasons without such a word are of cleaning.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce.clean import Action, read_text
+from scarce.clean.relabel import suggestion
 from scarce.columns import sample_name
 from scarce.errors import DataError, unknown_name
+from scarce.loop.answering import ASIDE, RIGHT, UNSURE, Answer, Frozen, follows, freeze, say
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
 
-HEADS: Final = ("number", "sample", "file", "label", "split", "reason", "answer", "new_label")
-RIGHT, ASIDE = "right", "set aside"
-ANSWERS: Final = (RIGHT, ASIDE)
+HEADS: Final = (
+    "number", "sample", "file", "label", "split", "reason", "answer", "new_label", "suggestion", "probability",
+    "seconds",
+)  # fmt: skip
+ANSWERS: Final = (RIGHT, ASIDE, UNSURE)
 """What ``answer`` may say; it may also be empty where ``new_label`` is given, or where there is no answer yet."""
+LABEL, CLEAN = "label", "clean"
+REVIEWED: Final = ("label_error", "label_conflict", "zero_shot", "synthetic")
+KINDS: Final = (LABEL, *REVIEWED, CLEAN)
+KEYS: Final = "1234567890abcdefghijklmnoptvwyzrs"
+"""Keys of the classes in their order, at the terminal and on the page; ``u``, ``x`` and ``q`` mean something else."""
 RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question that waits.
+
+    Attributes:
+        number: its number in the queue.
+        sample: id of the sample it is about.
+        file: where the sample lies, relative to its source.
+        label: what the sample is called now; None = nothing.
+        split: where it may be used.
+        reason: why it is asked.
+        kind: one of :data:`KINDS`.
+        suggestion: the class that a model would say; "" = none.
+        probability: of the suggestion, in [0, 1].
+        priority: 1 = first.
+    """
+
+    number: int
+    sample: str
+    file: str
+    label: str | None
+    split: str | None
+    reason: str
+    kind: str
+    suggestion: str = ""
+    probability: float = 0.0
+    priority: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -29,48 +71,79 @@ class Answers:
     """What a person said.
 
     Attributes:
-        actions: what follows from it, by a person.
-        settled: numbers of the questions that were answered.
-        said: rows for the annotations.
+        actions: what follows from verdicts of a review; answers to questions for a label become labels directly.
+        said: the answers.
         waiting: how many questions in the file have no answer yet.
     """
 
     actions: tuple[Action, ...]
-    settled: tuple[int, ...]
-    said: tuple[Mapping[str, Any], ...]
+    said: tuple[Answer, ...]
     waiting: int
 
 
-def ask_people(project: Project, actions: Sequence[Action], version: str | None) -> int:
-    """Put the questions of a plan into the review queue and return how many.
+def kind_of(reason: str) -> str:
+    """Return what a question is about."""
+    head, sign, _ = reason.partition(": ")
+    return head if sign and head in KINDS else CLEAN
 
-    What waits there already, or was answered, is not asked again.
+
+def put(project: Project, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Put questions into the queue and return how many; what waits there already, or was answered, is not asked again.
+
+    Args:
+        project: whose queue it is.
+        rows: ``sample``, ``reason``, ``priority`` (1 = first) and ``version``.
     """
-    asked = {(row["sample"], row["reason"]) for status in ("open", "done") for row in project.state.queue(status)}
-    rows = [
+    with project.store.locked():
+        asked = {(row["sample"], row["reason"]) for status in ("open", "done") for row in project.state.queue(status)}
+        new = [row for row in rows if (row["sample"], row["reason"]) not in asked]
+        return project.state.ask(new) if new else 0
+
+
+def ask_people(project: Project, actions: Sequence[Action], version: str | None) -> int:
+    """Put the questions of a plan into the review queue and return how many."""
+    return put(project, [
         {"sample": sample, "reason": action.reason, "priority": action.score, "version": version}
         for action in actions if action.kind == "ask" for sample in action.samples
-        if (sample, action.reason) not in asked
-    ]  # fmt: skip
-    return project.state.ask(rows) if rows else 0
+    ])  # fmt: skip
 
 
-def write_questions(project: Project, ds: Dataset, path: str | Path) -> int:
+def questions(project: Project, ds: Dataset, kinds: Collection[str] = KINDS) -> list[Question]:
+    """Return the questions that wait, the most urgent first.
+
+    Args:
+        project: whose queue it is.
+        ds: its newest version; questions about samples that are no longer there are left out.
+        kinds: of :data:`KINDS`.
+    """
+    known = {row["id"]: row for row in ds.table.select(["id", "uri", "label", "split"]).to_pylist()}
+    found = []
+    for row in project.state.queue():
+        kind, sample = kind_of(row["reason"]), known.get(row["sample"])
+        if kind in kinds and sample is not None:
+            better, probability = suggestion(row["reason"])
+            found.append(Question(
+                number=row["number"], sample=row["sample"], file=sample["uri"] or "", label=sample["label"],
+                split=sample["split"], reason=row["reason"], kind=kind, probability=probability,
+                suggestion=better if better in ds.schema.classes else "", priority=row["priority"],
+            ))  # fmt: skip
+    return found
+
+
+def write_questions(project: Project, ds: Dataset, path: str | Path, kinds: Collection[str] = KINDS) -> int:
     """Write the questions that wait as CSV, the most urgent first; return how many.
 
-    A person fills ``answer`` (``right`` or ``set aside``) or ``new_label``; see :func:`read_answers`. Texts that a
-    spreadsheet would take for a formula get an apostrophe in front.
+    A person fills ``answer`` (``right``, ``set aside`` or ``unsure``) or ``new_label``; see :func:`read_answers`. Texts
+    that a spreadsheet would take for a formula get an apostrophe in front.
     """
-    names = ("id", "uri", "label", "split")
-    known = {row["id"]: row for row in ds.table.select(names).to_pylist()}
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     out.writerow(HEADS)
-    rows = [row for row in project.state.queue() if row["sample"] in known]
+    rows = questions(project, ds, kinds)
     for row in rows:
-        sample = known[row["sample"]]
-        told = (sample_name(sample["uri"]), sample["label"], sample["split"], row["reason"])
-        out.writerow([row["number"], row["sample"], *map(_safe, told), "", ""])
+        sure = f"{row.probability:.2f}" if row.suggestion else ""
+        told = map(safe, (sample_name(row.file), row.label, row.split, row.reason))
+        out.writerow([row.number, row.sample, *told, "", "", safe(row.suggestion), sure, ""])
     part = Path(f"{path}.part")
     part.write_text(text.getvalue(), encoding="utf-8")
     part.replace(path)
@@ -78,13 +151,13 @@ def write_questions(project: Project, ds: Dataset, path: str | Path) -> int:
 
 
 def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str = "a person") -> Answers:
-    """Return what follows from a table of :func:`write_questions` that a person filled; nothing is changed.
+    """Return what a table of :func:`write_questions` says that a person filled; nothing is changed.
 
     Args:
         project: whose questions they are.
         ds: its newest version.
         path: the table.
-        voter: who answered.
+        voter: who answered, where the table has no column ``voter``.
 
     Raises:
         ReadError: the file cannot be read.
@@ -96,11 +169,12 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
     names = ["id", "label", "label_source", "keep", "drop_reason"]
     known = {row["id"]: row for row in ds.table.select(names).to_pylist()}
     actions: dict[tuple[str, str], Action] = {}
-    settled, said, waiting = [], [], 0
+    said: list[Answer] = []
+    waiting = 0
     for line, row in _rows(path):
         number = int(row["number"])
-        answer, new = (row.get("answer") or "").strip().lower(), (row.get("new_label") or "").strip()
-        if not answer and not new:
+        word, new = (row.get("answer") or "").strip().lower(), (row.get("new_label") or "").strip()
+        if not word and not new:
             waiting += 1
             continue
         if number in done:
@@ -110,27 +184,31 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
         sample = known.get(row["sample"])
         if sample is None:
             raise unknown_name("clean", "sample", row["sample"], list(known)[:50])
-        _check(answer, new, line, ds.schema.classes)
-        for action in _follows(sample, answer, new, open_rows[number]["reason"]):
+        _check(word, new, line, ds.schema.classes)
+        reason = open_rows[number]["reason"]
+        if word == RIGHT and sample["label"] is None:
+            raise DataError("clean", f"line {line} finds a label right", "the sample has none", "give new_label")
+        for action in follows(sample, word, new, reason) if kind_of(reason) != LABEL or not new else ():
             column = "label" if action.kind == "relabel" else "keep"
             other = actions.setdefault((column, sample["id"]), action)
             if (other.kind, other.new if new else ()) != (action.kind, action.new if new else ()):
                 what = f"line {line} of {path} contradicts a line before about {row['sample']}"
                 raise DataError("clean", what, f"{other.kind} and {action.kind}", "give one answer")
-        settled.append(number)
-        label = None if answer == ASIDE else new or sample["label"]
-        said.append({"sample": sample["id"], "voter": voter, "label": label, "note": answer or None})
-    return Answers(tuple(actions.values()), tuple(settled), tuple(said), waiting)
+        label = {RIGHT: sample["label"], ASIDE: None, UNSURE: None}.get(word, new)
+        who = (row.get("voter") or "").strip() or voter
+        seconds = _seconds(row.get("seconds"), line)
+        said.append(Answer(number=number, sample=sample["id"], verdict=word or LABEL, label=label, voter=who,
+                           seconds=seconds, reason=reason))  # fmt: skip
+    return Answers(tuple(actions.values()), tuple(said), waiting)
 
 
-def settle(project: Project, answers: Answers, version: str | None) -> None:
-    """Note who said what, and take the questions off the queue."""
-    state = project.state
-    before = {row["number"] for row in state.annotations()}
-    state.annotate([{**row, "version": version} for row in answers.said])
-    if version is not None:
-        state.freeze_annotations([row["number"] for row in state.annotations() if row["number"] not in before], version)
-    state.settle(answers.settled)
+def take(project: Project, answers: Answers) -> Frozen:
+    """Keep what people said, take the questions off the queue, and commit what follows from it.
+
+    What was said is kept first: should anything go wrong afterwards, the next call goes on from there.
+    """
+    say(project, answers.said)
+    return freeze(project)
 
 
 def _rows(path: str | Path) -> list[tuple[int, dict[str, str]]]:
@@ -138,7 +216,7 @@ def _rows(path: str | Path) -> list[tuple[int, dict[str, str]]]:
     heads = list(rows.fieldnames or ())
     lost = [name for name in ("number", "sample") if name not in heads]
     if lost or not {"answer", "new_label"} & set(heads):
-        do = "write it with scarce clean --ask FILE and fill answer or new_label"
+        do = "write it with scarce clean --ask FILE, scarce label or scarce review, and fill answer or new_label"
         raise DataError("clean", f"{path} is no table of questions", f"its columns are {', '.join(heads[:12])}", do)
     found = []
     for line, row in enumerate(rows, start=2):
@@ -150,7 +228,7 @@ def _rows(path: str | Path) -> list[tuple[int, dict[str, str]]]:
 
 def _check(answer: str, new: str, line: int, classes: Sequence[str]) -> None:
     if answer and answer not in ANSWERS:
-        there = f"it may be {' or '.join(ANSWERS)}, or empty beside a new_label"
+        there = f"it may be {', '.join(ANSWERS)}, or empty beside a new_label"
         raise DataError("clean", f"the answer {answer!r} in line {line} is not understood", there)
     if new and new not in classes:
         raise unknown_name("clean", f"class (line {line})", new, classes)
@@ -158,27 +236,15 @@ def _check(answer: str, new: str, line: int, classes: Sequence[str]) -> None:
         raise DataError("clean", f"line {line} has an answer and a new label", do="give one of them")
 
 
-def _follows(sample: Mapping[str, Any], answer: str, new: str, asked: str) -> list[Action]:
-    """Return the actions that an answer asks for; none where all is so already."""
-    one = (str(sample["id"]),)
-    more: dict[str, Any] = {"check": "review", "by": "human"}
-    if answer == ASIDE:
-        if not sample["keep"]:
-            return []
-        reason = f"a person set it aside, asked: {asked}"
-        return [Action(samples=one, kind="set_aside", old=(None,), new=(reason,), reason=reason, **more)]
-    back, label = [], new or sample["label"]
-    if not sample["keep"]:
-        reason = f"a person kept it, asked: {asked}"
-        old = (sample["drop_reason"],)
-        back = [Action(samples=one, kind="bring_back", old=old, new=(None,), reason=reason, **more)]
-    if label is None or (label == sample["label"] and sample["label_source"] == "human"):
-        return back
-    said = f"a person says {label}" if new else "a person found it right"
-    return [*back, Action(samples=one, kind="relabel", old=(sample["label"],), new=(label,),
-                          source=(sample["label_source"],), reason=f"{said}, asked: {asked}", **more)]  # fmt: skip
+def _seconds(text: str | None, line: int) -> float | None:
+    try:
+        seconds = float(text) if (text or "").strip() else None  # type: ignore[arg-type]
+    except ValueError:
+        raise DataError("clean", f"line {line} took {text!r} seconds", do="give a number, or leave it empty") from None
+    return seconds if seconds is None or 0 <= seconds < float("inf") else None
 
 
-def _safe(value: str | None) -> str:
+def safe(value: str | None) -> str:
+    """Return text that no spreadsheet takes for a formula."""
     text = value or ""
     return f"'{text}" if text.startswith(RISKY) else text

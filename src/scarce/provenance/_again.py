@@ -175,6 +175,16 @@ def _clean(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001  o
     return clean.revert(ds, actions[::-1])
 
 
+def _label(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001  one shape for all stages
+    from scarce.loop.answering import with_answers
+
+    if step.name != "answers":
+        raise CannotError(
+            "reproduce", f"the step label.{step.name} is not done again", "people said it, or a model did"
+        )
+    return with_answers(ds, dict(step.params["answers"]))
+
+
 def _classes(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001  one shape for all stages
     from scarce import classes
 
@@ -275,6 +285,7 @@ def _decision(ds: Dataset, step: Step, scene: Scene) -> Dataset:
 Maker = Callable[[Dataset, Step, Scene], Dataset]
 MAKERS: Final[Mapping[str, Maker]] = {
     "io": _io, "modality": _scan, "encode": _encode, "audit": _audit, "split": _split, "clean": _clean,
+    "label": _label,
     "classes": _classes, "augment": _augment, "synthesize": _synthesize, "rebalance": _rebalance, "loop": _loop,
     "store": _store, "own": _own,
 }  # fmt: skip

@@ -1,0 +1,136 @@
+"""Which samples the label loop asks about: plugins of ``scarce.label.query``, or a function of your own."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from scarce.dataset import Dataset, Floats, Ints, Mask
+from scarce.errors import DataError, unknown_name
+from scarce.extras import available
+
+Pick: TypeAlias = Callable[[Dataset, int, int], Ints]
+"""``(ds, n, seed) -> rows``: which n rows of ``ds`` to ask about, the most useful first.
+
+Rows that may be asked about are those that are kept and have no label; ``ds["embedding.label"]`` (N, D)
+is there, and ``ds["pred_probs.label"]`` (N, K) as soon as two classes have labels.
+"""
+PROBS: Final = "pred_probs.label"
+FEATURES: Final = "embedding.label"
+OWN: Final = ("random", "margin")
+"""Strategies of the loop itself, where there are no plugins."""
+PLUGINS: Final = "scarce.label.query"
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What a strategy chose.
+
+    Attributes:
+        rows: (n,) rows, the first to be asked first.
+        strategy: its name.
+        why: one sentence a row, "" = none.
+        notes: what a person should know about the choice.
+    """
+
+    rows: Ints
+    strategy: str
+    why: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def pick(ds: Dataset, strategy: str | Pick, n: int, *, seed: int) -> Picked:
+    """Return at most n rows of the pool of :func:`as_pool`.
+
+    Args:
+        ds: as strategies see it, with features, and with probabilities as soon as there are any.
+        strategy: ``auto``, ``random``, ``margin``, a plugin of ``scarce.label.query``, or a function of your own.
+        n: how many.
+        seed: of the draw.
+
+    Raises:
+        UnknownNameError: there is no such strategy.
+        DataError: a function picks something that is not in the pool, or something twice.
+    """
+    n = min(n, len(pool_of(ds)))
+    if not isinstance(strategy, str):
+        return _alone("own", chosen(strategy, ds, n, seed=seed))
+    if strategy != "random" and available(PLUGINS):
+        return _by_plugin(ds, strategy, n, seed)
+    if strategy not in ("auto", *OWN):
+        raise unknown_name("label", "strategy", strategy, OWN)
+    if strategy == "random" or PROBS not in ds.wide:
+        return _alone("random", draw(ds, n, seed))
+    return _alone("margin", margin(ds, n, seed))
+
+
+def _alone(name: str, rows: Ints) -> Picked:
+    return Picked(rows, name, ("",) * len(rows))
+
+
+def _by_plugin(ds: Dataset, strategy: str, n: int, seed: int) -> Picked:
+    query: Any = importlib.import_module(PLUGINS)
+    batch = query.run(ds, strategy, budget=n, scope=query.Scope(embedding=FEATURES.partition(".")[2]), seed=seed)
+    rows = ds.rows_of([one.id for one in batch.samples])
+    return Picked(rows, batch.strategy, tuple(one.why for one in batch.samples), tuple(batch.notes))
+
+
+def draw(ds: Dataset, n: int, seed: int) -> Ints:
+    """Return n rows of the pool drawn at random."""
+    return np.random.default_rng(seed).permutation(pool_of(ds))[:n]
+
+
+def margin(ds: Dataset, n: int, seed: int) -> Ints:
+    """Return the n rows whose two likeliest classes are most nearly tied; rows without probabilities come last."""
+    rows = pool_of(ds)
+    best = np.sort(ds[PROBS][rows], axis=1)[:, -2:]
+    tied = np.nan_to_num(best[:, 1] - best[:, 0], nan=np.inf)
+    return rows[np.lexsort((np.random.default_rng(seed).random(len(rows)), tied))[:n]]
+
+
+def pool_of(ds: Dataset) -> Ints:
+    """Return the rows that may be asked about."""
+    return np.flatnonzero(ds["keep"].astype(bool) & (ds["label"] < 0))
+
+
+def as_pool(ds: Dataset, free: Mask) -> Dataset:
+    """Return the dataset as strategies see it: ``free`` rows have no label, others without one are set aside."""
+    known = ds["label"] >= 0
+    codes = np.where(free, -1, ds["label"])
+    return ds.with_columns({"label": codes, "keep": ds["keep"].astype(bool) & (free | known)})
+
+
+def chosen(own: Pick, ds: Dataset, n: int, *, seed: int) -> Ints:
+    """Return at most n rows of the pool of :func:`as_pool` that a strategy picks, in its order.
+
+    Raises:
+        DataError: it picks something that is not in the pool, or something twice.
+    """
+    pool = pool_of(ds)
+    found = np.asarray(own(ds, min(n, len(pool)), seed), np.int64)
+    strange = int((~np.isin(found, pool)).sum())
+    if strange or len(np.unique(found)) < len(found) or len(found) > n:
+        what = f"the strategy picked {len(found)} rows, {strange} of them outside the pool or some twice"
+        raise DataError("label", what, f"the pool has {len(pool)} rows, {n} were wanted", "return rows of the pool")
+    return found
+
+
+def reasons(head: str, picked: Picked, probs: Floats | None, classes: Sequence[str]) -> list[str]:
+    """Return for each row why it is asked, with the model's suggestion in the wording of the audit."""
+    return [
+        f"label: {head}: {_suggested(probs[row] if probs is not None else None, classes)}" + f"; {why}" * bool(why)
+        for row, why in zip(picked.rows, picked.why, strict=True)
+    ]  # fmt: skip
+
+
+def _suggested(probs: Floats | None, classes: Sequence[str]) -> str:
+    if probs is None or not np.isfinite(probs).all():
+        return "no model yet" if probs is None else "no features"
+    first, second = (int(code) for code in np.argsort(-probs)[:2])
+    told = f"more likely {json.dumps(classes[first], ensure_ascii=False)} (probability {probs[first]:.2f})"
+    return f"{told} than {classes[second]} ({probs[second]:.2f})"

@@ -1,0 +1,276 @@
+"""Labelling in rounds: ask about some samples, wait for the answers, see what they gained, ask again or stop.
+
+Everything lies in the project: questions in the queue, answers as annotations, one row of history a round. So a round
+can be begun in one process, answered in three others and ended in a fifth; whoever is killed, the next call goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset, Mask
+from scarce.errors import ConfigError, DataError
+from scarce.loop.answering import freeze
+from scarce.loop.asking import LABEL, kind_of, put
+from scarce.loop.measure import with_features, with_scan
+from scarce.loop.picking import FEATURES, PROBS, Pick, as_pool, pick, reasons
+from scarce.loop.standing import JUDGES, Standing, judge, probabilities, spoken
+
+if TYPE_CHECKING:
+    from scarce.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How rounds are held.
+
+    Args:
+        budget: samples a round, >= 1.
+        initial: samples of the first round, >= 1.
+        target: stop when the project's metric reaches this, in [0, 1].
+        rounds: stop after so many, this plan's first one included; 0 = no limit.
+        strategy: name of the strategy; auto = the best that is installed.
+        judge: where it is judged, one of :data:`scarce.loop.standing.JUDGES`.
+        truth: how several answers become a label, one of :data:`scarce.loop.answering.TRUTHS`.
+        seed: of everything random.
+        workers: threads at most; None = all cores.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    budget: int = 50
+    initial: int = 100
+    target: float = 0.95
+    rounds: int = 0
+    strategy: str = "auto"
+    judge: str = "auto"
+    truth: str = "newest"
+    seed: int = 0
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        if self.budget < 1 or self.initial < 1 or self.rounds < 0 or not 0 <= self.target <= 1:
+            what = f"budget {self.budget}, initial {self.initial}, rounds {self.rounds}, target {self.target}"
+            raise ConfigError("label", what, do="give at least 1, 1 and 0, and a share from 0 to 1")
+        if self.judge not in JUDGES:
+            raise ConfigError("label", f"judge = {self.judge!r}", f"it may be {', '.join(JUDGES)}")
+
+    @classmethod
+    def of(cls, project: Project, **given: Any) -> Plan:
+        """Return the project's settings [label] and [label.query], with what is given and not None in their place."""
+        told = project.config.label
+        settings = {"budget": told.query.budget, "initial": told.initial, "target": told.target,
+                    "strategy": told.query.strategy}  # fmt: skip
+        return cls(**{**settings, **{name: value for name, value in given.items() if value is not None}})
+
+
+@dataclass(frozen=True)
+class Now:
+    """Where labelling stands.
+
+    Attributes:
+        waiting: questions of the open round that have no answer.
+        stopped: why no round is open; "" = one is.
+        round: history of the newest round, see :func:`history`; None before the first.
+        standing: the newest judgement.
+    """
+
+    waiting: int
+    stopped: str
+    round: Mapping[str, Any] | None
+    standing: Standing
+
+
+@dataclass(eq=False)
+class Loop:
+    """Rounds of one project.
+
+    Args:
+        project: the project.
+        plan: how rounds are held.
+        pick: a strategy of your own; None = the plan's.
+    """
+
+    project: Project
+    plan: Plan
+    pick: Pick | None = None
+    _begun: int = 0
+    _known: tuple[Array, Array] | None = None
+
+    def go_on(self) -> Now:
+        """Freeze what was answered, end the round if nothing waits, and begin the next one unless it is time to stop.
+
+        Raises:
+            DataError: there is no class to answer with.
+        """
+        return self._step(begin=True)
+
+    def finish(self) -> Now:
+        """Freeze what was answered and end the round if nothing waits; begin no other one."""
+        return self._step(begin=False)
+
+    def _step(self, *, begin: bool) -> Now:
+        freeze(self.project, truth=self.plan.truth)
+        self._encoded()
+        with self.project.store.locked():
+            freeze(self.project, truth=self.plan.truth)
+            rounds = self.project.state.rounds()
+            now = rounds[-1] if rounds else None
+            if now is not None and now["status"] == "open":
+                self._ask(now["body"])
+                waiting = self.waiting()
+                if waiting:
+                    return Now(waiting, "", history(self.project)[-1], Standing(**now["body"]["before"]))
+                self._end(len(rounds), now["body"])
+            if begin:
+                return self._begin()
+        told = history(self.project)
+        if not told:
+            return Now(0, "no round was begun yet", None, self._judged(*self._encoded()))
+        return Now(0, f"round {told[-1]['round']} is done", told[-1], Standing(**told[-1]["after"]))
+
+    def waiting(self) -> int:
+        """Return how many questions for a label wait."""
+        return sum(kind_of(row["reason"]) == LABEL for row in self.project.state.queue())
+
+    def _begin(self) -> Now:
+        ds, features = self._encoded()
+        rounds = self.project.state.rounds()
+        last = rounds[-1]["body"].get("after") if rounds else None
+        before = Standing(**last) if last and last["judged_on"] != "nothing" else self._judged(ds, features)
+        told = history(self.project)
+        stop = self._stop(before, ds)
+        if stop:
+            return Now(0, stop, told[-1] if told else None, before)
+        body = self._choose(ds, features, before)
+        self.project.state.open_round(body, self.project.head)
+        self._begun += 1
+        self._ask(body)
+        return Now(self.waiting(), "", history(self.project)[-1], before)
+
+    def _stop(self, now: Standing, ds: Dataset) -> str:
+        """Return why it is time to stop; "" = it is not."""
+        if now.value is not None and now.value >= self.plan.target:
+            sure = "" if now.low is not None and now.low >= self.plan.target else "; its lower bound is still below"
+            return (f"target reached: {now.metric} {now.value:.3f} ({now.low:.3f} to {now.high:.3f}, n = {now.n}, "
+                    f"judged on {now.judged_on}) >= {self.plan.target:g}{sure}")  # fmt: skip
+        if self.plan.rounds and self._begun >= self.plan.rounds:
+            return f"{self.plan.rounds} rounds are done"
+        if not askable(self.project, ds).any():
+            return "nothing is left to ask: every kept sample outside val and test has a label or an answer"
+        return ""
+
+    def _choose(self, ds: Dataset, features: Array, before: Standing) -> dict[str, Any]:
+        """Return the history of a new round: what is asked and why."""
+        if not ds.schema.classes:
+            raise DataError("label", "there are no classes to answer with", do="scarce classes add NAME NAME")
+        number = len(self.project.state.rounds()) + 1
+        first = not (spoken(ds) & ~np.isin(ds["split"].astype(str), ("val", "test"))).any()
+        free = askable(self.project, ds)
+        wanted, pool = self.plan.initial if first else self.plan.budget, int(free.sum())
+        probs = probabilities(ds, features)
+        seen = as_pool(ds, free)
+        seen = seen if probs is None else seen.with_columns({PROBS: probs})
+        picked = pick(seen, self.pick or self.plan.strategy, wanted, seed=self.plan.seed + number)
+        rows, name = picked.rows, picked.strategy
+        why = reasons(f"round {number}, {name}", picked, probs, ds.schema.classes)
+        body = {
+            "round": number, "strategy": name, "budget": wanted, "asked": len(rows), "seed": self.plan.seed,
+            "samples": {str(ds.ids[row]): text for row, text in zip(rows, why, strict=True)},
+            "before": before.to_json(), "after": None, "pool": pool,
+        }  # fmt: skip
+        few = [f"{wanted} were wanted, the pool has {pool}"] if pool < wanted else []
+        body["note"] = "; ".join([*few, *picked.notes])
+        return body
+
+    def _ask(self, body: Mapping[str, Any]) -> None:
+        """Put a round's questions into the queue, those that a killed process left out included."""
+        n = max(len(body["samples"]), 1)
+        put(self.project, [
+            {"sample": sample, "reason": reason, "priority": 1 - place / n, "version": self.project.head}
+            for place, (sample, reason) in enumerate(body["samples"].items())
+        ])  # fmt: skip
+
+    def _end(self, number: int, body: Mapping[str, Any]) -> None:
+        ds, features = self._encoded()
+        after = self._judged(ds, features).to_json()
+        self.project.state.update_round(
+            number, {**body, "after": after}, status="done", version=self.project.head
+        )  # fmt: skip
+
+    def _judged(self, ds: Dataset, features: Array) -> Standing:
+        return judge(self.project, ds, features, judge_on=self.plan.judge, picked=picked(self.project),
+                     seed=self.plan.seed)  # fmt: skip
+
+    def _encoded(self) -> tuple[Dataset, Array]:
+        """Return the newest version and its features (N, D), computed once as long as the rows are the same."""
+        ds = self.project.dataset()
+        if self._known is None or not np.array_equal(self._known[0], ds.ids):
+            ds, features = featured(self.project, workers=self.plan.workers, seed=self.plan.seed)
+            self._known = (ds.ids, features)
+        return ds.with_columns({FEATURES: self._known[1]}), self._known[1]
+
+
+def featured(project: Project, *, workers: int | None = None, seed: int = 0) -> tuple[Dataset, Array]:
+    """Return the newest version of a project and its features (N, D); cached ones are not computed again."""
+    ds = project.dataset()
+    full = with_features(project, with_scan(project, ds, workers=workers), workers=workers, seed=seed)
+    name = next(name for name in reversed(list(full.wide)) if name.startswith("embedding."))
+    return ds, np.asarray(full[name], np.float32)
+
+
+def askable(project: Project, ds: Dataset) -> Mask:
+    """Return (N,) bool: rows that a person may be asked to label.
+
+    They are kept, real, outside val and test, no person stands behind their label, nobody was unsure about them, and no
+    question about their label waits.
+    """
+    free = ds["keep"].astype(bool) & (ds["origin"] == "real") & ~spoken(ds)
+    free &= ~np.isin(ds["split"].astype(str), ("val", "test"))
+    told = {row["sample"] for status in ("open", "done") for row in project.state.queue(status)
+            if kind_of(row["reason"]) == LABEL}  # fmt: skip
+    return np.asarray(free & ~np.isin(ds.ids.astype(str), list(told)))
+
+
+def picked(project: Project) -> set[str]:
+    """Return the samples that strategies chose, which is all but those drawn at random."""
+    rounds = [row["body"] for row in project.state.rounds()]
+    return {sample for body in rounds if body["strategy"] != "random" for sample in body["samples"]}
+
+
+def history(project: Project) -> list[dict[str, Any]]:
+    """Return every round, oldest first.
+
+    Returns:
+        ``round``, ``status``, ``at``, ``strategy``, ``asked``, ``answered``, ``unsure``, ``seconds`` (of all its
+        answers), ``by`` (answers of each person), ``before`` and ``after`` (see
+        :class:`~scarce.loop.standing.Standing`; ``after`` is None while it is open), ``version``, ``note`` and
+        ``samples`` (id to why it was asked).
+    """
+    said: dict[str, list[Mapping[str, Any]]] = {}
+    for row in project.state.annotations():
+        said.setdefault(f"{row['sample']} {(row['note'] or '').partition('; asked: ')[2]}", []).append(row)
+    found = []
+    for row in project.state.rounds():
+        body = row["body"]
+        own = [one for sample, why in body["samples"].items() for one in said.get(f"{sample} {why}", ())]
+        last = {one["sample"]: one for one in own if not (one["note"] or "").startswith("undo")}
+        by: dict[str, int] = {}
+        for one in last.values():
+            by[one["voter"]] = by.get(one["voter"], 0) + 1
+        found.append({
+            "round": body["round"], "status": row["status"], "at": row["at"], "strategy": body["strategy"],
+            "asked": body["asked"], "answered": sum(one["label"] is not None for one in last.values()),
+            "unsure": sum(one["label"] is None for one in last.values()),
+            "seconds": round(math.fsum(one["seconds"] or 0.0 for one in own), 3), "by": by,
+            "before": body["before"], "after": body["after"], "version": row["version"],
+            "note": body.get("note", ""), "samples": body["samples"],
+        })  # fmt: skip
+    return found

@@ -1,0 +1,170 @@
+"""Without Label Studio: servers that are down, slow or strange, masks, and our backend over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from scarce.errors import ConfigError, DataError, ReadError
+from scarce.label_studio import Server, push, region
+from scarce.label_studio.backend import serve
+from scarce.loop import asking
+from scarce.loop.rounds import Loop, Plan
+
+if TYPE_CHECKING:
+    from conftest import Hidden
+
+
+def test_a_server_that_is_down_is_named_and_nothing_is_lost(hidden: Hidden) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{one.getsockname()[1]}"
+    Loop(hidden.project, Plan(initial=3)).go_on()
+    server = Server(url=url, token="x", tries=3, pause_seconds=0.01)
+    with pytest.raises(ReadError, match=r"does not answer \(.*refused.*the same command goes on"):
+        push(hidden.project, server)
+    assert len(asking.questions(hidden.project, hidden.project.dataset())) == 3
+
+
+def test_a_server_that_never_answers_takes_no_longer_than_allowed() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        server = Server(url=f"http://127.0.0.1:{silent.getsockname()[1]}", token="x", timeout_seconds=0.2, tries=2,
+                        pause_seconds=0.01)  # fmt: skip
+        started = time.monotonic()
+        with pytest.raises(ReadError, match="timed out"):
+            server.get("/api/projects/")
+        assert 0.4 <= time.monotonic() - started < 5
+
+
+@pytest.fixture
+def moody() -> Iterator[tuple[str, list[int], list[str]]]:
+    """A server that answers with the codes of a list, one a request, and then with {}."""
+    codes: list[int] = []
+    asked: list[str] = []
+
+    class Moods(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers['Authorization']}")
+            code = codes.pop(0) if codes else 200
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(b"<html>" if code == 299 else b'{"detail": "because"}')
+
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"access": "short"}')
+
+        def log_message(self, *args: object) -> None:
+            """Stay quiet."""
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Moods)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{served.server_port}", codes, asked
+    served.shutdown()
+    served.server_close()
+
+
+def test_trouble_is_tried_again_and_refusals_are_not(moody: tuple[str, list[int], list[str]]) -> None:
+    url, codes, asked = moody
+    server = Server(url=url, token="plain", tries=3, pause_seconds=0.01)
+    codes += [503, 502]
+    assert server.get("/api") == {"detail": "because"}
+    assert asked == ["/api Token plain"] * 3
+    codes += [503, 503, 503]
+    with pytest.raises(ReadError, match="in trouble"):
+        server.get("/api")
+    for code, kind, said in ((401, ConfigError, "token"), (404, DataError, "because"), (299, DataError, "no JSON")):
+        asked.clear()
+        codes[:] = [code]
+        with pytest.raises(kind, match=said):
+            server.get("/api")
+        assert len(asked) == 1
+
+
+def test_a_personal_token_is_exchanged_and_renewed(moody: tuple[str, list[int], list[str]]) -> None:
+    url, codes, asked = moody
+    server = Server(url=url, token="a.b.c")
+    server.get("/one")
+    codes += [401]
+    server.get("/two")
+    assert asked == ["/api/token/refresh", "/one Bearer short", "/two Bearer short", "/api/token/refresh",
+                     "/two Bearer short"]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [{"url": "localhost"}, {"url": "file:///etc"}, {"token": " "}, {"tries": 0}])
+def test_what_is_no_server_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Server(**{"url": "http://localhost", "token": "x", **bad})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_masks_come_back_as_they_went(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = int(rng.integers(1, 40)), int(rng.integers(1, 40))
+    mask = rng.random((height, width)) < (0.0, 0.1, 0.5, 1.0)[seed]
+    packed = region.pack(mask)
+    assert np.array_equal(region.unpack(packed, (width, height)), mask)
+    large = np.zeros((300, 700), bool)
+    large[20:280, 30:650] = True
+    assert np.array_equal(region.unpack(region.pack(large), (700, 300)), large)
+    with pytest.raises(DataError, match="does not fill"):
+        region.unpack(packed, (width + 1, height))
+    with pytest.raises(DataError, match="in the middle"):
+        region.unpack(packed[:-2], (width, height))
+
+
+def ask(url: str, body: object = None, data: bytes | None = None) -> tuple[int, Any]:
+    sent = data if data is not None else None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, sent), timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_the_backend_serves_predictions_and_the_queue(hidden: Hidden, tmp_path: Path) -> None:
+    project = hidden.project
+    loop = Loop(project, Plan(initial=40, budget=5))
+    loop.go_on()
+    served = serve(project, port=0)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{served.server_port}"
+    sample = str(project.dataset().ids[0])
+    task = {"id": 1, "data": {"scarce_id": sample}}
+    assert ask(f"{url}/health") == (200, {"status": "UP", "model_class": "scarce", "v2": False})
+    assert ask(f"{url}/predict", {"tasks": [task]})[1]["results"][0]["result"] == [], "no model yet"
+    hidden.answer(tmp_path / "q.csv")
+    loop.go_on()
+    code, setup = ask(f"{url}/setup", {"project": "1"})
+    assert (code, setup) == (200, {"model_version": f"scarce-{project.head}"})
+    waiting = asking.questions(project, project.dataset())
+    assert [item["sample"] for item in ask(f"{url}/queue")[1]["queue"]] == [item.sample for item in waiting]
+    tasks = [{"data": {"scarce_id": item.sample}} for item in waiting]
+    found = ask(f"{url}/predict", {"tasks": [*tasks, {"data": {"scarce_id": "nobody"}}, {}]})[1]["results"]
+    assert [item["score"] for item in found[:5]] == sorted(item["score"] for item in found[:5]), "the first asked first"
+    assert [item["result"][0]["value"]["choices"] for item in found[:5]] == [[item.suggestion] for item in waiting]
+    assert [item["result"] for item in found[5:]] == [[], []]
+    assert ask(f"{url}/webhook", {"action": "ANNOTATION_CREATED"})[0] == 200
+    assert ask(f"{url}/nowhere")[0] == 404
+    assert ask(f"{url}/predict", data=b"{no json")[0] == 400
+    assert ask(f"{url}/predict", [1])[0] == 400
+    assert ask(f"{url}/predict", {"tasks": [7]})[0] == 400
+    with pytest.raises(ConfigError, match="choose another --port"):
+        serve(project, port=served.server_port)
+    served.shutdown()
+    served.server_close()
