@@ -156,7 +156,8 @@ def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJud
     given, part = (codes, probs) if len(known) == len(codes) else (codes[known], probs[known])
     model = _noise_model.fit(given, part, _confident.scan(given, part), seed=seed)
     sure = np.full(len(codes), np.nan)
-    wrong[known], suggested[known], sure[known] = model.posterior(given, part)
+    found = _noise_model.in_order_of_odds(given, part, model.posterior(given, part))
+    wrong[known], suggested[known], sure[known] = found
     low, rate, high = _rate(wrong[known], model.rates)
     blind = model.blind[suggested] | (model.blind[codes] & (codes >= 0))
     if blind.any():  # of such classes nothing is known: neither that they are clean, nor that they are not
