@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 LOCK := --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --extra all pyproject.toml
 
-.PHONY: help setup demo test test-all lint format bench docs lock clean
+.PHONY: help setup peers demo test test-all lint format bench docs lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,13 +54,19 @@ $(VENV)/.dev: requirements/dev.txt | $(VENV)/pyvenv.cfg
 	$(call install,requirements/dev.txt)
 	@touch $@ $(VENV)/.run
 
+$(VENV)/.peers: requirements/peers.txt | $(VENV)/.dev
+	$(call install,requirements/peers.txt)
+	@touch $@
+
+peers: $(VENV)/.peers ## the other libraries that slow tests compare with
+
 demo: $(VENV)/.run ## the whole promise on real garments, under 5 minutes on 2 cores
 	@$(BIN)/scarce demo
 
 test: $(VENV)/.dev ## the fast tests; says what was skipped and why
 	@$(BIN)/python -m pytest -ra -m "not slow and not browser and not full and not studio"
 
-test-all: $(VENV)/.dev ## every test: slow ones, real data sets, browser, Label Studio; installs what they need where it may
+test-all: $(VENV)/.peers ## every test: slow ones, real data sets, browser, Label Studio; installs what they need where it may
 	@.ci/packages
 	@.ci/dvc $(BIN)/python
 	@.ci/studio $(BIN)/python
@@ -87,6 +93,7 @@ lock: ## pin the requirement files anew from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv"; exit 1; }
 	uv pip compile --quiet $(LOCK) -o requirements/run.txt
 	uv pip compile --quiet $(LOCK) --group test --group lint -o requirements/dev.txt
+	uv pip compile --quiet $(LOCK) --group test --group lint --group peers -c requirements/dev.txt -o requirements/peers.txt
 
 clean: ## remove .venv and the caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -22,7 +22,7 @@ def tracked(root: Path) -> list[Path]:
     return [root / name for name in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "peers.txt"])
 def test_requirements_are_pinned_hashed_and_name_no_host_or_path(root: Path, name: str) -> None:
     text = (root / "requirements" / name).read_text("utf-8")
     assert not HOST.search(text)
