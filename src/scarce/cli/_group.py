@@ -26,6 +26,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "clean": "Set broken and duplicate rows aside; propose better labels.",
         "split": "Split into train, val and test: groups first, classes second.",
         "encode": "Turn every sample into features, cached by content.",
+        "label": "Get labels for less work: the label book, and labels of models that are sure.",
         "train": "Train a model on the train split.",
         "evaluate": "Look at the test set once, with intervals; looks are counted.",
         "predict": "Classify files or folders: class, probability, verdict.",

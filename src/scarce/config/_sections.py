@@ -128,6 +128,16 @@ class ZeroShot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A few labels, spread over their neighbors. Parameters of a method: [label.spread.<method>]."""
+
+    method: str = setting("auto", "Name of the method; auto = spectral.")
+    neighbors: int = setting(10, "Nearest samples that each one is tied to.", low=1, high=1000)
+    confidence: float = setting(0.8, "From this probability on it becomes a label.", low=0.0, high=1.0)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Label:
     """Labels for less work."""
 
@@ -135,6 +145,7 @@ class Label:
     initial: int = setting(100, "Samples to ask about in the first round.", low=1)
     query: Query = Query()
     rule: Rule = Rule()
+    spread: Spread = Spread()
     vote: Vote = Vote()
     zero_shot: ZeroShot = ZeroShot()
 

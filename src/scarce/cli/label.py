@@ -1,0 +1,14 @@
+"""``scarce label``."""
+
+from __future__ import annotations
+
+import typer
+
+from scarce.cli._group import register
+from scarce.cli._label_spread import spread
+
+app = typer.Typer(
+    help="Get labels for less work: the label book, and labels of models that are sure.", no_args_is_help=True,
+    pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+register(app, "spread", spread)
