@@ -28,6 +28,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "encode": "Turn every sample into features, cached by content.",
         "label": "Get labels for less work: the label book, and labels of models that are sure.",
         "train": "Train a model on the train split.",
+        "study": "Answer one question by a whole experiment on your own data; resumable.",
         "evaluate": "Look at the test set once, with intervals; looks are counted.",
         "predict": "Classify files or folders: class, probability, verdict.",
     },

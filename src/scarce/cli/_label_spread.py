@@ -94,9 +94,9 @@ def verdict(body: dict[str, object]) -> str:
     assert isinstance(found, dict)
     precision = found["precision"]
     if not found["held_out"]:
-        return "Too few labels to hold any out: how many of these are right is not known, and confidence is not calibrated."
+        return "Too few labels to hold any out: how many of these are right is unknown; confidence is not calibrated."
     if not precision["n"]:
-        return f"None of {found['held_out']} held-out labels reached this confidence; nothing is known about such labels."
+        return f"None of {found['held_out']} held-out labels reached this confidence: nothing is known about such."
     return (
         f"Of {precision['n']} held-out labels at this confidence {precision['value']:.1%} came back right "
         f"(95 %: {precision['low']:.1%} to {precision['high']:.1%})."

@@ -219,6 +219,14 @@ class Ledger:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Study:
+    """Whole experiments. Parameters of a study: [study.<study>]."""
+
+    minutes: float = setting(60.0, "Time that one study keeps to; it can be run again to go on.", low=0.0)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """The whole loop."""
 
@@ -244,4 +252,5 @@ class Sections:
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     ledger: Ledger = Ledger()
+    study: Study = Study()
     run: Run = Run()

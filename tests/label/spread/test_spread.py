@@ -14,6 +14,7 @@ from scarce.dataset import Array, Dataset, Schema
 from scarce.errors import ConfigError, DataError, UnknownNameError
 from scarce.label import spread
 from scarce.label.spread._graph import nearest, slow_modes
+from scarce.label.spread.spectral import slow_potential
 from scarce.probe import Projection
 
 
@@ -86,6 +87,9 @@ def test_potentials_solve_their_equation(graph: spread.Graph, pictures: Any) -> 
     flow = graph.degree[:, None] * found - graph.weights @ found
     seeds = labels >= 0
     assert np.abs(flow[~seeds]).max() < 1e-3
+    start = slow_potential(graph, labels, 10, damping=0.0)
+    again = spread.fit_poisson(graph, labels, 10, start=start)
+    np.testing.assert_allclose(again, found, atol=1e-3 * np.abs(found).max())
     right = np.eye(10)[labels[seeds]]
     np.testing.assert_allclose(flow[seeds], right - right.mean(axis=0), atol=1e-3)
 
@@ -108,7 +112,7 @@ def test_three_labels_a_class_name_most_garments_and_more_than_the_peers(graph: 
         found["poisson"].append(accuracy(spread.fit_poisson(graph, labels, 10), labels, codes))
         found["laplace"].append(accuracy(spread.fit_laplace(graph, labels, 10), labels, codes))
     mean = {name: float(np.mean(values)) for name, values in found.items()}
-    assert mean["spectral"] > mean["poisson"] > mean["laplace"], mean
+    assert mean["spectral"] > max(mean["poisson"], mean["laplace"])
     assert mean["spectral"] > 0.6
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def keep_known(probs: Floats, labels: Ints) -> Floats:
     return out
 
 
-def solve(matrix: object, right: Floats, *, start: Floats | None = None, tolerance: float = 1e-5) -> Floats:
+def solve(matrix: Any, right: Floats, *, start: Floats | None = None, tolerance: float = 1e-5) -> Floats:
     """Return the (N, K) solution of a symmetric positive (semi-)definite system, all columns at once.
 
     Conjugate gradients with the diagonal as preconditioner; the columns share every product with the matrix, which a
@@ -96,9 +97,9 @@ def solve(matrix: object, right: Floats, *, start: Floats | None = None, toleran
         start: first guess.
         tolerance: wanted size of the residue, relative to the right side.
     """
-    diagonal = np.maximum(np.asarray(matrix.diagonal()), 1e-12)[:, None]  # type: ignore[attr-defined]
+    diagonal = np.maximum(np.asarray(matrix.diagonal()), 1e-12)[:, None]
     found = np.zeros_like(right) if start is None else start.copy()
-    rest = right - matrix @ found  # type: ignore[operator]
+    rest = right - matrix @ found
     size = np.maximum(np.linalg.norm(right, axis=0), 1e-300)
     ready = rest / diagonal
     direction = ready.copy()
@@ -106,7 +107,7 @@ def solve(matrix: object, right: Floats, *, start: Floats | None = None, toleran
     for _ in range(2000):
         if (np.linalg.norm(rest, axis=0) <= tolerance * size).all():
             break
-        moved = matrix @ direction  # type: ignore[operator]
+        moved = matrix @ direction
         bend = np.einsum("nk,nk->k", direction, moved)
         step = np.where(bend > 1e-300, power / np.maximum(bend, 1e-300), 0.0)
         found += step * direction

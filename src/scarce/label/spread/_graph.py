@@ -145,7 +145,8 @@ def _nearest_pair(features: Array, own: Ints, others: Ints) -> tuple[int, int]:
         far = square[:, None] - 2.0 * (rows @ block.T) + np.einsum("nd,nd->n", block, block)
         place = int(far.argmin())
         if far.flat[place] < best:
-            best, pair = float(far.flat[place]), (int(own[place // len(block)]), int(others[start + place % len(block)]))
+            own_place, other_place = divmod(place, len(block))
+            best, pair = float(far.flat[place]), (int(own[own_place]), int(others[start + other_place]))
     return pair
 
 

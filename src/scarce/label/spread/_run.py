@@ -95,7 +95,8 @@ def run(
     options, started = options or Options(), time.perf_counter()
     if not 0.0 <= options.confidence <= 1.0:
         raise ConfigError("label.spread", f"confidence = {options.confidence}", "wanted is 0 to 1")
-    plugin = registry.load("label.spread", plugin_of(options.method), AbstractSpread).from_params(options.settings or {})  # type: ignore[type-abstract]
+    kind = registry.load("label.spread", plugin_of(options.method), AbstractSpread)  # type: ignore[type-abstract]
+    plugin = kind.from_params(options.settings or {})
     nodes, column, features = _nodes(ds, options.embedding)
     spoken = np.isin(ds["label_source"].astype(str), SPOKEN) & (ds["label"] >= 0)
     labels = np.where(spoken, ds["label"], -1)[nodes].astype(np.int64)
@@ -136,7 +137,9 @@ def check(
     precision is counted on: one number on at least twenty labels.
 
     Args:
-        graph, labels, shares: as the method takes them.
+        graph: as the method takes it.
+        labels: (N,) codes, -1 = not labelled.
+        shares: (K,) of the classes.
         plugin: the method.
         confidence: from where on a label counts as confident.
         seed: of the folds.
@@ -150,7 +153,7 @@ def check(
     held = np.flatnonzero(fold >= 0)
     if len(held) < FEWEST_TO_CHECK:
         return Checked()
-    probs = np.empty((len(held), len(shares)))
+    probs: Floats = np.empty((len(held), len(shares)))
     for number in range(fold.max() + 1):
         out = fold[held] == number
         if out.any():
@@ -189,7 +192,7 @@ def _shares(ds: Dataset, labels: Ints, wanted: Mapping[str, float] | None) -> Fl
         raise DataError("label.spread", "no sample of train or pool has a label that a person gave",
                         do="label at least one sample of every class")  # fmt: skip
     if not wanted:
-        return counts / counts.sum()
+        return np.asarray(counts / counts.sum())
     unknown = [name for name in wanted if name != "*" and name not in classes]
     if unknown or any(not share >= 0 for share in wanted.values()):
         what = f"shares are {dict(wanted)}"
@@ -199,4 +202,4 @@ def _shares(ds: Dataset, labels: Ints, wanted: Mapping[str, float] | None) -> Fl
     if missing or not shares.sum() > 0:
         what = f"{', '.join(missing) or 'no class'} has a share and no label" if missing else "all shares are 0"
         raise DataError("label.spread", what, do="label at least one sample of every class, or set its share to 0")
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())

@@ -30,7 +30,7 @@ class Spectral(AbstractSpread):
         sharpness: how steeply the potential becomes a probability, > 0.
     """
 
-    damping: float = 0.05
+    damping: float = 0.03
     sharpness: float = 4.0
 
     def spread(self, graph: Graph, labels: Ints, shares: Floats) -> Floats:
@@ -39,7 +39,7 @@ class Spectral(AbstractSpread):
 
 
 def fit_spectral(
-    graph: Graph, labels: Ints, shares: Floats, *, damping: float = 0.05, sharpness: float = 4.0
+    graph: Graph, labels: Ints, shares: Floats, *, damping: float = 0.03, sharpness: float = 4.0
 ) -> Floats:
     """Return (N, K) probabilities whose columns have the wanted shares.
 
@@ -47,19 +47,34 @@ def fit_spectral(
         graph: N samples.
         labels: (N,) codes, -1 = not labelled.
         shares: (K,) wanted shares of the classes; they sum to 1.
-        damping, sharpness: see :class:`Spectral`.
+        damping: see :class:`Spectral`.
+        sharpness: see :class:`Spectral`.
 
     Raises:
         DataError: no label, or one out of range.
     """
-    classes = len(shares)
-    seeds = seeds_of(labels, len(graph), classes)
-    source = one_hot(labels[seeds], classes)
+    potential = slow_potential(graph, labels, len(shares), damping=damping)
+    scores = sharpness * potential / max(float(potential.std()), 1e-12)
+    return keep_known(balanced(scores, np.asarray(shares, np.float64)), labels)
+
+
+def slow_potential(graph: Graph, labels: Ints, n_classes: int, *, damping: float = 0.03) -> Floats:
+    """Return (N, K) potentials of Poisson learning without the graph's fast modes; the highest is the class.
+
+    Args:
+        graph: N samples.
+        labels: (N,) codes, -1 = not labelled.
+        n_classes: K.
+        damping: see :class:`Spectral`.
+
+    Raises:
+        DataError: no label, or one out of range.
+    """
+    seeds = seeds_of(labels, len(graph), n_classes)
+    source = one_hot(labels[seeds], n_classes)
     source -= source.mean(axis=0)
     speed, modes = graph.slow
     scale = 1.0 / np.sqrt(np.maximum(graph.degree, 1e-12))
     response = 1.0 / (speed[1:] + damping * speed[-1] + 1e-12)
     amount = (modes[seeds, 1:] * scale[seeds, None]).T @ source
-    potential = scale[:, None] * (modes[:, 1:] @ (response[:, None] * amount))
-    scores = sharpness * potential / max(float(potential.std()), 1e-12)
-    return keep_known(balanced(scores, np.asarray(shares, np.float64)), labels)
+    return np.asarray(scale[:, None] * (modes[:, 1:] @ (response[:, None] * amount)))
