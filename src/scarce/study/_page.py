@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
+from scarce.report.chart import Axis
 from scarce.report.markup import Safe, tag
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
@@ -16,7 +17,7 @@ STYLE: Final = """
 main{max-width:60rem;margin:0 auto;padding:1rem}.curves{width:100%;height:auto}
 .curves text{font-size:12px;fill:currentColor}.curves .grid{stroke:currentColor;stroke-opacity:.15}
 .curves .aim{stroke:currentColor;stroke-dasharray:5 4;stroke-opacity:.6}
-.key{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;list-style:none;padding:0}.key span{display:inline-block;width:1.6rem;
+.names{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;list-style:none;padding:0}.names span{display:inline-block;width:1.6rem;
 height:.25rem;vertical-align:middle;margin-right:.4rem}.wide{overflow-x:auto}td,th{text-align:right;padding:.3rem .6rem}
 td:first-child,th:first-child{text-align:left}
 """
@@ -55,8 +56,8 @@ def _summary(body: Mapping[str, Any]) -> str:
 def _chart(body: Mapping[str, Any]) -> Safe:
     rows: Mapping[str, Any] = body["strategies"]
     every = [value for row in rows.values() for value in (*row["low"], *row["high"])] + [body["target"]]
-    low, high = min(every), max(every)
-    low, high = low - 0.03 * (high - low or 1.0), high + 0.03 * (high - low or 1.0)
+    ticks = Axis.around(every, zero=False).ticks
+    low, high = ticks[0], ticks[-1]
     most, least = max(row["labels"][-1] for row in rows.values()), min(row["labels"][0] for row in rows.values())
 
     def place(labels: float, score: float) -> str:
@@ -65,11 +66,11 @@ def _chart(body: Mapping[str, Any]) -> Safe:
         return f"{x:.1f},{y:.1f}"
 
     drawn: list[Safe] = []
-    for number in range(6):
-        score = low + (high - low) * (number + 0.5) / 6
+    for score in ticks:
         drawn += _line(place(least, score), place(most, score), "grid")
         x, y = place(least, score).split(",")
-        drawn.append(tag("text", f"{score:.1%}", x=float(x) - 6, y=float(y) + 4, text_anchor="end"))
+        drawn.append(tag("text", f"{score:.0%}", x=float(x) - 6, y=float(y) + 4, text_anchor="end"))
+    for number in range(6):
         labels = least + (most - least) * number / 5
         x, _ = place(labels, low).split(",")
         drawn.append(tag("text", f"{labels:,.0f}", x=x, y=HEIGHT - BOTTOM + 18, text_anchor="middle"))
@@ -102,7 +103,7 @@ def _key(rows: Mapping[str, Any]) -> Safe:
         tag("li", tag("span", style=f"background:{color}"), name)
         for name, color in zip(rows, _colors(rows), strict=True)
     ]
-    return tag("ul", items, class_="key")
+    return tag("ul", items, class_="names")
 
 
 def _table(body: Mapping[str, Any]) -> Safe:
