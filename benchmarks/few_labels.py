@@ -55,18 +55,33 @@ def graph_of(rows: np.ndarray, cache: Path) -> tuple[Graph, dict[str, float]]:
     return graph, json.loads(seconds.read_text())
 
 
-def answers(graph: Graph, labels: np.ndarray, *, poisson: bool) -> dict[str, np.ndarray]:
-    """Return method to (N,) answers."""
+def answers(graph: Graph, labels: np.ndarray, *, peer: bool) -> dict[str, np.ndarray]:
+    """Return method to (N,) answers: ours, or those of Poisson learning."""
     share = np.full(10, 0.1)
-    found = {
-        "spectral": fit_spectral(graph, labels, share).argmax(1),
-        "spectral_without_shares": slow_potential(graph, labels, 10).argmax(1),
+    if not peer:
+        ours = slow_potential(graph, labels, 10)
+        return {"spectral": fit_spectral(graph, labels, share).argmax(1), "spectral_without_shares": ours.argmax(1)}
+    potential = fit_poisson(graph, labels, 10, start=slow_potential(graph, labels, 10, damping=0.0))
+    shared = balanced(4.0 * potential / potential.std(), share)
+    return {"poisson": potential.argmax(1), "poisson_with_shares": shared.argmax(1)}
+
+
+def measured(graph: Graph, truth: np.ndarray, each: int, *, draws: int, peer: bool) -> dict[str, dict[str, float]]:
+    """Return method to mean, standard deviation (percent) and number of draws."""
+    members = [np.flatnonzero(truth == code) for code in range(10)]
+    scores: dict[str, list[float]] = {}
+    for draw in range(draws):
+        rng = np.random.default_rng([0, each, draw])
+        rows = np.concatenate([rng.choice(rows_of, each, replace=False) for rows_of in members])
+        labels = np.full(len(truth), -1)
+        labels[rows] = truth[rows]
+        rest = labels < 0
+        for name, answer in answers(graph, labels, peer=peer).items():
+            scores.setdefault(name, []).append(float((answer[rest] == truth[rest]).mean()))
+    return {
+        name: {"mean": round(100 * np.mean(row), 2), "sd": round(100 * np.std(row, ddof=1), 2), "draws": len(row)}
+        for name, row in scores.items()
     }
-    if poisson:
-        potential = fit_poisson(graph, labels, 10, start=slow_potential(graph, labels, 10, damping=0.0))
-        found["poisson"] = potential.argmax(1)
-        found["poisson_with_shares"] = balanced(4.0 * potential / potential.std(), share).argmax(1)
-    return found
 
 
 def main() -> None:
@@ -78,33 +93,20 @@ def main() -> None:
     chosen = parser.parse_args()
     truth = load()[1]
     graph, seconds = graph_of(features(chosen.cache), chosen.cache)
+    table: dict[int, dict[str, dict[str, float]]] = {each: {} for each in RATES}
     body: dict[str, object] = {
         "features": ABOUT, "graph": "10 nearest neighbors, exact, on 96 principal components", "modes": 200,
-        "cpu_seconds": {name: round(value, 1) for name, value in seconds.items()}, "draws": chosen.draws,
-        "seed": 0, "published_percent": PUBLISHED, "python": platform.python_version(),
-        "numpy": np.__version__, "scipy": scipy.__version__, "hardware": hardware(), "percent": {},
+        "cpu_seconds": {name: round(value, 1) for name, value in seconds.items()}, "seed": 0,
+        "published_percent": PUBLISHED, "python": platform.python_version(), "numpy": np.__version__,
+        "scipy": scipy.__version__, "hardware": hardware(), "percent": table,
     }  # fmt: skip
-    members = [np.flatnonzero(truth == code) for code in range(10)]
-    for each in RATES:
-        scores: dict[str, list[float]] = {}
-        began = time.process_time()
-        for draw in range(chosen.draws):
-            rng = np.random.default_rng([0, each, draw])
-            rows = np.concatenate([rng.choice(rows_of, each, replace=False) for rows_of in members])
-            labels = np.full(len(truth), -1)
-            labels[rows] = truth[rows]
-            rest = labels < 0
-            found = answers(graph, labels, poisson=draw < chosen.peer_draws)
-            for name, answer in found.items():
-                scores.setdefault(name, []).append(float((answer[rest] == truth[rest]).mean()))
-        table = {
-            name: {"mean": round(100 * np.mean(row), 2), "sd": round(100 * np.std(row, ddof=1), 2), "draws": len(row)}
-            for name, row in scores.items()
-        }
-        body["percent"][each] = table  # type: ignore[index]
-        body.setdefault("cpu_seconds_all_draws", {})[each] = round(time.process_time() - began, 1)  # type: ignore[attr-defined]
-        print(each, json.dumps(table), flush=True)
-        RESULTS.write_text(json.dumps(body, indent=1) + "\n")
+    for peer, draws in ((False, chosen.draws), (True, chosen.peer_draws)):
+        for each in RATES:
+            begun = time.process_time()
+            table[each] |= measured(graph, truth, each, draws=draws, peer=peer)
+            spent = round((time.process_time() - begun) / draws, 2)
+            print(each, json.dumps(table[each]), f"{spent} s of one core a draw", flush=True)
+            RESULTS.write_text(json.dumps(body, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -229,8 +230,8 @@ class State:
                 if name not in known:
                     raise unknown_name("state", f"column of {table}", name, known)
         with self._transaction() as connection:
-            for row in values:
-                connection.execute(self._tables.tables[table].insert(), row)
+            for _, alike in groupby(values, key=tuple):
+                connection.execute(self._tables.tables[table].insert(), list(alike))
         return len(values)
 
     def _rows(self, table: str) -> list[Row]:

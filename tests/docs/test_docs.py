@@ -96,7 +96,11 @@ def test_generated_parts_are_fresh() -> None:
 
 
 def test_every_stage_has_a_page() -> None:
-    missing = [stage for stage in testing.stages() if not (ROOT / "docs" / "stages" / f"{stage}.md").exists()]
+    missing = [
+        stage
+        for stage in testing.stages()
+        if not (ROOT / "docs" / "stages" / f"{stage.rpartition('.')[2]}.md").exists()
+    ]
     assert not missing
 
 

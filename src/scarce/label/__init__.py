@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from scarce.label._write import Labels, free_rows, with_labels
 
-MODULES = ("query", "rule", "spread", "vote", "zero_shot")
+MODULES = ("guideline", "query", "rule", "spread", "vote", "zero_shot")
 
 __all__ = ["MODULES", "Labels", "free_rows", "with_labels"]

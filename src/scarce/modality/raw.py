@@ -103,6 +103,20 @@ def content(place: Address, modality: str) -> Raw:
         raise BrokenSampleError("missing: the table has no such row or column any more") from None
 
 
+def told(place: Address, *, most: int = 24) -> str:
+    """Return a row of a table of features for people, ``name: value`` a line; empty where it is none."""
+    if place.row is None or not place.what.startswith("!"):
+        return ""
+    try:
+        row = table.load(place.path).table.slice(place.row, 1).to_pylist()[0]
+    except (ReadError, OSError, IndexError):
+        return ""
+    shut = set(_names(place.what))
+    names = [name for name in row if name not in shut]
+    lines = [f"{name}: {row[name]:.6g}" if isinstance(row[name], float) else f"{name}: {row[name]}" for name in names]
+    return "\n".join(lines[:most] + [f"and {len(lines) - most} more"] * (len(lines) > most))
+
+
 def read_bytes(path: Path) -> bytes:
     """Return a file's bytes, or raise the reason why not."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from scarce.dataset import Floats, Ints
 from scarce.errors import DataError
 from scarce.label.spread._graph import Graph
 from scarce.registry import Plugin
+
+SAMPLE: Final = 8192
+"""Rows on which shares are set first."""
+TOLERANCE: Final = 0.003
+"""Shares of classes are met to this part of themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +69,22 @@ def balanced(scores: Floats, shares: Floats, *, rounds: int = 25) -> Floats:
     """
     wanted = np.log(np.maximum(shares, 1e-300))
     bias = np.where(shares > 0, 0.0, -np.inf)
-    alive = shares > 0
-    probs = _softmax(scores + bias)
+    if rounds and len(scores) > 2 * SAMPLE:
+        # most of the way on a part of the rows
+        bias = _biases(scores[:: -(-len(scores) // SAMPLE)], bias, wanted, rounds)
+    if rounds:
+        bias = _biases(scores, bias, wanted, rounds)
+    return _softmax(scores + bias)
+
+
+def _biases(scores: Floats, bias: Floats, wanted: Floats, rounds: int) -> Floats:
+    alive, bias = np.isfinite(bias), bias.copy()
     for _ in range(rounds):
-        mass = probs.mean(axis=0)
-        off = wanted - np.log(np.maximum(mass, 1e-12))
-        if np.abs(off[alive]).max() < 1e-3:
+        off = wanted - np.log(np.maximum(_softmax(scores + bias).mean(axis=0), 1e-12))
+        if np.abs(off[alive]).max() < TOLERANCE:
             break
         bias[alive] += off[alive]
-        probs = _softmax(scores + bias)
-    return probs
+    return bias
 
 
 def keep_known(probs: Floats, labels: Ints) -> Floats:
