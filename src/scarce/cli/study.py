@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -13,6 +15,13 @@ from scarce.cli._screen import relative, safe, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+Minutes: TypeAlias = Annotated[
+    float | None, typer.Option(min=0, help="Time to keep to; run it again to go on.", show_default="scarce.toml, or 60")
+]
+OutFolder: TypeAlias = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Where results go.", show_default="reports/")
+]
 
 app = typer.Typer(
     help="Answer one question by a whole experiment on your own data; resumable.", no_args_is_help=True,
@@ -37,10 +46,8 @@ def query_strategies(
         typer.Option(min=0, max=1, help="Score whose price is asked.", show_default="all labels, less .01"),
     ] = None,
     model: Annotated[str | None, typer.Option(help="linear or kernel.", show_default="linear")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="Time to keep to.", show_default="60")] = None,
-    out_folder: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where results go.", show_default="reports/")
-    ] = None,
+    minutes: Minutes = None,
+    out_folder: OutFolder = None,
     workers: Workers = None,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -57,28 +64,9 @@ def query_strategies(
         scarce study query-strategies photos-scarce --strategy margin --strategy typi_clust:badge --target 0.9
     """
     with screen(as_json, quiet, debug) as out:
-        import json
-
-        from scarce import registry
-        from scarce.loop.measure import with_features
-        from scarce.project import Project
-        from scarce.study import AbstractStudy
-
-        folder = folder_of(project, named)
         given = {"strategies": strategy, "budget": budget, "seeds": seeds, "target": target, "model": model}
-        with Project.open(folder) as opened:
-            settings = opened.config.study
-            params = {**settings.plugins.get("query_strategies", {})}
-            params |= {key: value for key, value in given.items() if value is not None}
-            study = registry.load("study", "query_strategies", AbstractStudy).from_params(params)  # type: ignore[type-abstract]
-            ds = with_features(opened, opened.dataset(version), workers=workers, seed=seed)
-        place = (out_folder or folder / "reports") / "query_strategies"
-        found = study.run(
-            ds, journal=place.with_suffix(".jsonl"), minutes=settings.minutes if minutes is None else minutes, seed=seed
-        )
-        place.with_suffix(".html").write_text(found.page, "utf-8")
-        place.with_suffix(".json").write_text(json.dumps(found.body, indent=1) + "\n", "utf-8")
-        body = {**found.body, "page": str(place.with_suffix(".html"))}
+        common = Common(folder_of(project, named), version, minutes, out_folder, workers, seed)
+        body = studied("query_strategies", given, common)
 
         def draw(console: Console) -> None:
             from scarce.study._page import count, share
@@ -95,4 +83,85 @@ def query_strategies(
         out.show(body, draw)
 
 
+def zero_shot(
+    project: ProjectFolder = None,
+    named: InProject = None,
+    version: Version = None,
+    method: Annotated[str | None, typer.Option(help="Zero-shot method.", show_default="prototype")] = None,
+    examples: Annotated[int | None, typer.Option(min=2, help="Labelled examples.", show_default="100")] = None,
+    precision: Annotated[
+        float | None, typer.Option(min=0.5, max=1, help="Wanted share of right labels.", show_default="0.9")
+    ] = None,
+    review: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share that a person looks at.", show_default="0.1")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Repeats.", show_default="scarce.toml, or 20")] = None,
+    minutes: Minutes = None,
+    out_folder: OutFolder = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compare models on zero-shot labels alone, on reviewed ones and on people's: what are a model's labels worth?
+
+    On labels that are known already; the test split is not touched. Says the share of labels by source and the time
+    that is saved. Results are appended as they come: run it again to go on.
+
+    Example:
+        scarce study zero-shot photos-scarce --examples 50 --minutes 10
+    """
+    with screen(as_json, quiet, debug) as out:
+        given = {"method": method, "examples": examples, "precision": precision, "review": review, "seeds": seeds}
+        common = Common(folder_of(project, named), version, minutes, out_folder, workers, seed)
+        body = studied("zero_shot", given, common)
+
+        def draw(console: Console) -> None:
+            from scarce.study.zero_shot import gap
+
+            rows = [(arm["what"], f"{arm['mean']:.1%}", gap(arm["over_human"])) for arm in body["arms"].values()]
+            console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
+            console.print(table(("trained on", body["metric"].replace("_", " "), "points over people"), rows))
+            console.print(f"All of it: {safe(relative(Path(body['page'])))}")
+
+        out.show(body, draw)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every study is asked with."""
+
+    folder: Path
+    version: str | None
+    minutes: float | None
+    out: Path | None
+    workers: int | None
+    seed: int
+
+
+def studied(name: str, given: Mapping[str, Any], common: Common) -> dict[str, Any]:
+    """Run a study on a project, write its page and its JSON, and return what it found."""
+    import json
+
+    from scarce import registry
+    from scarce.loop.measure import with_features
+    from scarce.project import Project
+    from scarce.study import AbstractStudy
+
+    with Project.open(common.folder) as opened:
+        settings = opened.config.study
+        params = {**settings.plugins.get(name, {})}
+        params |= {key: value for key, value in given.items() if value is not None}
+        study = registry.load("study", name, AbstractStudy).from_params(params)  # type: ignore[type-abstract]
+        ds = with_features(opened, opened.dataset(common.version), workers=common.workers, seed=common.seed)
+    place = (common.out or common.folder / "reports") / name
+    minutes = settings.minutes if common.minutes is None else common.minutes
+    found = study.run(ds, journal=place.with_suffix(".jsonl"), minutes=minutes, seed=common.seed)
+    place.with_suffix(".html").write_text(found.page, "utf-8")
+    place.with_suffix(".json").write_text(json.dumps(found.body, indent=1) + "\n", "utf-8")
+    return {**found.body, "page": str(place.with_suffix(".html"))}
+
+
 register(app, "query-strategies", query_strategies)
+register(app, "zero-shot", zero_shot)

@@ -1,4 +1,4 @@
-"""Learning curves as one HTML file that needs nothing else and cannot run code."""
+"""Learning curves and tables as one HTML file that needs nothing else and cannot run code."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ STYLE: Final = """
 main{max-width:60rem;margin:0 auto;padding:1rem}.curves{width:100%;height:auto}
 .curves text{font-size:12px;fill:currentColor}.curves .grid{stroke:currentColor;stroke-opacity:.15}
 .curves .aim{stroke:currentColor;stroke-dasharray:5 4;stroke-opacity:.6}
-.names{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;list-style:none;padding:0}.names span{display:inline-block;width:1.6rem;
-height:.25rem;vertical-align:middle;margin-right:.4rem}.wide{overflow-x:auto}td,th{text-align:right;padding:.3rem .6rem}
+.names{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;list-style:none;padding:0}
+.names span{display:inline-block;width:1.6rem;height:.25rem;
+vertical-align:middle;margin-right:.4rem}
+.wide{overflow-x:auto}td,th{text-align:right;padding:.3rem .6rem}
 td:first-child,th:first-child{text-align:left}
 """
 
@@ -29,18 +31,40 @@ def curve_page(body: Mapping[str, Any]) -> str:
     Args:
         body: what :class:`~scarce.study.query_strategies.QueryStrategies` found.
     """
-    parts = [tag("h1", body["question"]), tag("p", _summary(body))]
+    parts = [tag("p", _summary(body))]
     if body["strategies"]:
         parts += [_chart(body), _key(body["strategies"]), tag("h2", "Labels needed"), _table(body)]
         parts.append(tag("p", _legend(body)))
+    return _page(body["question"], parts)
+
+
+def results_page(question: str, said: Sequence[str], head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a page with paragraphs and one table.
+
+    Args:
+        question: the title.
+        said: paragraphs.
+        head: names of the columns.
+        rows: cells.
+    """
+    return _page(question, [*(tag("p", text) for text in said), *([_rows(head, rows)] if rows else [])])
+
+
+def _page(question: str, parts: Sequence[Safe]) -> str:
     style = files("scarce.report").joinpath("style.css").read_text("utf-8")
     head = tag(
         "head", tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", f"{body['question']} · scarce study"), tag("style", Safe(style + STYLE)),
+        tag("title", f"{question} \N{MIDDLE DOT} scarce study"), tag("style", Safe(style + STYLE)),
     )  # fmt: skip
-    return "<!doctype html>\n" + tag("html", head, tag("body", tag("main", parts)), lang="en") + "\n"
+    body = tag("body", tag("main", tag("h1", question), parts))
+    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Safe:
+    body = tag("tbody", [tag("tr", [tag("td", cell) for cell in row]) for row in rows])
+    return tag("div", tag("table", tag("thead", tag("tr", [tag("th", cell) for cell in head])), body), class_="wide")
 
 
 def _summary(body: Mapping[str, Any]) -> str:
@@ -110,14 +134,11 @@ def _table(body: Mapping[str, Any]) -> Safe:
     head = ("strategy", "score at the end", f"labels to {body['target']:.1%}", "saved against random",
             f"labels to match all ({body['match_full']:.1%})", "share of the pool")  # fmt: skip
     rows = [
-        tag("tr", [tag("td", cell) for cell in (
-            name, f"{row['mean'][-1]:.1%}", count(row["to_target"]), share(row["saving"]), count(row["to_match_full"]),
-            share(row["share_to_match_full"]),
-        )])
+        (name, f"{row['mean'][-1]:.1%}", count(row["to_target"]), share(row["saving"]), count(row["to_match_full"]),
+         share(row["share_to_match_full"]))
         for name, row in body["strategies"].items()
     ]  # fmt: skip
-    table = tag("table", tag("thead", tag("tr", [tag("th", cell) for cell in head])), tag("tbody", rows))
-    return tag("div", table, class_="wide")
+    return _rows(head, rows)
 
 
 def count(found: Mapping[str, Any]) -> str:

@@ -11,16 +11,16 @@ import numpy as np
 
 from scarce import registry
 from scarce.dataset import Array, Dataset, Floats, Ints
-from scarce.errors import ConfigError, DataError
+from scarce.errors import ConfigError
 from scarce.label.query._base import AbstractQuery, Pool
 from scarce.study._base import AbstractStudy, Finding, within
 from scarce.study._curve import Curves, needed, saving
+from scarce.study._data import parts_of, scores
 from scarce.study._journal import Journal
 from scarce.study._learner import Learner, learner
 from scarce.study._page import curve_page
 
 QUESTION = "Which strategy needs the fewest labels?"
-SPOKEN = ("given", "human", "vote")
 Metric = Literal["accuracy", "balanced_accuracy"]
 
 
@@ -61,7 +61,8 @@ class QueryStrategies(AbstractStudy):
 
     def run(self, ds: Dataset, *, journal: Path | None, minutes: float, seed: int) -> Finding:
         """Return curves, labels needed and savings; see the base."""
-        features, codes, held = _parts(ds, seed)
+        rows, held, features = parts_of(ds, seed)
+        codes = ds["label"][rows].astype(np.int64)
         task = Task(features[~held], codes[~held], features[held], codes[held], ds.schema.classes)
         return self.compare(task, journal=journal, minutes=minutes, seed=seed)
 
@@ -135,9 +136,7 @@ class Task:
 
     def scores(self, answers: Ints) -> dict[str, float]:
         """Return accuracy and balanced accuracy of (M,) answers."""
-        right = answers == self.judged_truth
-        present = [right[self.judged_truth == code].mean() for code in np.unique(self.judged_truth)]
-        return {"accuracy": float(right.mean()), "balanced_accuracy": float(np.mean(present))}
+        return scores(self.judged_truth, answers)
 
     def fingerprint(self) -> str:
         """Return a hash of the data."""
@@ -231,22 +230,3 @@ def _quantile(scores: Floats, level: float) -> list[float]:
 
 def _spread_of(curve: Curves) -> float | None:
     return float(curve.scores[:, -1].std(ddof=1)) if len(curve.scores) > 1 else None
-
-
-def _parts(ds: Dataset, seed: int) -> tuple[Floats, Ints, Array]:
-    from scarce.probe import fold_of
-
-    found = [column for column in ds.wide if column.startswith("embedding.")]
-    if not found:
-        raise DataError("study", "there are no features", do="run scarce encode")
-    use = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["split"] != "test") & (ds["label"] >= 0)
-    use &= np.isin(ds["label_source"].astype(str), SPOKEN)
-    features = np.asarray(ds.wide[found[-1]], np.float32)
-    use &= np.isfinite(features).all(axis=1)
-    rows = np.flatnonzero(use)
-    if len(rows) < 40 or len(np.unique(ds["label"][rows])) < 2:
-        what = f"{len(rows)} samples outside test have features and a label that a person gave"
-        raise DataError("study", what, "40 of at least two classes are needed", "label more, or run scarce encode")
-    groups = ds["split_group"][rows] if "split_group" in ds.table.column_names else None
-    place = fold_of(ds["label"][rows], groups, 4, seed=seed)
-    return features[rows], ds["label"][rows].astype(np.int64), place == 0
