@@ -198,7 +198,8 @@ def _page(body: Mapping[str, Any]) -> str:
     said_more = (
         f"On average {body['taken']:,.0f} samples got a label of the model, {precision} of these right; a person "
         f"looked at {body['reviewed']:,.0f} of them and mended {body['found']:,.0f}. After that "
-        f"{shares['zero_shot']:.0%} of all labels are the model's; that saves {body['seconds_saved'] / 3600:.1f} hours of work."
+        f"{shares['zero_shot']:.0%} of all labels are the model's; that saves "
+        f"{body['seconds_saved'] / 3600:.1f} hours of work."
     )
     rows = [
         (
