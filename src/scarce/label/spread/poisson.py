@@ -34,9 +34,7 @@ class Poisson(AbstractSpread):
         """Return (N, K) probabilities; see the base."""
         potential = fit_poisson(graph, labels, len(shares))
         scores = self.sharpness * potential / max(float(potential.std()), 1e-12)
-        flat = np.full(len(shares), 1.0 / len(shares))
-        probs = balanced(scores, shares) if self.use_shares else balanced(scores, flat, rounds=0)
-        return keep_known(probs, labels)
+        return keep_known(balanced(scores, shares, rounds=25 if self.use_shares else 0), labels)
 
 
 def fit_poisson(graph: Graph, labels: Ints, n_classes: int, *, start: Floats | None = None) -> Floats:

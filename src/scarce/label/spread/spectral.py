@@ -54,8 +54,20 @@ def fit_spectral(
         DataError: no label, or one out of range.
     """
     potential = slow_potential(graph, labels, len(shares), damping=damping)
+    return shared_probs(potential, labels, np.asarray(shares, np.float64), sharpness=sharpness)
+
+
+def shared_probs(potential: Floats, labels: Ints, shares: Floats, *, sharpness: float = 4.0) -> Floats:
+    """Return (N, K) probabilities of potentials whose columns have the wanted shares; labelled samples keep theirs.
+
+    Args:
+        potential: (N, K); the higher, the likelier.
+        labels: (N,) codes, -1 = not labelled.
+        shares: (K,) that sum to 1.
+        sharpness: how steeply the potential becomes a probability, > 0.
+    """
     scores = sharpness * potential / max(float(potential.std()), 1e-12)
-    return keep_known(balanced(scores, np.asarray(shares, np.float64)), labels)
+    return keep_known(balanced(scores, shares), labels)
 
 
 def slow_potential(graph: Graph, labels: Ints, n_classes: int, *, damping: float = 0.03) -> Floats:
