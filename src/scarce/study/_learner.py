@@ -178,6 +178,10 @@ class Kernel(Learner):
         """Return (N, K) probabilities of the pool."""
         return np.asarray(softmax(self._sharpness * self._scores("pool")))
 
+    def judged_probs(self) -> Floats:
+        """Return (M, K) probabilities of the judged samples."""
+        return np.asarray(softmax(self._sharpness * self._scores("judged")))
+
     def answers(self) -> Ints:
         """Return (M,) classes of the judged samples."""
         return np.asarray(self._scores("judged").argmax(axis=1))
