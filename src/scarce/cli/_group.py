@@ -27,6 +27,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "split": "Split into train, val and test: groups first, classes second.",
         "encode": "Turn every sample into features, cached by content.",
         "label": "Get labels for less work: the label book, and labels of models that are sure.",
+        "query": "Choose the samples to ask a person about next, and say why.",
         "train": "Train a model on the train split.",
         "study": "Answer one question by a whole experiment on your own data; resumable.",
         "evaluate": "Look at the test set once, with intervals; looks are counted.",

@@ -51,7 +51,9 @@ def row_numbers(rows: Any, n: int) -> Ints:
         return np.flatnonzero(found)
     found = found.astype(np.int64).reshape(-1) if found.size else np.zeros(0, np.int64)
     if len(found) and (found.min() < 0 or found.max() >= n):
-        raise DataError(WHO, f"row {found.min() if found.min() < 0 else found.max()} does not exist", f"rows 0 to {n - 1}")
+        raise DataError(
+            WHO, f"row {found.min() if found.min() < 0 else found.max()} does not exist", f"rows 0 to {n - 1}"
+        )
     return np.unique(found)
 
 
@@ -108,7 +110,8 @@ def pool_of(
         extra = checked_features(extra)
         if extra.shape[1] != rows.shape[1]:
             raise DataError(WHO, f"candidates have {extra.shape[1]} columns", f"X has {rows.shape[1]}")
-        first, chosen = len(rows), np.arange(len(rows), len(rows) + len(extra))
+        first = len(rows)
+        chosen: Ints = np.arange(len(rows), len(rows) + len(extra))
         rows, codes = np.concatenate([rows, extra]), np.concatenate([codes, np.full(len(extra), -1)])
     else:
         chosen = np.flatnonzero(codes < 0) if extra is None else row_numbers(extra, len(rows))
@@ -137,7 +140,9 @@ def fitted_model(rows: Array, codes: Ints, classes: Array, model: tuple[Any, boo
         probe = LinearProbe().fit(rows, codes, len(classes))
         return probe, probe.predict_proba
     if not hasattr(clf, "predict_proba"):
-        raise DataError(WHO, f"{type(clf).__name__} has no predict_proba", do="pass a classifier that gives probabilities")
+        raise DataError(
+            WHO, f"{type(clf).__name__} has no predict_proba", do="pass a classifier that gives probabilities"
+        )
     if fit:
         from sklearn.base import clone
 

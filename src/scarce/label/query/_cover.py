@@ -74,12 +74,12 @@ def neighbors(rows: Array, here: Ints, radius: float) -> Graph:
 
 
 def _fronted(part: Floats, radius: float) -> Floats:
-    """Return (M, P + 1) coordinates whose distances are never larger, or the rows themselves where that is not worth it."""
+    """Return (M, P + 1) coordinates whose distances are never larger, or the rows where that is not worth it."""
     n, width = part.shape
     if n < 4 * TILE or width <= 2 * LEADS[0]:
         return part
     sample = part[:: max(1, n // 4096)]
-    power, basis = np.linalg.eigh((sample.T @ sample) / np.float32(len(sample)))
+    basis = np.linalg.eigh((sample.T @ sample) / np.float32(len(sample)))[1]
     few = sample[:: max(1, len(sample) // 768)]
     best, least = part, 2.0 * width
     for lead in LEADS:

@@ -53,8 +53,8 @@ class Race:
     def __post_init__(self) -> None:
         """Measure the distances to the centers that are there."""
         n = len(self.entrants)
-        sample = self.rows[self.entrants[:: max(1, n // 4096)]]
-        self.mean = np.asarray(sample, np.float64).mean(0).astype(np.float32) if n else np.zeros(0, np.float32)
+        sample = self.rows[self.entrants[:: max(1, n // 512)]]
+        self.mean = sample.mean(0, dtype=np.float64).astype(np.float32) if n else np.zeros(0, np.float32)
         self.square = np.full(n, np.inf, np.float32)
         self.nearest = np.full(n, -1, np.int32)
         self.applied = np.zeros(n, np.int32)

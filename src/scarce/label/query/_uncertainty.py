@@ -20,7 +20,7 @@ _FAST: Final = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @nb.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def _measure(probs: Any, bits: Any, want: Any, out: Any) -> int:  # noqa: C901, PLR0915  a kernel
+def _measure(probs: Any, bits: Any, want: Any, out: Any) -> int:
     """Write entropy in nats, margin between the two largest, and the largest of each row.
 
     Args:
@@ -40,8 +40,8 @@ def _measure(probs: Any, bits: Any, want: Any, out: Any) -> int:  # noqa: C901, 
         top, low, mass = np.int32(-1), np.int32(0x7FFFFFFF), np.float32(0)
         for place in range(k):
             bit = bits[row, place]
-            top = bit if bit > top else top
-            low = bit if bit < low else low
+            top = max(top, bit)
+            low = min(low, bit)
             mass += probs[row, place]
         if math.isnan(mass):
             out[0, row] = out[1, row] = out[2, row] = np.nan
@@ -54,7 +54,7 @@ def _measure(probs: Any, bits: Any, want: Any, out: Any) -> int:  # noqa: C901, 
         for place in range(k):
             bit = bits[row, place]
             lower = bit if bit < top else np.int32(0)
-            runner = lower if lower > runner else runner
+            runner = max(runner, lower)
             tied += np.int32(bit == top)
         info = np.float32(0)
         if want:

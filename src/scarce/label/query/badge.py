@@ -40,7 +40,8 @@ def select_badge(embeddings: Array, pred_probs: Array, n: int, *, seed: int | An
     bad = np.isnan(uncertainty(probs, entropy=False)[2])
     if bad.any():
         raise DataError(
-            "label.query.badge", f"row {int(bad.argmax())} of pred_probs is not finite", f"{int(bad.sum())} rows are so",
+            "label.query.badge", f"row {int(bad.argmax())} of pred_probs is not finite",
+            f"{int(bad.sum())} rows are so",
             "leave such rows out",
         )  # fmt: skip
     n = checked_count(n, len(rows))

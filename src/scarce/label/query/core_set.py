@@ -36,14 +36,12 @@ def select_core_set(embeddings: Array, labeled: Any, n: int) -> Ints:
     return picked(rows, known, left, checked_count(n, len(left)))[0]
 
 
-def picked(
-    rows: Array, centers: Ints, entrants: Ints, n: int, *, cost: Floats | None = None
-) -> tuple[Ints, Floats]:
+def picked(rows: Array, centers: Ints, entrants: Ints, n: int, *, cost: Floats | None = None) -> tuple[Ints, Floats]:
     """Return (n,) picks among the entrants and their distances (over cost) to the nearest center."""
     if not n or not len(entrants):
         return np.zeros(0, np.int64), np.zeros(0)
     with single_threaded_algebra():
-        first = np.zeros(0, np.int64)
+        first: Ints = np.zeros(0, np.int64)
         if not len(centers):
             first = entrants[[nearest_to_mean(rows, entrants)]]
             entrants = entrants[entrants != first[0]]
@@ -90,7 +88,9 @@ class CoreSet(AbstractQuery):
 
     def rank(self, pool: Pool, n: int) -> Picks:
         """Return the picks of the greedy cover."""
-        rows, gains = picked(pool.features, pool.covered, pool.candidates, n, cost=pool.costs if len(pool.covered) else None)
+        rows, gains = picked(
+            pool.features, pool.covered, pool.candidates, n, cost=pool.costs if len(pool.covered) else None
+        )
         return self.picks(pool, rows, gains)
 
     def say(self, pool: Pool, rows: Ints, value: Floats) -> list[str]:

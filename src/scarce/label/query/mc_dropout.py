@@ -81,7 +81,9 @@ def dropout_probs(model: Any, features: Array, *, passes: int = 20, rate: float 
     """
     if passes < 2 or not 0 < rate < 1:
         raise DataError(
-            "label.query.mc_dropout", f"passes = {passes} and rate = {rate}", "passes >= 2 and 0 < rate < 1 are possible"
+            "label.query.mc_dropout",
+            f"passes = {passes} and rate = {rate}",
+            "passes >= 2 and 0 < rate < 1 are possible",
         )
     if hasattr(model, "named_modules"):
         return _torch_probs(model, features, passes=passes, seed=seed)
@@ -134,7 +136,7 @@ def _torch_probs(model: Any, features: Array, *, passes: int, seed: int) -> Floa
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             rows = torch.as_tensor(np.asarray(features, np.float32))
-            drawn = [torch.cat([model(part) for part in rows.split(1024)]).softmax(1) for _ in range(passes)]
+            drawn = [torch.cat([model(part) for part in torch.split(rows, 1024)]).softmax(1) for _ in range(passes)]
         return np.asarray(torch.stack(drawn).float().numpy())
     finally:
         model.train(was)

@@ -37,7 +37,7 @@ class Priority(AbstractQuery):
     Use when classes are imbalanced and batches are asked: a good default once a model exists.
     Do not use before two classes have labels.
     Needs: embedding (N, D) and pred_probs (N, K), out-of-sample. Doubt is the margin; rarity the expected share that a
-    class lacks beside the largest; variety the distance to the nearest labeled or asked sample, 1 at the 95th percentile.
+    class lacks beside the largest; variety the distance to the nearest labeled or asked sample (1 = 95 % are nearer).
 
     Args:
         uncertainty: weight of doubt.

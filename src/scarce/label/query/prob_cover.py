@@ -43,7 +43,9 @@ def select_prob_cover(embeddings: Array, labeled: Any, n: int, *, seed: int, rad
     known = row_numbers(labeled, len(rows))
     left = np.setdiff1d(np.arange(len(rows)), known)
     n = checked_count(n, len(left))
-    return covering(rows, known, left, n, radius=radius or pure_radius(rows, clusters=_clusters(known, n), seed=seed))[0]
+    return covering(rows, known, left, n, radius=radius or pure_radius(rows, clusters=_clusters(known, n), seed=seed))[
+        0
+    ]
 
 
 def _clusters(known: Ints, n: int) -> int:
@@ -71,7 +73,7 @@ def pure_radius(embeddings: Array, *, clusters: int, seed: int, pure: float = 0.
     member = clustered(rows, min(clusters, len(rows)), seed=seed)
     probes = np.sort(rng.choice(len(rows), min(2000, len(rows)), replace=False))
     edge = _cover.nearest_stranger(rows, member, probes)
-    edge = edge[np.isfinite(edge)]
+    edge = edge[np.isfinite(edge) & (edge > 0)]
     return float(np.quantile(edge, 1 - pure)) if len(edge) else 1.0
 
 
@@ -80,7 +82,9 @@ def covering(
 ) -> tuple[Ints, Floats]:
     """Return (n,) picks among the rows that are left and how many rows each covers anew."""
     if not radius > 0:
-        raise DataError("label.query.prob_cover", f"radius = {radius}", do="give a radius above 0, or 0 in the settings")
+        raise DataError(
+            "label.query.prob_cover", f"radius = {radius}", do="give a radius above 0, or 0 in the settings"
+        )
     here = np.concatenate([known, left])
     graph = _cover.neighbors(rows, here, radius)
     places, gains = _cover.cover(graph, len(known), n, cost=None if cost is None else cost[here])

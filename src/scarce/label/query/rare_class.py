@@ -19,7 +19,7 @@ SAMPLE, NEIGHBORS = 2000, 10
 
 
 def distance_to(rows: Array, candidates: Ints, centers: Ints) -> tuple[Floats, Ints]:
-    """Return (M,) distance of the candidates to the nearest center, and which center that is; inf and -1 without one."""
+    """Return (M,) distance of the candidates to the nearest center, and which that is; inf and -1 without one."""
     with single_threaded_algebra():
         race = Race(rows=rows, entrants=candidates, centers=centers.tolist())
     return np.sqrt(np.asarray(race.square, np.float64)), np.asarray(race.nearest, np.int64)
@@ -46,21 +46,22 @@ def rare_class_utility(
     if not len(candidates):
         return np.zeros(0)
     if not len(few):
-        return _shares(distance_to(embeddings, candidates, others)[0] if len(others) else _alone(embeddings, candidates))
+        unlike = distance_to(embeddings, candidates, others)[0] if len(others) else _alone(embeddings, candidates)
+        return _shares(unlike)
     near = distance_to(embeddings, candidates, few)[0]
     far = distance_to(embeddings, candidates, others)[0] if len(others) else np.full(len(near), np.median(near))
     together = near + far
     close = np.divide(far, together, out=np.full(len(near), 0.5), where=together > 0)
     if pred_probs is None:
-        return close
+        return np.asarray(close)
     trust = len(few) / (len(few) + TRUST)
     probs: Floats = np.nan_to_num(pred_probs[:, np.asarray(rare, np.int64)].sum(axis=1))
-    return np.clip(trust * probs + (1 - trust) * close, 0, 1)
+    return np.asarray(np.clip(trust * probs + (1 - trust) * close, 0, 1))
 
 
 def _shares(far: Floats) -> Floats:
     top = float(far.max(initial=0))
-    return far / top if top > 0 else np.zeros(len(far))
+    return np.asarray(far / top) if top > 0 else np.zeros(len(far))
 
 
 def _alone(rows: Array, candidates: Ints) -> Floats:
@@ -77,7 +78,7 @@ def _alone(rows: Array, candidates: Ints) -> Floats:
 
 
 def rarest(labels: Ints, n_classes: int) -> Ints:
-    """Return the codes of the classes with the fewest labels: those below a quarter of an even share, or the smallest."""
+    """Return the codes of the classes with fewer labels than a quarter of an even share, or else the smallest."""
     count = np.bincount(labels[labels >= 0], minlength=n_classes)[:n_classes]
     few = np.flatnonzero(4 * count < count.sum() / max(n_classes, 1))
     return few if len(few) else np.flatnonzero(count == count.min(initial=0))

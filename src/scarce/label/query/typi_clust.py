@@ -61,15 +61,14 @@ class Plan:
     cost: Floats | None = None
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913  one knob each
         cls, rows: Array, known: Ints, left: Ints, n: int, *, seed: int, clusters: int = 0, cost: Floats | None = None
     ) -> Plan:  # fmt: skip
         """Cluster the labeled rows and the candidates."""
-        here = np.concatenate([known, left])
+        here = np.sort(np.concatenate([known, left]))
         wanted = min(clusters or min(len(known) + n, CLUSTERS), len(here))
         member = np.full(len(rows), -1, np.int64)
-        member[here] = clustered(rows if len(here) == len(rows) and (here == np.arange(len(rows))).all() else rows[here],
-                                 wanted, seed=seed)  # fmt: skip
+        member[here] = clustered(rows if len(here) == len(rows) else rows[here], wanted, seed=seed)
         free = np.zeros(len(rows), np.bool_)
         free[left] = True
         return cls(rows, member, free, np.bincount(member[known], minlength=wanted), cost)
@@ -92,8 +91,8 @@ class Plan:
                 for cluster in self.order()[: n - len(rows)]:
                     code = int(cluster)
                     if code not in typical:
-                        inside = np.flatnonzero(self.member == code)
-                        typical[code] = inside, typicality(self.rows[inside])
+                        members = np.flatnonzero(self.member == code)
+                        typical[code] = members, typicality(self.rows[members])
                     inside, score = typical[code]
                     open_ = np.flatnonzero(self.free[inside])
                     cost = None if self.cost is None else self.cost[inside[open_]]
