@@ -99,7 +99,7 @@ class Linear(Learner):
 class Kernel(Learner):
     """Ridge regression on a Gaussian kernel; one temperature, by the leave-one-out scores that it has in closed form.
 
-    On frozen features of 100 to 3,000 labelled samples it was a few points above the linear probe
+    On frozen features it was 2.5 points above the linear probe at 300 and 1,000 labels, 7 at 100
     (``benchmarks/active_learning.py``). Kernel columns of labelled samples are kept: a round computes only new ones.
 
     Args:
