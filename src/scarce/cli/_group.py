@@ -31,6 +31,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "query": "Choose the samples to ask a person about next, and say why.",
         "train": "Train a model on the train split.",
         "evaluate": "Look at the test set once, with intervals; looks are counted.",
+        "study": "Answer one question by a whole experiment on your own data; resumable.",
         "predict": "Classify files or folders: class, probability, verdict.",
     },
     "Data": {

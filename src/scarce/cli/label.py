@@ -12,6 +12,7 @@ from scarce.cli._label_exchange import export, import_
 from scarce.cli._label_guideline import guideline
 from scarce.cli._label_rounds import history, session
 from scarce.cli._label_rule import rule
+from scarce.cli._label_spread import spread
 from scarce.cli._label_studio import serve_studio
 from scarce.cli._label_vote import vote
 from scarce.cli._label_zero_shot import zero_shot
@@ -33,6 +34,7 @@ app = typer.Typer(cls=Rounds, help=ABOUT, no_args_is_help=True, add_completion=F
 register(app, "session", session)
 register(app, "history", history)
 register(app, "guideline", guideline)
+register(app, "spread", spread)
 register(app, "zero-shot", zero_shot)
 register(app, "rule", rule)
 register(app, "vote", vote)

@@ -130,6 +130,16 @@ class ZeroShot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A few labels, spread over their neighbors. Parameters of a method: [label.spread.<method>]."""
+
+    method: str = setting("auto", "Name of the method; auto = spectral.")
+    neighbors: int = setting(10, "Nearest samples that each one is tied to.", low=1, high=1000)
+    confidence: float = setting(0.8, "From this probability on it becomes a label.", low=0.0, high=1.0)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Label:
     """Labels for less work."""
 
@@ -137,6 +147,7 @@ class Label:
     initial: int = setting(100, "Samples to ask about in the first round.", low=1)
     query: Query = Query()
     rule: Rule = Rule()
+    spread: Spread = Spread()
     vote: Vote = Vote()
     zero_shot: ZeroShot = ZeroShot()
 
@@ -210,6 +221,14 @@ class Ledger:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Study:
+    """Whole experiments. Parameters of a study: [study.<study>]."""
+
+    minutes: float = setting(60.0, "Time that one study keeps to; it can be run again to go on.", low=0.0)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """The whole loop."""
 
@@ -235,4 +254,5 @@ class Sections:
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     ledger: Ledger = Ledger()
+    study: Study = Study()
     run: Run = Run()

@@ -1,8 +1,9 @@
 """Get the most useful labels for the least work.
 
-Four ways, each a package of its own: :mod:`scarce.label.zero_shot` (a model that has seen no label of yours, or a few
+Five ways, each a package of its own: :mod:`scarce.label.zero_shot` (a model that has seen no label of yours, or a few
 examples), :mod:`scarce.label.rule` (labelling functions and label models), :mod:`scarce.label.vote` (several
-annotators, one truth) and :mod:`scarce.label.query` (which samples to ask a person about next). What they decide is
+annotators, one truth), :mod:`scarce.label.spread` (a few labels, spread over their neighbors) and
+:mod:`scarce.label.query` (which samples to ask a person about next). What they decide is
 written by :func:`with_labels` alone: a model never overrules a person, and never labels what is evaluated on.
 """
 
@@ -10,6 +11,6 @@ from __future__ import annotations
 
 from scarce.label._write import Labels, free_rows, with_labels
 
-MODULES = ("guideline", "query", "rule", "vote", "zero_shot")
+MODULES = ("guideline", "query", "rule", "spread", "vote", "zero_shot")
 
 __all__ = ["MODULES", "Labels", "free_rows", "with_labels"]

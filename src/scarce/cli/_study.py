@@ -1,0 +1,43 @@
+"""What the studies share on the command line: a project in, a page and a JSON file out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every study is asked with."""
+
+    folder: Path
+    version: str | None
+    minutes: float | None
+    out: Path | None
+    workers: int | None
+    seed: int
+
+
+def studied(name: str, given: Mapping[str, Any], common: Common) -> dict[str, Any]:
+    """Run a study on a project, write its page and its JSON, and return what it found."""
+    import json
+
+    from scarce import registry
+    from scarce.loop.measure import with_features
+    from scarce.project import Project
+    from scarce.study import AbstractStudy
+
+    with Project.open(common.folder) as opened:
+        settings = opened.config.study
+        params = {**settings.plugins.get(name, {})}
+        params |= {key: value for key, value in given.items() if value is not None}
+        study = registry.load("study", name, AbstractStudy).from_params(params)  # type: ignore[type-abstract]
+        ds = with_features(opened, opened.dataset(common.version), workers=common.workers, seed=common.seed)
+    place = (common.out or common.folder / "reports") / name
+    minutes = settings.minutes if common.minutes is None else common.minutes
+    found = study.run(ds, journal=place.with_suffix(".jsonl"), minutes=minutes, seed=common.seed)
+    place.with_suffix(".html").write_text(found.page, "utf-8")
+    place.with_suffix(".json").write_text(json.dumps(found.body, indent=1) + "\n", "utf-8")
+    return {**found.body, "page": str(place.with_suffix(".html"))}

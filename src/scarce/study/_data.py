@@ -1,0 +1,50 @@
+"""What a study may use of a dataset: labels of people outside the test split, and a part of them to judge on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from scarce.dataset import Dataset, Floats, Ints, Mask
+from scarce.errors import DataError
+
+SPOKEN: Final = ("given", "human", "vote")
+FEWEST: Final = 40
+PARTS: Final = 4
+"""One of so many parts is held out to judge on."""
+
+
+def parts_of(ds: Dataset, seed: int) -> tuple[Ints, Mask, Floats]:
+    """Return (R,) rows that people labelled outside test, (R,) which are held out, and (R, D) their features.
+
+    Held out is a grouped, stratified quarter.
+
+    Args:
+        ds: has features.
+        seed: of the held-out part.
+
+    Raises:
+        DataError: no features, or too few labels.
+    """
+    from scarce.probe import fold_of
+
+    found = [column for column in ds.wide if column.startswith("embedding.")]
+    if not found:
+        raise DataError("study", "there are no features", do="run scarce encode")
+    features = np.asarray(ds.wide[found[-1]], np.float32)
+    use = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["split"] != "test") & (ds["label"] >= 0)
+    use &= np.isin(ds["label_source"].astype(str), SPOKEN) & np.isfinite(features).all(axis=1)
+    rows = np.flatnonzero(use)
+    if len(rows) < FEWEST or len(np.unique(ds["label"][rows])) < 2:
+        what = f"{len(rows)} samples outside test have features and a label that a person gave"
+        raise DataError("study", what, f"{FEWEST} of at least two classes are needed", "label more")
+    groups = ds["split_group"][rows] if "split_group" in ds.table.column_names else None
+    return rows, fold_of(ds["label"][rows], groups, PARTS, seed=seed) == 0, features[rows]
+
+
+def scores(truth: Ints, answers: Ints) -> dict[str, float]:
+    """Return accuracy and balanced accuracy of (M,) answers."""
+    right = answers == truth
+    present = [right[truth == code].mean() for code in np.unique(truth)]
+    return {"accuracy": float(right.mean()), "balanced_accuracy": float(np.mean(present))}
