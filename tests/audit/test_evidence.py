@@ -128,3 +128,16 @@ def test_tiny_classes_give_an_answer(sizes: tuple[int, ...]) -> None:
     probs = label_evidence(features, labels, 3)
     assert np.isfinite(probs).all()
     np.testing.assert_allclose(probs.sum(axis=1), 1)
+
+
+def test_evidence_keeps_the_share_of_a_rare_class() -> None:
+    """Fifty of two thousand, overlapping, every label right: nothing common may look rare because the class has a say."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(2000) < 50).astype(int)
+    features = rng.normal(size=(2000, 6)).astype(np.float32)
+    features[:, 0] += 2.0 * labels
+    probs = label_evidence(features, labels, 2)
+    assert abs(probs[:, 1].mean() - 0.025) < 0.002
+    opinion = judge_labels(labels, probs)
+    assert (opinion.wrong > 0.5).sum() <= 10
+    assert opinion.low < 0.005

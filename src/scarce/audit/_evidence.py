@@ -28,6 +28,8 @@ SMOOTHING: Final = 2.0
 BLOCK: Final = 2048
 RARE: Final = 200
 """Where no class has fewer rows, the probe alone is heard; it needs no help."""
+MATCHING: Final = 30
+"""Steps at most until the shares agree to one part in a hundred."""
 MOST_CELLS: Final = 20_000_000
 
 
@@ -144,7 +146,23 @@ def together(witnesses: list[Floats], labels: Ints, *, seed: int = 0) -> Floats:
     total = np.zeros_like(witnesses[0])
     for power, probs in zip(found.x, witnesses, strict=True):
         total += power * np.log(np.clip(probs, FLOOR, 1.0))
-    return _normalized(total)
+    return with_shares(total, labels)
+
+
+def with_shares(logits: Floats, labels: Ints) -> Floats:
+    """Return (N, K) probabilities whose mean is the share of each class among the labels: one constant per class.
+
+    The powers give the rare classes more say than their size; without this, what is common would look rare.
+    """
+    share = np.bincount(labels, minlength=logits.shape[1]) / len(labels)
+    offset = np.zeros(logits.shape[1])
+    known = share > 0
+    for _ in range(MATCHING):
+        mean = _normalized(logits + offset).mean(axis=0)
+        offset[known] += np.log(share[known] / np.maximum(mean[known], 1e-12))
+        if np.abs(mean[known] / share[known] - 1).max() < 0.01:
+            break
+    return _normalized(logits + offset)
 
 
 def nearest(points: Floats, rows: Ints, among: Ints, member: Ints) -> tuple[Ints, Floats]:

@@ -38,6 +38,8 @@ DOUBT = 2.0
 """By this factor the sharpness may be wrong; measured over data sets, models and kinds of noise."""
 SCARCE, SMALL = 200, 0.5
 """A class is scarce if it has at most so many rows, and at most so much of the mean of all classes."""
+LESS_SHARE = 0.25
+"""By this power of both classes' sizes the odds of such rows are tempered: benchmarks/rare_label_error.py."""
 PRIOR_ROWS = 5.0
 FLOOR = 1e-4
 STEPS = 16
@@ -108,7 +110,8 @@ def in_order_of_odds(labels: Ints, p: Floats, said: tuple[Floats, Ints, Floats])
         own = part[rows, given].copy()
         part[rows, given] = -1
         best[a : a + step] = part.argmax(axis=1)
-        odds[a : a + step] = part[rows, best[a : a + step]] / own
+        share = count[given] / np.maximum(count[best[a : a + step]], 1)
+        odds[a : a + step] = part[rows, best[a : a + step]] / own * share**LESS_SHARE
     concerned = scarce[labels] | scarce[best]
     own = scarce[labels]
     share = np.clip(sure / np.maximum(wrong, 1e-12), 0, 1)
@@ -172,6 +175,9 @@ def _sharpness(given: Ints, probs: Floats, best: Ints, prior: Floats) -> float:
     floor = SHARPER * calibrated
     noise, size = anchor_noise(given, probs, best, 0.2)
     most = min(float(noise @ size), float(noise.mean()))
+    noise, size = anchor_noise(given, probs, best, 0.05)  # where classes overlap, fewer and surer rows show less of it
+    surest = float(noise @ size)
+    most = min(most, surest + float(np.sqrt(surest * (1 - surest) / (0.05 * len(given)))))
 
     def allowed(power: float) -> bool:
         flagged, sure = _flagged(given, probs, power, prior)

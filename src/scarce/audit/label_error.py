@@ -154,10 +154,13 @@ def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJud
         wrong[known] = 0.0
         return LabelJudgement(wrong, suggested, 0.0, 0.0, 1.0, np.eye(classes), np.zeros(classes, bool), wrong * 0)
     given, part = (codes, probs) if len(known) == len(codes) else (codes[known], probs[known])
-    model = _noise_model.fit(given, part, _confident.scan(given, part), seed=seed)
+    seen = _confident.scan(given, part)
+    model = _noise_model.fit(given, part, seen, seed=seed)
     sure = np.full(len(codes), np.nan)
     found = _noise_model.in_order_of_odds(given, part, model.posterior(given, part))
     wrong[known], suggested[known], sure[known] = found
+    preferred = known[seen.best == given]  # no label is flagged that is the likeliest of all
+    wrong[preferred], sure[preferred] = np.minimum(wrong[preferred], 0.5), np.minimum(sure[preferred], 0.5)
     low, rate, high = _rate(wrong[known], model.rates)
     blind = model.blind[suggested] | (model.blind[codes] & (codes >= 0))
     if blind.any():  # of such classes nothing is known: neither that they are clean, nor that they are not
@@ -257,8 +260,8 @@ class LabelError(AbstractCheck):
                 if row >= 0
             ]
             why = (
-                f"labelled {given}, more likely {other} (probability {opinion.sure[i]:.2f}); the model gives "
-                f"{probs[i, labels[i]]:.2f} to the label and {probs[i, better]:.2f} to the other{''.join(near)}"
+                f"labelled {given}, more likely {other} (probability {opinion.sure[i]:.2f}); by the features alone "
+                f"{probs[i, better]:.2f} against {probs[i, labels[i]]:.2f} for the label{''.join(near)}"
             )
             found.append(finding("sample", [ds.ids[rows[i]]], float(score[rows[i]]), why))
         return Measurement(score, found)
