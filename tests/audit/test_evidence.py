@@ -131,7 +131,7 @@ def test_tiny_classes_give_an_answer(sizes: tuple[int, ...]) -> None:
 
 
 def test_evidence_keeps_the_share_of_a_rare_class() -> None:
-    """Fifty of two thousand, overlapping, every label right: nothing common may look rare because the class has a say."""
+    """Fifty of two thousand, overlapping, every label right: nothing common may look rare."""
     rng = np.random.default_rng(0)
     labels = (np.arange(2000) < 50).astype(int)
     features = rng.normal(size=(2000, 6)).astype(np.float32)
