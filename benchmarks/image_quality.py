@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cv2
@@ -75,12 +76,10 @@ def main() -> None:
     data = parser.parse_args().data
     tools = {"ours": ours}
     try:
-        import cleanvision as peer
-
+        peer = version("cleanvision")
         tools["cleanvision"] = cleanvision
-        version = peer.__version__ if hasattr(peer, "__version__") else "installed"
-    except ImportError:
-        version = "not installed"
+    except PackageNotFoundError:
+        peer = "not installed"
     sets: dict[str, object] = {}
     for name, (place, most) in SETS.items():
         good = material(data / place, most)
@@ -88,8 +87,8 @@ def main() -> None:
             rows = {tool: judged(run, good, Path(base) / tool) for tool, run in tools.items()}
         sets[name] = {"n": len(good.images), **rows}
         print(name, json.dumps(sets[name]), flush=True)
-    out = {"rate": 0.08, "cleanvision": version, "sets": sets}
-    if version != "not installed":
+    out = {"rate": 0.08, "cleanvision": peer, "sets": sets}
+    if peer != "not installed":
         (ROOT / "benchmarks/results/image_quality.json").write_text(json.dumps(out, indent=1) + "\n")
 
 

@@ -1,6 +1,6 @@
 """How fast is the one pass over the bytes, beside Pillow (and imagehash where it is installed) on the same photos?
 
-    python benchmarks/scan.py [--photos 10000] [--peer 1000] [--workers 2] [--keep FOLDER] [--out FILE]
+    python benchmarks/scan.py [--photos 2000] [--peer 500] [--workers 2] [--keep FOLDER] [--out FILE]
 
 Draws photo-like JPEGs of 640 x 480 (gradients, cloth-like textures, shapes, sensor noise; quality 90) in a temporary
 folder, or in FOLDER, where they are found again. Ours reads every file, hashes content and pixels, measures sharpness,
@@ -158,11 +158,11 @@ def part(name: str, folder: Path, count: int, workers: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=10_000)
-    parser.add_argument("--peer", type=int, default=1_000, help="photos that each peer gets")
+    parser.add_argument("--photos", type=int, default=2_000)
+    parser.add_argument("--peer", type=int, default=500, help="photos that each peer gets")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="draw the photos here and keep them")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scan.json")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -193,9 +193,8 @@ def main() -> None:
     }  # fmt: skip
     text = json.dumps(result, indent=1)
     print(text)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 PLAIN = LossSpec()
 ABSENT = -30.0
 """Bias of a class without training rows."""
+WIDE, SPARSE = 1024, 0.1
+"""From so many columns on, of which at most this share is not 0, products are taken over what is not 0."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,12 @@ class Projection:
         mean = features.mean(0, dtype=np.float64).astype(np.float32)
         scale = features.std(0, dtype=np.float64).astype(np.float32)
         scale = np.where(scale > 1e-6 * max(float(scale.max(initial=0.0)), 1e-12), scale, np.inf).astype(np.float32)
-        centred = (features - mean) / scale
-        n, width = centred.shape
+        n, width = features.shape
         most = max(1, min(components, width, n - 1))
         if width <= n:
-            power, basis = leading((centred.T @ centred) / np.float32(n), most)
+            power, basis = leading(_covariance(features, mean, scale), most)
         else:
+            centred = (features - mean) / scale
             power, left = leading((centred @ centred.T) / np.float32(n), most)
             power = np.maximum(power, 1e-12)
             basis = centred.T @ left / np.sqrt(power * n)
@@ -152,19 +154,46 @@ class FittedProbe:
 def leading(covariance: Array, most: int) -> tuple[Array, Array]:
     """Return the largest eigenvalues (P,), falling, and their vectors (D, P) of a symmetric matrix (D, D).
 
-    A wide matrix of which few are wanted takes subspace iteration (Halko, Martinsson and Tropp 2011), about four times
-    faster at 2,048; the start is fixed, so the same matrix gives the same answer.
+    A wide matrix of which few are wanted takes subspace iteration (Halko, Martinsson and Tropp 2011); between the steps
+    triangular factors keep the columns apart, which spans the same space as orthogonal ones and costs a twentieth. The
+    start is fixed, so the same matrix gives the same answer.
     """
     width = len(covariance)
     if width <= 512 or 4 * most > width:
         values, vectors = np.linalg.eigh(covariance)
         return np.maximum(values[::-1][:most], 0), vectors[:, ::-1][:, :most]
-    start = np.random.default_rng(0).standard_normal((width, most + 32)).astype(covariance.dtype)
-    span = np.linalg.qr(start)[0]
+    from scipy.linalg import lu
+
+    span = np.random.default_rng(0).standard_normal((width, most + 32)).astype(covariance.dtype)
     for _ in range(8):
-        span = np.linalg.qr(covariance @ span)[0]
+        span = lu(covariance @ span, permute_l=True, overwrite_a=True, check_finite=False)[0]
+    span = _upright(span)
     values, vectors = np.linalg.eigh(span.T @ covariance @ span)
     return np.maximum(values[::-1][:most], 0), span @ vectors[:, ::-1][:, :most]
+
+
+def _upright(span: Array) -> Array:
+    """Return orthonormal columns that span the same space as well-conditioned ones, by Cholesky in float64."""
+    from scipy.linalg import solve_triangular
+
+    exact = span.astype(np.float64)
+    lower = np.linalg.cholesky(exact.T @ exact)
+    return np.asarray(solve_triangular(lower, exact.T, lower=True, check_finite=False).T, span.dtype)
+
+
+def _covariance(features: Array, mean: Array, scale: Array) -> Array:
+    """Return (D, D) float32 products of standardized columns over N; where nearly all is 0, only the rest is read."""
+    n = np.float32(len(features))
+    if features.shape[1] < WIDE or np.count_nonzero(features) > SPARSE * features.size:
+        centred = (features - mean) / scale
+        return np.asarray((centred.T @ centred) / n)
+    from scipy import sparse
+
+    rows = sparse.csr_array(features.astype(np.float64))
+    out = (rows.T @ rows).toarray()
+    middle = features.mean(0, dtype=np.float64)
+    out -= n * np.outer(middle, middle)
+    return np.asarray(out / np.outer(n * scale, scale), np.float32)
 
 
 def softmax(logits: Array) -> Array:

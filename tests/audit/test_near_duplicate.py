@@ -203,7 +203,7 @@ def test_other_exposures_of_a_tile_are_no_copies(tile_folder: Path, tmp_path: Pa
     )
 
 
-@pytest.mark.parametrize("change", ["half", "gamma", "jpeg", "soft"])
+@pytest.mark.parametrize("change", ["half", "gamma", "jpeg", "soft", "cut"])
 def test_one_picture_saved_twice_is_told_from_another_exposure(change: str, tile_folder: Path) -> None:
     with (tile_folder / "index.csv").open(encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))[5::90]
@@ -216,6 +216,7 @@ def test_one_picture_saved_twice_is_told_from_another_exposure(change: str, tile
             "gamma": lambda image: np.rint(255 * level**0.8).astype(np.uint8)[image],
             "jpeg": lambda image: cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 45])[1], 0),
             "soft": lambda image: cv2.GaussianBlur(image, (0, 0), 1.5),
+            "cut": lambda image: image[len(image) // 40 :, : -(image.shape[1] // 30)],
         }[change](image)
         assert saved_twice(image, changed), row["image"]
         y, x = np.mgrid[: image.shape[0], : image.shape[1]]

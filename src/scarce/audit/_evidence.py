@@ -104,7 +104,7 @@ def neighbor_probs(points: Floats, labels: Ints, member: Ints, classes: int, *, 
         seed: of the draw.
     """
     chosen, worth = _voters(labels, classes, seed)
-    unit = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    unit = _unit(points)
     k = min(NEIGHBORS, len(chosen))
     out = np.empty((len(points), classes))
     prior = np.bincount(labels, minlength=classes) + 0.5
@@ -167,19 +167,23 @@ def with_shares(logits: Floats, labels: Ints) -> Floats:
 
 def nearest(points: Floats, rows: Ints, among: Ints, member: Ints) -> tuple[Ints, Floats]:
     """Return, for M rows, the most similar of other rows outside their group (-1 = none), and the cosine."""
-    unit = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
     best, value = np.full(len(rows), -1), np.full(len(rows), np.nan)
     if not len(among):
         return best, value
+    others = _unit(points[among])
     for a in range(0, len(rows), BLOCK):
         some = rows[a : a + BLOCK]
-        near = unit[some] @ unit[among].T
+        near = _unit(points[some]) @ others.T
         near[member[some, None] == member[among]] = -2
         top = near.argmax(axis=1)
         reached = near[np.arange(len(some)), top]
         best[a : a + BLOCK] = np.where(reached > -1.5, among[top], -1)
         value[a : a + BLOCK] = np.where(reached > -1.5, reached, np.nan)
     return best, value
+
+
+def _unit(points: Floats) -> Floats:
+    return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12))
 
 
 def _voters(labels: Ints, classes: int, seed: int) -> tuple[Ints, Floats]:

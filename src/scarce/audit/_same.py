@@ -29,6 +29,8 @@ REACH, OVERLAP = 0.2, 0.85
 """Largest shift as a share of the largest picture, and least overlap as a share of the smaller picture, per axis."""
 PEAK = 5
 """A second peak lies more than so many pixels away."""
+ALIKE_IN_SIZE = 16
+"""Pairs whose larger sides are the same multiple of so many pixels are transformed together."""
 OPEN_AT_ONCE, PIXELS_AT_ONCE = 16, 2**22
 
 
@@ -157,6 +159,17 @@ def ranked(signature: Floats, ranks: Ints) -> Ints:
     return out
 
 
+def halved(detail: Sequence[Array]) -> list[Array]:
+    """Return detail (H, W) at half the size, float32; its correlations cost a quarter and are rarely much lower."""
+    import cv2
+
+    sizes = [(max(8, one.shape[1] // 2), max(8, one.shape[0] // 2)) for one in detail]
+    return [
+        np.asarray(cv2.resize(one.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+        for one, size in zip(detail, sizes, strict=True)
+    ]
+
+
 def shifted_correlations(detail: Sequence[Array], pairs: Ints) -> Floats:
     """Return (P, 2) float32 correlation of detail at the best shift, and at the best shift far from that, in [0, 1].
 
@@ -168,12 +181,20 @@ def shifted_correlations(detail: Sequence[Array], pairs: Ints) -> Floats:
     """
     from scarce.execute.local import spread
 
+    out = np.zeros((len(pairs), 2), np.float32)
     if not len(pairs):
-        return np.zeros((0, 2), np.float32)
+        return out
     search = _Search.of(detail)
-    size = max(16, PIXELS_AT_ONCE // (search.shape[0] * search.shape[1]))
-    parts = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-    return np.concatenate(spread(search.best, parts))
+    canvas = np.ceil(search.sizes[pairs].max(axis=1) / ALIKE_IN_SIZE) @ [2**20, 1]
+    order = np.argsort(canvas, kind="stable")
+    parts: list[Ints] = []
+    for group in np.split(order, np.flatnonzero(np.diff(canvas[order])) + 1):
+        pixels = search.sizes[pairs[group]].max(axis=(0, 1)).prod() * (1 + REACH) ** 2
+        size = max(16, int(PIXELS_AT_ONCE / pixels))
+        parts += [group[start : start + size] for start in range(0, len(group), size)]
+    for part, found in zip(parts, spread(lambda part: search.best(pairs[part]), parts), strict=True):
+        out[part] = found
+    return out
 
 
 class _Search(NamedTuple):
@@ -183,49 +204,47 @@ class _Search(NamedTuple):
         detail: the pictures.
         sizes: (N, 2) their heights and widths.
         strength: (N,) root mean squares.
-        shape: rows and columns of the transform, so large that the shifts do not wrap around.
-        shifts: the vertical and the horizontal shifts that are tried.
+        reach: the largest shift down and across.
     """
 
     detail: Sequence[Array]
     sizes: Ints
     strength: Floats
-    shape: tuple[int, int]
-    shifts: tuple[Ints, Ints]
+    reach: Ints
 
     @classmethod
     def of(cls, detail: Sequence[Array]) -> _Search:
-        from scipy import fft
-
         sizes = np.array([one.shape for one in detail], np.int64)
         strength = np.array([np.sqrt(np.mean(np.square(one, dtype=np.float32))) for one in detail], np.float32)
-        reach = np.ceil(REACH * sizes.max(axis=0)).astype(int)
-        rows, columns = (fft.next_fast_len(int(most), real=True) for most in sizes.max(axis=0) + reach)
-        shifts = (np.arange(-reach[0], reach[0] + 1), np.arange(-reach[1], reach[1] + 1))
-        return cls(detail, sizes, np.maximum(strength, 1e-6), (rows, columns), shifts)
+        return cls(detail, sizes, np.maximum(strength, 1e-6), np.ceil(REACH * sizes.max(axis=0)).astype(np.int64))
 
     def best(self, pairs: Ints) -> Floats:
         from scipy import fft
 
+        both = np.sort(self.sizes[pairs], axis=1)
+        loose = np.floor(both[:, 1] - OVERLAP * both[:, 0]).astype(np.int64).max(axis=0)
+        down, across = (int(most) for most in np.minimum(self.reach, loose))
+        most = both[:, 1].max(axis=0) + np.array([down, across])
+        shape = tuple(fft.next_fast_len(int(size), real=True) for size in most)
+        shifts = np.arange(-down, down + 1), np.arange(-across, across + 1)
         rows, place = np.unique(pairs, return_inverse=True)
-        stack = np.zeros((len(rows), *self.shape), np.float32)
+        stack = np.zeros((len(rows), *shape), np.float32)
         for canvas, row in zip(stack, rows.tolist(), strict=True):
             height, width = self.detail[row].shape
             canvas[:height, :width] = self.detail[row]
         spectra = fft.rfft2(stack)
         left, right = place.reshape(-1, 2).T
-        down = fft.ifft(spectra[left] * spectra[right].conj(), axis=1, overwrite_x=True)[:, self.shifts[0]]
-        value = fft.irfft(down, n=self.shape[1], axis=2, overwrite_x=True)[:, :, self.shifts[1]]
-        value *= self._share(pairs, 0)[:, :, None]
-        value *= self._share(pairs, 1)[:, None, :]
+        cross = fft.ifft(spectra[left] * spectra[right].conj(), axis=1, overwrite_x=True)[:, shifts[0]]
+        value = fft.irfft(cross, n=shape[1], axis=2, overwrite_x=True)[:, :, shifts[1]]
+        value *= self._share(pairs, 0, shifts[0])[:, :, None]
+        value *= self._share(pairs, 1, shifts[1])[:, None, :]
         best = _two_peaks(value)
         best /= (self.strength[pairs[:, 0]] * self.strength[pairs[:, 1]])[:, None]
         return np.asarray(np.clip(best, 0, 1), np.float32)
 
-    def _share(self, pairs: Ints, axis: int) -> Floats:
+    def _share(self, pairs: Ints, axis: int, shift: Ints) -> Floats:
         """Return (P, S) one over the overlap, in pixels, at each shift along an axis; 0 where it is too small."""
         one, other = (self.sizes[pairs[:, side], axis, None] for side in (0, 1))
-        shift = self.shifts[axis]
         overlap = np.minimum(one, other + shift) - np.maximum(0, shift)
         enough = overlap >= OVERLAP * np.minimum(one, other)
         return np.where(enough, 1 / np.maximum(overlap, 1), 0).astype(np.float32)

@@ -25,6 +25,8 @@ EVEN, ROUNDING = 0.03, 0.05
 """Even noise of one gray level leaves so much slow shading; a rounded curve leaves so many gray levels."""
 SCALED = 0.95
 """Sizes nearer to each other than this are cut, not scaled."""
+LEAST_CUT = 0.88
+"""A cut leaves at least this share of either side; a smaller picture is scaled, or no copy."""
 BORDER = 5
 """So many pixels around what is cut off are left out, too."""
 DARKEST, LIGHTEST, LEAST_SEEN = 3, 252, 0.2
@@ -41,12 +43,31 @@ def saved_twice(one: Array, other: Array) -> bool:
         one: (H, W) uint8 gray, the same way up as the other.
         other: (H, W) uint8 gray; the size may differ.
     """
+    cut = _cut_out(one, other)
+    if cut is not None:
+        first, second = _one_size(*cut)
+        if _one_exposure(first, second, np.ones(first.shape, bool), scaled=False):
+            return True
     first, second = _one_size(one, other)
     scaled = one_frame(one.shape, other.shape)
     if _one_exposure(first, second, np.ones(first.shape, bool), scaled=scaled):
         return True
     laid, inside = _registered(first, second)
     return bool(inside.any()) and _one_exposure(first, laid, inside, scaled=scaled and one.shape != other.shape)
+
+
+def _cut_out(one: Array, other: Array) -> tuple[Array, Array] | None:
+    """Return the smaller picture and what of the larger one it fits best, pixel on pixel; None if neither is cut."""
+    import cv2
+
+    small, large = sorted((np.ascontiguousarray(image) for image in (one, other)), key=lambda image: image.size)
+    (h, w), (high, wide) = small.shape, large.shape
+    if small.shape == large.shape or h > high or w > wide or h < LEAST_CUT * high or w < LEAST_CUT * wide:
+        return None
+    top, left = np.unravel_index(
+        int(cv2.matchTemplate(large, small, cv2.TM_CCOEFF_NORMED).argmax()), (high - h + 1, wide - w + 1)
+    )
+    return small, large[top : top + h, left : left + w]
 
 
 def one_frame(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

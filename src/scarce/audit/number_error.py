@@ -13,6 +13,8 @@ from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import DataError
 
 NEIGHBORS = 50
+SMALL = 1_000_000
+"""Below so many cells one thread grows the trees: on a busy machine several would mostly wait for each other."""
 FREEDOMS = (3.0, 5.0, 10.0, 30.0)
 """Degrees of freedom of the honest errors: how heavy their tails are is chosen by likelihood."""
 
@@ -99,6 +101,7 @@ def cross_val_numbers(
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
     fold = _folds(ranks * min(10, len(values) // folds) // len(values), groups, folds, seed)
@@ -108,9 +111,10 @@ def cross_val_numbers(
     outs = []
     for model in models:
         out = np.empty(len(values))
-        for k in range(folds):
-            train = fold != k
-            out[~train] = model.fit(features[train], values[train]).predict(features[~train])
+        with threadpool_limits(1 if features.size < SMALL else None):
+            for k in range(folds):
+                train = fold != k
+                out[~train] = model.fit(features[train], values[train]).predict(features[~train])
         outs.append(out)
     return min(outs, key=lambda out: float(np.abs(out - values).mean()))
 

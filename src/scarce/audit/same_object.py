@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
@@ -12,11 +12,16 @@ from scarce.audit._group import COPY, components, forest, known_pairs, stars, to
 from scarce.audit.near_duplicate import Pairs
 from scarce.dataset import Array, Dataset, Floats, Ints
 
+if TYPE_CHECKING:
+    from scarce.audit._same import Views
+
 FEWEST = 12
 """Fewer pictures say nothing about how alike ordinary ones are."""
 NEAREST = 10
 ORDINARY_FROM, ORDINARY_TO, ORDINARY = 24, 64, 6
 """Ordinary look-alikes of a picture: so many neighbors, evenly between these ranks; a larger group hides itself."""
+ROUGHLY = 0.65
+"""Pairs whose detail at half the size correlates less than this share of the threshold are not looked at closely."""
 RATIO_STEP, CLEAR = 0.1, 0.25
 """Groups stand out if the next step of the ratio would add at most this share of pairs."""
 
@@ -102,18 +107,30 @@ class SameObject(AbstractCheck):
         if len(seen.rows) < FEWEST:
             return np.zeros(0, np.int64), Pairs(np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
         candidates, ordinary = _proposed(seen.signature)
-        pairs, place = np.unique(np.concatenate([candidates, ordinary]), axis=0, return_inverse=True)
-        value = _same.shifted_correlations(seen.detail, pairs)[place.reshape(-1)]
-        near, next_best = value[: len(candidates)].T
-        level = value[len(candidates) :, 0].reshape(len(seen.rows), -1).max(axis=1)
-        far = (1 - near) / np.maximum(1 - level[candidates].max(axis=1), 1e-6)
-        far[(near < self.threshold) | (1 - near > self.peak * (1 - next_best))] = np.inf
+        rough = _same.shifted_correlations(_same.halved(seen.detail), candidates)[:, 0]
+        candidates = candidates[rough >= ROUGHLY * self.threshold]
+        near, next_best = _same.shifted_correlations(seen.detail, candidates).T
+        alike = np.flatnonzero((near >= self.threshold) & (1 - near <= self.peak * (1 - next_best)))
+        candidates, near = candidates[alike], near[alike]
+        rows, place = np.unique(candidates, return_inverse=True)
+        level = _ordinary_level(seen, rows, ordinary)
+        far = (1 - near) / np.maximum(1 - level[place.reshape(-1, 2)].max(axis=1), 1e-6)
         keep = far <= clear_ratio(far, self.ratio)
         return seen.rows, Pairs(seen.rows[candidates[keep]], near[keep])
 
 
+def _ordinary_level(seen: Views, rows: Ints, ordinary: Ints) -> Floats:
+    """Return, for M of the rows, the highest correlation with one of their (N, R) ordinary look-alikes."""
+    from scarce.audit import _same
+
+    both = np.stack([np.repeat(rows, ordinary.shape[1]), ordinary[rows].ravel()], axis=1)
+    pairs, place = np.unique(np.sort(both, axis=1), axis=0, return_inverse=True)
+    value = _same.shifted_correlations(seen.detail, pairs)[place.reshape(-1), 0]
+    return np.asarray(value.reshape(-1, ordinary.shape[1]).max(axis=1, initial=0))
+
+
 def _proposed(signature: Floats) -> tuple[Ints, Ints]:
-    """Return (P, 2) distinct pairs of near neighbors, and (N * R, 2) each row with its ordinary look-alikes."""
+    """Return (P, 2) distinct pairs of near neighbors, and (N, R) the ordinary look-alikes of each row."""
     from scarce.audit._same import ranked
 
     n = len(signature)
@@ -122,8 +139,8 @@ def _proposed(signature: Floats) -> tuple[Ints, Ints]:
     ordinary = np.unique(np.linspace(first, last, ORDINARY).astype(np.int64))
     near = ranked(signature, np.r_[nearest, ordinary])
     sides = np.split(near, [len(nearest)], axis=1)
-    both = [np.stack([np.repeat(np.arange(n), side.shape[1]), side.ravel()], axis=1) for side in sides]
-    return np.unique(np.sort(both[0], axis=1), axis=0), np.sort(both[1], axis=1)
+    pairs = np.stack([np.repeat(np.arange(n), sides[0].shape[1]), sides[0].ravel()], axis=1)
+    return np.unique(np.sort(pairs, axis=1), axis=0), sides[1]
 
 
 def clear_ratio(far: Array, most: float) -> float:
