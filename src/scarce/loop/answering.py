@@ -33,6 +33,8 @@ COLUMN: Final = {OBJECTS: "meta.boxes", COMMENT: "meta.comment"}
 RIGHT, ASIDE, UNSURE = "right", "set aside", "unsure"
 ASKED: Final = "; asked: "
 OWNERS: Final = ("label", "clean", "split")
+UNSURE_OF: Final = "zero_shot: unsure, most like "
+"""So begins the reason of a question that a model could not answer; a person's label answers it."""
 TRUTHS: Final = ("newest", "vote")
 """How several answers about one sample become its label: the newest one, or the project's [label.vote] method."""
 
@@ -169,6 +171,10 @@ def freeze(project: Project, *, truth: str = "newest") -> Frozen:
             parts += [f"{len(got.actions)} actions"] * bool(got.actions)
             version = project.commit(after, f"answers: {' and '.join(parts) or 'votes'}", owner=got.owners)
         project.state.freeze_annotations(got.numbers, version or project.head or "none")
+        named = {sample for sample, name in got.labels.items() if name}
+        over = [row["number"] for row in project.state.queue()
+                if row["sample"] in named and row["reason"].startswith(UNSURE_OF)]  # fmt: skip
+        project.state.settle(over, "overtaken")
     return Frozen(version, got.actions, len(got.labels))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scarce.label import vote
 from scarce.loop.answering import gather, only_answered
+from scarce.loop.asking import LABEL, put
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
@@ -82,9 +83,9 @@ def count_votes(  # noqa: PLR0913 - one knob each
         return Counted(found, None, got.votes, got.lost, 0, change, wanted)
     version = project.commit(found.dataset, f"label: votes ({found.method})", owner=got.owners)
     project.state.freeze_annotations(got.numbers, version)
-    waiting = {row["sample"] for row in project.state.queue()}
-    new = [{**row, "version": version} for row in found.questions() if row["sample"] not in waiting]
-    asked = project.state.ask(new) if new else 0
+    asked = put(project, [
+        {**row, "reason": f"{LABEL}: vote, {row['reason']}", "version": version} for row in found.questions()
+    ])  # fmt: skip
     return Counted(found, version, got.votes, got.lost, asked, change, wanted)
 
 
