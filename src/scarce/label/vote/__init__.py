@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scarce.label.vote.majority import fit_majority
     from scarce.label.vote.one_coin import fit_one_coin
 
+MODULES = ()
 _HOME = {
     "AbstractVote": "vote._base", "Annotator": "vote._quality", "Change": "vote._change", "Fitted": "_linear",
     "LEAST": "vote._run", "Next": "vote._ask", "Voted": "vote._run", "agreement_before_and_after": "vote._change",
@@ -34,17 +35,38 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "LEAST", "AbstractVote", "Annotator", "Change", "Fitted", "Next", "Voted", "agreement_before_and_after",
-    "agreement_change", "annotator_quality", "expected_gain", "fit_crowdlab", "fit_dawid_skene", "fit_glad",
-    "fit_mace", "fit_majority", "fit_one_coin", "next_votes", "run",
+    "LEAST",
+    "MODULES",
+    "AbstractVote",
+    "Annotator",
+    "Change",
+    "Fitted",
+    "Next",
+    "Voted",
+    "agreement_before_and_after",
+    "agreement_change",
+    "annotator_quality",
+    "expected_gain",
+    "fit_crowdlab",
+    "fit_dawid_skene",
+    "fit_glad",
+    "fit_mace",
+    "fit_majority",
+    "fit_one_coin",
+    "next_votes",
+    "run",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
-    if name not in _HOME:
+    """Import a public name, or a method's module, when it is first asked for."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"scarce.label.{_HOME[name]}"), name)
+    from scarce import registry
+
+    if name.startswith("_") or name not in registry.names(__name__.removeprefix("scarce.")):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"scarce.label.{_HOME[name]}"), name)
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:
