@@ -47,7 +47,7 @@ def test_selections(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(SELECTS) - {"random"}))
 @pytest.mark.parametrize("bad", [np.full((60, 5), np.nan), np.zeros(60), "features"], ids=["NaN", "1-D", "text"])
 def test_selections_refuse_nonsense(name: str, bad: Any) -> None:
-    with pytest.raises(ScarceError, match="label[.]query"):
+    with pytest.raises(ScarceError, match=r"label\.query"):
         SELECTS[name](bad)
 
 

@@ -56,8 +56,8 @@ class Mix(AbstractQuery):
         made = []
         for name in self.parts:
             kind: type[AbstractQuery] = registry.load("label.query", name, AbstractQuery)  # type: ignore[type-abstract]
-            draws = "seed" in {item.name for item in fields(kind)}
-            made.append(kind.from_params({**({"seed": self.seed} if draws else {}), **self.settings.get(name, {})}))
+            draws = {"seed": self.seed} if "seed" in {item.name for item in fields(kind)} else {}
+            made.append(kind.from_params({**draws, **self.settings.get(registry.canonical(name), {})}))
         return made
 
     def turns(self, n: int) -> Ints:
