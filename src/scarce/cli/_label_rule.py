@@ -84,8 +84,9 @@ def _draw(console: Console, found: Ruled, version: str | None, asked: int) -> No
     console.print(table)
     for one in found.summary:
         if one.judged and one.high < 0.5:
-            console.print(safe(f"warning: {one.name} is wrong more often than right ({one.accuracy:.0%} of {one.judged} "
-                               "gold labels): mend it, or leave it out"))  # fmt: skip
+            share = f"{one.accuracy:.0%} of {one.judged} gold labels"
+            said = f"warning: {one.name} is wrong more often than right ({share}): mend it, or leave it out"
+            console.print(safe(said))
     for failure in found.applied.failures:
         said = f"{failure.name} failed on {failure.count:,} samples and abstains there; first: {failure.first}"
         console.print(safe(f"{said} (sample {failure.sample})"))
