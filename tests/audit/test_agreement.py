@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from scarce import audit, columns
-from scarce.audit import _coefficient
 from scarce.audit.agreement import (
     Agreement,
     cohen_kappa,
@@ -24,6 +23,7 @@ from scarce.audit.agreement import (
 from scarce.ballot import ratings_of
 from scarce.dataset import Dataset, Schema
 from scarce.errors import DataError
+from scarce.metric import agreement as coefficient
 
 FLEISS_1971 = """444444 222555 233335 555555 222444 113333 333355 113334 114444 555555 144444 124444 222333 144444
 224445 333335 111455 111112 224444 133555 555555 244444 224555 114444 144445 222224 111155 224444 133333 555555"""
@@ -120,8 +120,8 @@ def test_intervals_cover_and_both_ways_of_drawing_agree(monkeypatch: pytest.Monk
     assert np.mean(covered) >= 0.85
     ratings = drawn(3000, 3, seed=9)
     by_counts = judge_agreement(ratings, repeats=2000)
-    monkeypatch.setattr(_coefficient, "MOST_MULTISETS", 0)
-    monkeypatch.setattr(_coefficient, "MOST_ITEMS", 0)
+    monkeypatch.setattr(coefficient, "MOST_MULTISETS", 0)
+    monkeypatch.setattr(coefficient, "MOST_ITEMS", 0)
     by_limit = judge_agreement(ratings, repeats=2000)
     for one, two in ((by_counts.alpha, by_limit.alpha), (by_counts.fleiss, by_limit.fleiss)):
         assert one.value == pytest.approx(two.value, abs=1e-10)

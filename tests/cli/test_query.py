@@ -69,7 +69,8 @@ def test_a_project_gets_the_questions_into_its_queue_once(
     with Project.open(folder) as project:
         queue = project.state.queue()
         assert [row["sample"] for row in queue] == [row["id"] for row in first["samples"]]
-        assert all(row["reason"].startswith("margin: the model hesitates between ") for row in queue)
+        assert all(row["reason"].startswith("label: query, margin: more likely ") for row in queue)
+        assert all("; the model hesitates between " in row["reason"] for row in queue)
         assert {row["version"] for row in queue} == {"v1"}
         project.state.settle([queue[0]["number"]])
         project.state.annotate([{"sample": queue[0]["sample"], "voter": "ann", "label": "Bag"}])

@@ -334,5 +334,11 @@ def test_brushes_come_back() -> None:
 
     mask = np.random.default_rng(1).random((31, 17)) < 0.3
     assert np.array_equal(decode_brush(encode_brush(mask), 17, 31), mask)
+    large = np.zeros((300, 700), bool)
+    assert np.array_equal(decode_brush(encode_brush(large), 700, 300), large)
+    large[20:280, 30:650] = True
+    assert np.array_equal(decode_brush(encode_brush(large), 700, 300), large)
     with pytest.raises(ValueError, match="pixels"):
         decode_brush(encode_brush(mask), 18, 31)
+    with pytest.raises(ValueError, match="too early"):
+        decode_brush(encode_brush(mask)[:-2], 17, 31)

@@ -1,4 +1,4 @@
-"""Without Label Studio: servers that are down, slow or strange, masks, and our backend over real HTTP."""
+"""Without Label Studio: servers that are down, slow or strange, tasks, and our backend over real HTTP."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
-import numpy as np
 import pytest
 
 from scarce.errors import ConfigError, DataError, ReadError
-from scarce.label_studio import Server, push, region
+from scarce.io.boxes import decode_mask
+from scarce.label_studio import Server, push, task
 from scarce.label_studio.backend import serve
 from scarce.loop import asking
 from scarce.loop.rounds import Loop, Plan
@@ -112,20 +113,32 @@ def test_what_is_no_server_is_refused(bad: dict[str, Any]) -> None:
         Server(**{"url": "http://localhost", "token": "x", **bad})
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_masks_come_back_as_they_went(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    height, width = int(rng.integers(1, 40)), int(rng.integers(1, 40))
-    mask = rng.random((height, width)) < (0.0, 0.1, 0.5, 1.0)[seed]
-    packed = region.pack(mask)
-    assert np.array_equal(region.unpack(packed, (width, height)), mask)
-    large = np.zeros((300, 700), bool)
-    large[20:280, 30:650] = True
-    assert np.array_equal(region.unpack(region.pack(large), (700, 300)), large)
-    with pytest.raises(DataError, match="does not fill"):
-        region.unpack(packed, (width + 1, height))
-    with pytest.raises(DataError, match="in the middle"):
-        region.unpack(packed[:-2], (width, height))
+def test_a_task_says_what_its_annotation_says(hidden: Hidden) -> None:
+    Loop(hidden.project, Plan(initial=1)).go_on()
+    asked = asking.questions(hidden.project, hidden.project.dataset())[0]
+    objects = [
+        {"label": "Bag", "bbox": [2, 3, 10, 12], "id": "a1"},
+        {"label": "Trouser", "bbox": [4, 4, 8, 8], "segmentation": [[4, 4, 12, 4, 12, 12]], "id": "b2"},
+        {"label": "Bag", "bbox": [0, 0, 28, 14], "segmentation": {"size": [28, 28], "counts": [0] + [14, 14] * 28},
+         "id": "c3"},
+    ]  # fmt: skip
+    cells = [json.dumps(objects) if name == asked.sample else None for name in hidden.project.dataset().ids]
+    ds = hidden.project.dataset().with_columns({"meta.boxes": cells})
+    page = ET.fromstring(task.config_of(ds))
+    task_sent = task.task_of(ds, asked, model="m")
+    result = task_sent["predictions"][0]["result"]
+    assert task_sent["data"]["scarce_id"] == task_sent["meta"]["scarce_id"] == asked.sample
+    controls = {item.get("name"): item.get("toName") for item in page}
+    assert all(controls[item["from_name"]] == item["to_name"] for item in result), "the page has each control"
+    text = {"type": "textarea", "from_name": "comment", "to_name": "image", "value": {"text": ["a fold"]}}
+    verdict = {"type": "choices", "from_name": task.VERDICT, "to_name": "image", "value": {"choices": ["unsure"]}}
+    said = task.said_in([*result, task.choice(ds, "Bag"), text, verdict])
+    assert (said.label, said.verdict, said.comment) == ("Bag", "unsure", "a fold")
+    assert [item["bbox"] for item in said.objects] == [item["bbox"] for item in objects]
+    assert [item["id"] for item in said.objects] == ["a1", "b2", "c3"]
+    assert decode_mask(said.objects[2]["segmentation"])[:14].all()
+    with pytest.raises(ValueError, match="original_width"):
+        task.said_in([{**result[0], "original_width": None}])
 
 
 def ask(url: str, body: object = None, data: bytes | None = None) -> tuple[int, Any]:
@@ -145,9 +158,9 @@ def test_the_backend_serves_predictions_and_the_queue(hidden: Hidden, tmp_path: 
     threading.Thread(target=served.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{served.server_port}"
     sample = str(project.dataset().ids[0])
-    task = {"id": 1, "data": {"scarce_id": sample}}
+    first = {"id": 1, "data": {"scarce_id": sample}}
     assert ask(f"{url}/health") == (200, {"status": "UP", "model_class": "scarce", "v2": False})
-    assert ask(f"{url}/predict", {"tasks": [task]})[1]["results"][0]["result"] == [], "no model yet"
+    assert ask(f"{url}/predict", {"tasks": [first]})[1]["results"][0]["result"] == [], "no model yet"
     hidden.answer(tmp_path / "q.csv")
     loop.go_on()
     code, setup = ask(f"{url}/setup", {"project": "1"})

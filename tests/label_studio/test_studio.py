@@ -16,7 +16,9 @@ import pytest
 
 from scarce import io, modality
 from scarce.config import Config
-from scarce.label_studio import Server, pull, push, region
+from scarce.io._brush import encode_brush
+from scarce.io._regions import read_results
+from scarce.label_studio import Server, pull, push
 from scarce.label_studio.backend import serve
 from scarce.label_studio.task import choice
 from scarce.loop import asking
@@ -41,6 +43,7 @@ def annotate(studio: Server, task: dict[str, Any], result: list[dict[str, Any]],
 
 def test_a_round_of_choices(studio: Server, hidden: Hidden) -> None:
     project = hidden.project
+    ds = project.dataset()
     Loop(project, Plan(initial=12)).go_on()
     waiting = asking.questions(project, project.dataset())
     first = push(project, studio, title="choices")
@@ -51,9 +54,9 @@ def test_a_round_of_choices(studio: Server, hidden: Hidden) -> None:
     assert [task["meta"]["scarce_id"] for task in tasks] == [item.sample for item in waiting], "in the queue's order"
     assert all(task["data"]["image"].startswith("data:image/png;base64,") for task in tasks)
     for task in tasks[:8]:
-        annotate(studio, task, [choice(hidden.truth[task["meta"]["scarce_id"]])])
+        annotate(studio, task, [choice(ds, hidden.truth[task["meta"]["scarce_id"]])])
     annotate(studio, tasks[8], [], was_cancelled=True)
-    strange = [{**choice("Bag"), "value": {"choices": ["Sofa"]}}]
+    strange = [{**choice(ds, "Bag"), "value": {"choices": ["Sofa"]}}]
     annotate(studio, tasks[9], strange)
     got = pull(project, studio, title="choices")
     assert (got.annotations, got.known, got.strange, got.frozen.labels) == (9, 0, 1, 8)
@@ -69,7 +72,7 @@ def test_a_round_of_choices(studio: Server, hidden: Hidden) -> None:
     assert pull(project, studio, title="choices").annotations == 0
     note = studio.get(f"/api/tasks/{tasks[0]['id']}/annotations/")[0]
     other = next(name for name in ds.schema.classes if name != note["result"][0]["value"]["choices"][0])
-    studio.call("PATCH", f"/api/annotations/{note['id']}/", {"result": [choice(other)]})
+    studio.call("PATCH", f"/api/annotations/{note['id']}/", {"result": [choice(ds, other)]})
     assert pull(project, studio, title="choices").annotations == 1, "a changed annotation is one more answer"
     ds = project.dataset()
     assert ds.table["label"][int(ds.rows_of([tasks[0]["meta"]["scarce_id"]])[0])].as_py() == other
@@ -87,18 +90,18 @@ def test_boxes_outlines_and_masks_keep_ids_and_shapes(studio: Server, hidden: Hi
     objects = [
         {"label": "Bag", "bbox": [2, 3, 10, 12], "id": "a1"},
         {"label": "Trouser", "bbox": [4, 4, 8, 8], "segmentation": [[4, 4, 12, 4, 12, 12]], "id": "b2"},
-        {"label": "Bag", **region.to_objects([{
+        {"label": "Bag", **(read_results([{
             "id": "c3", "type": "brushlabels", "original_width": 28, "original_height": 28,
-            "value": {"rle": region.pack(garment), "brushlabels": ["Bag"]},
-        }])[0]},
+            "value": {"rle": encode_brush(garment), "brushlabels": ["Bag"]},
+        }]).boxes or [])[0]},
     ]  # fmt: skip
     cells = [json.dumps(objects) if name == one else None for name in ds.ids]
     project.change(lambda ds: ds.with_columns({"meta.boxes": cells}), "boxes")
     place = push(project, studio, title="shapes").place
     task = next(item for item in tasks_of(studio, place) if item["meta"]["scarce_id"] == one)
     result = task["predictions"][0]["result"]
-    text = {"id": "t", "type": "textarea", "from_name": "comment", "to_name": "sample", "value": {"text": ["a fold"]}}
-    annotate(studio, task, [*result, choice("Bag"), text])
+    text = {"id": "t", "type": "textarea", "from_name": "comment", "to_name": "image", "value": {"text": ["a fold"]}}
+    annotate(studio, task, [*result, choice(ds, "Bag"), text])
     project.change(lambda ds: ds.with_columns({"meta.boxes": [None] * len(ds)}), "gone")
     assert pull(project, studio, title="shapes").annotations == 1
     ds = project.dataset()
@@ -110,7 +113,7 @@ def test_boxes_outlines_and_masks_keep_ids_and_shapes(studio: Server, hidden: Hi
         "import json, sys\nfrom label_studio_sdk.converter.brush import decode_rle\n"
         "print(json.dumps(decode_rle(json.load(sys.stdin)).reshape(28, 28, 4)[..., 3].tolist()))"
     )
-    done = subprocess.run([ROOT / ".venv-studio/bin/python", "-c", code], input=json.dumps(region.pack(garment)),
+    done = subprocess.run([ROOT / ".venv-studio/bin/python", "-c", code], input=json.dumps(encode_brush(garment)),
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert (np.array(json.loads(done.stdout.splitlines()[-1])) > 0).tolist() == garment.tolist()
 
@@ -127,7 +130,7 @@ def test_texts(studio: Server, tmp_path: Path) -> None:
         Loop(project, Plan(initial=12)).go_on()
         tasks = tasks_of(studio, push(project, studio, title="texts").place)
         for task in tasks:
-            annotate(studio, task, [choice("torn" if "open" in task["data"]["text"] else "good")])
+            annotate(studio, task, [choice(ds, "torn" if "open" in task["data"]["text"] else "good")])
         assert pull(project, studio, title="texts").frozen.labels == 12
         ds = project.dataset()
         texts = modality.open_samples(ds, np.arange(12))

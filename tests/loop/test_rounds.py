@@ -38,7 +38,7 @@ def test_rounds_ask_learn_and_keep_their_history(hidden: Hidden, tmp_path: Path)
     assert end.stopped == "3 rounds are done"
     told = history(project)
     assert [(item["strategy"], item["asked"], item["answered"], item["seconds"]) for item in told] == [
-        ("random", 40, 40, 60.0), ("margin", 20, 20, 30.0), ("margin", 20, 20, 30.0)
+        ("typi_clust", 40, 40, 60.0), ("priority", 20, 20, 30.0), ("priority", 20, 20, 30.0)
     ]  # fmt: skip
     assert [item["after"]["labels"] for item in told] == [40, 60, 80]
     assert told[1]["before"] == told[0]["after"]
@@ -212,8 +212,8 @@ def test_a_strategy_that_picks_nonsense_is_refused(hidden: Hidden, rows: object)
 @pytest.mark.slow
 def test_out_of_fold_figures_count_drawn_labels_only(hidden: Hidden, tmp_path: Path) -> None:
     project = hidden.project
-    loop = Loop(project, Plan(initial=120, budget=60, target=1.0, judge="folds"))
-    for _ in range(2):
+    for strategy in ("random", "margin"):
+        loop = Loop(project, Plan(initial=120, budget=60, target=1.0, judge="folds", strategy=strategy))
         assert loop.go_on().stopped == ""
         hidden.answer(tmp_path / "q.csv")
     loop.finish()

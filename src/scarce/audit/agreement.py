@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Final, NamedTuple, final
 
 import numpy as np
 
-from scarce.audit import _coefficient as co
 from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
 from scarce.ballot import ratings_of
 from scarce.dataset import Array, Dataset, Floats, Ints
+from scarce.metric import agreement as co
 
 MOST_SHOWN: Final = 12
 BANDS: Final = ((0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"))
@@ -281,7 +281,7 @@ class Agreement(AbstractCheck):
 
 def disagreement(ratings: Array, k: int | None = None) -> Floats:
     """Return (N,) share of each item's pairs of ratings that differ; NaN with fewer than two ratings."""
-    from scarce.audit import _votes
+    from scarce.metric import _votes
 
     rows, most = co.valid(ratings)
     k = max(most, k or 0)
@@ -311,7 +311,7 @@ def _mean_pair(matrix: Floats, shared: Ints) -> float:
 
 
 def _per_rater(rows: Ints, k: int, repeats: int, rng: np.random.Generator) -> list[Estimate]:
-    from scarce.audit import _votes
+    from scarce.metric import _votes
 
     tables = np.zeros((rows.shape[1], k, k))
     _votes.against_others(rows, k, tables)

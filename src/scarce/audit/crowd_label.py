@@ -88,6 +88,8 @@ class CrowdLabel(AbstractCheck):
     """Weigh the votes of several annotators and a model: which labels the consensus contradicts, whom to trust.
 
     Use when samples have two votes or more. Do not use with one vote a sample: ``label_error`` is for that.
+    It judges labels with cleanlab's code, not with ``scarce label vote --method crowdlab``, which may have
+    written them: an audit that shares its code with what it judges finds the same mistakes right.
     Needs: votes, embedding (N, D); the extra ``crowd``.
     Writes: score (N,) = 1 - the probability that the label is right; sample findings where the consensus is another
     class, or is hardly more than a guess; a data finding with the quality of each annotator.

@@ -81,7 +81,7 @@ def session(
             loop = Loop(opened, plan)
             now = loop.go_on()
             while now.waiting:
-                sitting = Sitting(opened, voter, (LABEL,))
+                sitting = Sitting(opened, voter, (LABEL,), now.round and now.round["samples"])
                 out.rest()
                 try:
                     whole = sit(sitting, console(sys.stderr))

@@ -82,6 +82,11 @@ def _draw(console: Console, found: Ruled, version: str | None, asked: int) -> No
         table.add_row(safe(one.name), safe(names), f"{one.coverage:.1%}", f"{one.overlap:.1%}", f"{one.conflict:.1%}",
                       right, told)  # fmt: skip
     console.print(table)
+    for one in found.summary:
+        if one.judged and one.high < 0.5:
+            share = f"{one.accuracy:.0%} of {one.judged} gold labels"
+            said = f"warning: {one.name} is wrong more often than right ({share}): mend it, or leave it out"
+            console.print(safe(said))
     for failure in found.applied.failures:
         said = f"{failure.name} failed on {failure.count:,} samples and abstains there; first: {failure.first}"
         console.print(safe(f"{said} (sample {failure.sample})"))

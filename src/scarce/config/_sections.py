@@ -145,6 +145,11 @@ class Label:
 
     target: float = setting(0.95, "Stop asking when the project's metric reaches this.", low=0.0, high=1.0)
     initial: int = setting(100, "Samples to ask about in the first round.", low=1)
+    flat_rounds: int = setting(3, "Stop when so many rounds together gain less than flat_gain; 0 = never.", low=0)
+    flat_gain: float = setting(0.005, "Gain of the metric that is worth going on.", low=0.0, high=1.0)
+    stable: float = setting(
+        0.99, "Stop when the models of four rounds agree so far (Cohen's kappa); 1 = never.", low=0.0, high=1.0
+    )
     query: Query = Query()
     rule: Rule = Rule()
     spread: Spread = Spread()

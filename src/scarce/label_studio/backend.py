@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scarce.errors import ConfigError, ScarceError
+from scarce.io.label_studio import ID
 from scarce.label_studio.task import choice, model_name
 from scarce.loop.asking import questions
 from scarce.loop.rounds import featured
@@ -79,14 +80,14 @@ class Backend:
         priority = {item.sample: item.priority for item in questions(self.project, ds)[::-1]}
         found = []
         for task in tasks:
-            sample = (task.get("data") or {}).get("scarce_id") or (task.get("meta") or {}).get("scarce_id")
+            sample = (task.get("data") or {}).get(ID) or (task.get("meta") or {}).get(ID)
             row = row_of.get(sample)
             if row is None or probs is None or not np.isfinite(probs[row]).all():
                 found.append({"result": [], "score": 0.0, "model_version": self.version()})
                 continue
             best = int(probs[row].argmax())
             score = 1 - priority[sample] if sample in priority else float(probs[row, best])
-            result = {**choice(ds.schema.classes[best]), "score": round(float(probs[row, best]), 6)}
+            result = {**choice(ds, ds.schema.classes[best]), "score": round(float(probs[row, best]), 6)}
             found.append({"result": [result], "score": round(score, 6), "model_version": self.version()})
         return found
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scarce import progress
 from scarce.errors import DataError
+from scarce.io.label_studio import ID
 from scarce.label_studio import task as tasks
 from scarce.label_studio._server import WHO, Server, UnansweredError
 from scarce.loop.answering import ASIDE, COMMENT, OBJECTS, RIGHT, UNSURE, Answer, Frozen, freeze, say
@@ -47,7 +48,7 @@ class Pulled:
     Attributes:
         annotations: that were new.
         known: that were here already.
-        strange: about samples that are not in this project, or with classes that it does not have.
+        strange: about samples that are not in this project, with classes that it does not have, or unreadable.
         frozen: what they became.
     """
 
@@ -128,8 +129,11 @@ def pull(project: Project, server: Server, *, title: str = "", truth: str = "new
 def _answers(
     sample: str, note: Mapping[str, Any], people: Mapping[int, str], asked: Question | None, ds: Dataset
 ) -> list[Answer]:
-    """Return an annotation as answers; none where its class is none of ours."""
-    said = tasks.said_in(note["result"])
+    """Return an annotation as answers; none where its class is none of ours, or a region is broken."""
+    try:
+        said = tasks.said_in(note["result"])
+    except (ValueError, TypeError, KeyError, IndexError):
+        return []
     if said.label is not None and said.label not in ds.schema.classes:
         return []
     who: Any = note.get("completed_by")
@@ -163,7 +167,7 @@ def _import(server: Server, number: int, batch: list[dict[str, Any]]) -> None:
             if not left:
                 raise
             arrived = {sample for _, sample in _listed(server, number)}
-            batch = [item for item in batch if item["meta"]["scarce_id"] not in arrived]
+            batch = [item for item in batch if item["meta"][ID] not in arrived]
             if not batch:
                 return
 
@@ -171,7 +175,7 @@ def _import(server: Server, number: int, batch: list[dict[str, Any]]) -> None:
 def _listed(server: Server, number: int) -> Iterator[tuple[int, str]]:
     """Yield number and sample of every task of ours in a project."""
     for item in server.pages("/api/tasks", "tasks", project=number, include="id,meta"):
-        sample = (item.get("meta") or {}).get("scarce_id")
+        sample = (item.get("meta") or {}).get(ID)
         if sample:
             yield int(item["id"]), str(sample)
 
@@ -180,8 +184,8 @@ def _annotations(server: Server, number: int) -> Iterator[tuple[str, dict[str, A
     """Yield sample and annotation, skipped ones too, without fetching the pictures of the tasks again."""
     listed = server.pages("/api/tasks", "tasks", project=number, fields="all", include="id,meta,annotations")
     todo = [
-        (int(note["id"]), str(item["meta"]["scarce_id"]))
-        for item in listed if (item.get("meta") or {}).get("scarce_id") for note in item.get("annotations") or ()
+        (int(note["id"]), str(item["meta"][ID]))
+        for item in listed if (item.get("meta") or {}).get(ID) for note in item.get("annotations") or ()
     ]  # fmt: skip
     with ThreadPoolExecutor(AT_ONCE) as pool:
         notes = pool.map(lambda item: server.get(f"/api/annotations/{item[0]}/"), todo)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -15,7 +14,9 @@ import numpy as np
 
 from scarce import modality
 from scarce.errors import DataError
-from scarce.label_studio.region import NAMES, to_objects, to_regions
+from scarce.io._regions import BOX, BRUSH, CHOICE, POLYGON, box_results, choice_result, read_results
+from scarce.io.boxes import objects_in
+from scarce.io.label_studio import ID
 from scarce.loop.answering import ASIDE, UNSURE
 from scarce.modality import raw
 
@@ -28,6 +29,9 @@ BOXES: Final = "meta.boxes"
 PLAIN_BYTES: Final = 400_000
 """Files up to this size travel as they are; larger pictures are made smaller."""
 SIDE: Final = 1600
+VERDICT, COMMENT, ASKED = "scarce_verdict", "comment", "asked"
+"""Controls of the page, and the text beside the sample, that are ours alone."""
+TAGS: Final = {BOX: "RectangleLabels", POLYGON: "PolygonLabels", BRUSH: "BrushLabels"}
 TYPES: Final = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
 
 
@@ -56,19 +60,17 @@ def config_of(ds: Dataset) -> str:
     """
     if not ds.schema.classes:
         raise DataError("label studio", "there are no classes to answer with", do="scarce classes add NAME NAME")
-    shown = '<Text name="sample" value="$text"/>' if ds.schema.modality == "text" else (
-        '<Image name="sample" value="$image" zoom="true"/>')  # fmt: skip
-    names = [f"value={quoteattr(name)}" for name in ds.schema.classes]
-    choices = "".join(f"<Choice {name}/>" for name in names)
-    parts = [f'<Choices name="label" toName="sample" choice="single-radio">{choices}</Choices>']
+    key = _key(ds)
+    shown = f'<Text name="{key}" value="${key}"/>' if key == "text" else (
+        f'<Image name="{key}" value="${key}" zoom="true"/>')  # fmt: skip
+    choices = "".join(f"<Choice value={quoteattr(name)}/>" for name in ds.schema.classes)
+    parts = [f'<Choices name="{CHOICE}" toName="{key}" choice="single-radio">{choices}</Choices>']
     if BOXES in ds.table.column_names:
-        labels = "".join(f"<Label {name}/>" for name in _drawn(ds))
-        tags = {"rectanglelabels": "RectangleLabels", "polygonlabels": "PolygonLabels", "brushlabels": "BrushLabels"}
-        parts += [f'<{tags[kind]} name="{name}" toName="sample">{labels}</{tags[kind]}>'
-                  for kind, name in NAMES.items()]  # fmt: skip
+        labels = "".join(f"<Label value={quoteattr(name)}/>" for name in _drawn(ds))
+        parts += [f'<{tag} name="{kind}" toName="{key}">{labels}</{tag}>' for kind, tag in TAGS.items()]
     verdicts = "".join(f"<Choice value={quoteattr(word)}/>" for word in (ASIDE, UNSURE))
-    parts.append(f'<Choices name="verdict" toName="sample" choice="single-radio">{verdicts}</Choices>')
-    parts.append('<TextArea name="comment" toName="sample" placeholder="Comment"/>')
+    parts.append(f'<Choices name="{VERDICT}" toName="{key}" choice="single-radio">{verdicts}</Choices>')
+    parts.append(f'<TextArea name="{COMMENT}" toName="{key}" placeholder="Comment"/>')
     return f"<View>{shown}{''.join(parts)}</View>"
 
 
@@ -93,39 +95,44 @@ def task_of(ds: Dataset, question: Question, *, model: str, pictures: str = "") 
     data, size = _content(ds, row, pictures)
     result = []
     if question.suggestion or question.label:
-        result.append(choice(question.suggestion or str(question.label)))
-    if BOXES in ds.table.column_names and (cell := ds.table[BOXES][row].as_py()):
-        result += to_regions(json.loads(cell), size or _size_of(ds, row))
-    known = {"scarce_id": question.sample, "kind": question.kind, "reason": question.reason,
+        result.append(choice(ds, question.suggestion or str(question.label)))
+    cell = ds.table[BOXES][row].as_py() if BOXES in ds.table.column_names else None
+    if cell:
+        result += box_results(objects_in(cell) or [], size or _size_of(ds, row), _key(ds))
+    known = {ID: question.sample, "kind": question.kind, "reason": question.reason,
              "priority": round(question.priority, 6), "split": question.split, "file": question.file}  # fmt: skip
     score = round(1 - question.priority, 6)
     predictions = [{"model_version": model, "score": score, "result": result}] if result else []
-    return {"data": {**data, "scarce_id": question.sample, "asked": question.reason}, "meta": known,
-            "predictions": predictions}  # fmt: skip
+    return {"data": {**data, ID: question.sample, ASKED: question.reason}, "meta": known, "predictions": predictions}
 
 
-def choice(name: str) -> dict[str, Any]:
+def choice(ds: Dataset, name: str) -> dict[str, Any]:
     """Return a class as a region of Label Studio."""
-    return {"id": "label", "from_name": "label", "to_name": "sample", "type": "choices", "value": {"choices": [name]}}
+    return choice_result([name], _key(ds))
 
 
-def said_in(regions: Iterable[Mapping[str, Any]]) -> Said:
-    """Return what an annotation says."""
-    regions = list(regions)
-    chosen = {
-        str(item["from_name"]): str(item["value"]["choices"][0])
-        for item in regions if item.get("type") == "choices" and item["value"].get("choices")
-    }  # fmt: skip
-    texts = [str(text) for item in regions if item.get("type") == "textarea" for text in item["value"]["text"]]
-    verdict = chosen.pop("verdict", "")
-    return Said(next(iter(chosen.values()), None), verdict, tuple(to_objects(regions)), "\n".join(texts))
+def said_in(regions: Sequence[Mapping[str, Any]]) -> Said:
+    """Return what an annotation says.
+
+    Raises:
+        ValueError: a region is broken.
+    """
+    mine = [item for item in regions if item.get("from_name") == VERDICT]
+    found = read_results([item for item in regions if item.get("from_name") != VERDICT])
+    verdict = next(iter(read_results(mine).choices or ()), "")
+    written = "\n".join(str(text) for text in found.texts.values() if text)
+    return Said(next(iter(found.choices or ()), None), verdict, tuple(found.boxes or ()), written)
+
+
+def _key(ds: Dataset) -> str:
+    """Return what shows the sample: the name of its control and of its field in a task."""
+    return "text" if ds.schema.modality == "text" else "image"
 
 
 def _drawn(ds: Dataset) -> list[str]:
-    """Return the values of all labels that boxes have, and of the classes."""
-    cells = [json.loads(cell) for cell in ds.table[BOXES].to_pylist() if cell]
-    names = dict.fromkeys([*ds.schema.classes, *(str(item["label"]) for cell in cells for item in cell)])
-    return [f"value={quoteattr(name)}" for name in names]
+    """Return all labels that boxes have, and the classes."""
+    cells = [objects_in(cell) or [] for cell in ds.table[BOXES].to_pylist()]
+    return list(dict.fromkeys([*ds.schema.classes, *(item["label"] for cell in cells for item in cell)]))
 
 
 def _content(ds: Dataset, row: int, pictures: str) -> tuple[dict[str, str], tuple[int, int] | None]:

@@ -7,7 +7,6 @@ killed in between loses nothing; the next one freezes what is not yet part of a 
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from scarce import ballot, clean, label
 from scarce.clean import Action
 from scarce.errors import ConfigError
-from scarce.extras import available
 from scarce.lineage import Step
 
 if TYPE_CHECKING:
-    from scarce.dataset import Dataset
+    from scarce.dataset import Dataset, Mask
     from scarce.project import Project
 
 UNDO: Final = "undo"
@@ -33,6 +33,8 @@ COLUMN: Final = {OBJECTS: "meta.boxes", COMMENT: "meta.comment"}
 RIGHT, ASIDE, UNSURE = "right", "set aside", "unsure"
 ASKED: Final = "; asked: "
 OWNERS: Final = ("label", "clean", "split")
+UNSURE_OF: Final = "zero_shot: unsure, most like "
+"""So begins the reason of a question that a model could not answer; a person's label answers it."""
 TRUTHS: Final = ("newest", "vote")
 """How several answers about one sample become its label: the newest one, or the project's [label.vote] method."""
 
@@ -97,10 +99,57 @@ def say(project: Project, answers: Sequence[Answer]) -> None:
             state.settle(numbers, status)
 
 
-def freeze(project: Project, *, truth: str = "newest") -> Frozen:
-    """Make a version of all answers that are not part of one yet.
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Answers that are part of no version yet, written into the head but for the labels.
 
-    Answers to questions about labels become votes and labels; verdicts of a review become actions of cleaning.
+    Attributes:
+        dataset: the head with new votes, with what reviews decided, and with what was drawn and written.
+        labels: sample to the class that its newest answer names; None = all that was said was taken back.
+        actions: of cleaning, by a person.
+        numbers: of these annotations.
+        votes: how many became votes.
+        lost: how many are about samples that are not in the data; they wait for them.
+        owners: stages whose columns changed.
+    """
+
+    dataset: Dataset
+    labels: Mapping[str, str | None]
+    actions: tuple[Action, ...]
+    numbers: tuple[int, ...]
+    votes: int
+    lost: int
+    owners: tuple[str, ...] = OWNERS
+
+
+def gather(project: Project) -> Gathered:
+    """Return what people said since the last version: the one way from annotations to votes.
+
+    Answers to questions about labels, and to none, become votes; verdicts of a review become actions of cleaning.
+    Somebody who is unsure, or takes an answer back, abstains. A vote for a class that does not exist is kept as it is.
+    """
+    said = [row for row in project.state.annotations() if row["kind"] not in ballot.MACHINES]
+    ds = project.dataset()
+    known = set(ds.ids.tolist())
+    unfrozen = [row for row in said if row["frozen"] is None]
+    fresh = [row for row in unfrozen if row["sample"] in known]
+    touched = {row["sample"] for row in fresh}
+    word = _last_words([row for row in said if _column_of(row) is None], touched)
+    labels = {
+        sample: None if row is None else row["label"]
+        for sample, row in word.items() if row is None or (_is_vote(row) and row["label"] in ds.schema.classes)
+    }  # fmt: skip
+    after, votes = _with_votes(ds, fresh)
+    verdicts = {sample: row for sample, row in word.items() if row is not None and not _is_vote(row)}
+    actions = tuple(_actions(after, verdicts))
+    after = _with_columns(clean.apply(after, actions), fresh)
+    drawn = ("io",) if any(_column_of(row) for row in fresh) else ()
+    numbers = tuple(row["number"] for row in fresh)
+    return Gathered(after, labels, actions, numbers, votes, len(unfrozen) - len(fresh), (*OWNERS, *drawn))
+
+
+def freeze(project: Project, *, truth: str = "newest") -> Frozen:
+    """Make a version of all answers that are not part of one yet, see :func:`gather`.
 
     Args:
         project: whose answers they are.
@@ -112,27 +161,21 @@ def freeze(project: Project, *, truth: str = "newest") -> Frozen:
     if truth not in TRUTHS:
         raise ConfigError("label", f"truth = {truth!r}", f"it may be {' or '.join(TRUTHS)}")
     with project.store.locked():
-        said = [row for row in project.state.annotations() if row["kind"] == "human"]
-        fresh = [row for row in said if row["frozen"] is None]
-        if not fresh:
+        if not project.state.annotations(frozen=False):
             return Frozen(None)
-        ds = project.dataset()
-        touched = {row["sample"] for row in fresh} & set(ds.ids.tolist())
-        word = _last_words([row for row in said if _column_of(row) is None], touched)
-        labels = {
-            sample: None if row is None else row["label"]
-            for sample, row in word.items() if row is None or _names_a_class(row, ds)
-        }  # fmt: skip
-        after = _with_labels(_with_votes(ds, [row for row in fresh if row["sample"] in touched]), labels, truth)
-        actions = tuple(_actions(after, {sample: row for sample, row in word.items() if sample not in labels}))
-        after = _with_columns(clean.apply(after, actions), [row for row in fresh if row["sample"] in touched])
+        got = gather(project)
+        after = _with_labels(project, got, truth)
         version = None
-        if after is not ds:
-            parts = [f"{len(labels)} labels"] * bool(labels) + [f"{len(actions)} actions"] * bool(actions)
-            drawn = ("io",) if set(after.table.column_names) & set(COLUMN.values()) else ()
-            version = project.commit(after, f"answers: {' and '.join(parts) or 'votes'}", owner=(*OWNERS, *drawn))
-        project.state.freeze_annotations([row["number"] for row in fresh], version or project.head or "none")
-    return Frozen(version, actions, len(labels))
+        if after is not project.dataset():
+            parts = [f"{len(got.labels)} labels"] * bool(got.labels)
+            parts += [f"{len(got.actions)} actions"] * bool(got.actions)
+            version = project.commit(after, f"answers: {' and '.join(parts) or 'votes'}", owner=got.owners)
+        project.state.freeze_annotations(got.numbers, version or project.head or "none")
+        named = {sample for sample, name in got.labels.items() if name}
+        over = [row["number"] for row in project.state.queue()
+                if row["sample"] in named and row["reason"].startswith(UNSURE_OF)]  # fmt: skip
+        project.state.settle(over, "overtaken")
+    return Frozen(version, got.actions, len(got.labels))
 
 
 def standing(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -194,9 +237,9 @@ def follows(sample: Mapping[str, Any], answer: str, new: str, asked: str) -> lis
                           source=(sample["label_source"],), reason=f"{said}, asked: {asked}", **more)]  # fmt: skip
 
 
-def _names_a_class(row: Mapping[str, Any], ds: Dataset) -> bool:
+def _is_vote(row: Mapping[str, Any]) -> bool:
     """Return whether an answer is a label rather than a verdict of a review."""
-    return _free(row) and verdict_of(row)[0] == "label" and row["label"] in ds.schema.classes
+    return _free(row) and verdict_of(row)[0] == "label"
 
 
 def _free(row: Mapping[str, Any]) -> bool:
@@ -205,25 +248,39 @@ def _free(row: Mapping[str, Any]) -> bool:
     return not reason or reason.startswith("label: ")
 
 
-def _with_votes(ds: Dataset, rows: Sequence[Mapping[str, Any]]) -> Dataset:
-    """Return the dataset with new answers about labels as votes; what was taken back is an abstention."""
-    known = {(vote["sample"], vote["voter"], vote["when"]) for vote in ds.votes.to_pylist()}
+def _with_votes(ds: Dataset, rows: Sequence[Mapping[str, Any]]) -> tuple[Dataset, int]:
+    """Return the dataset with new answers about labels as votes, and how many; what was taken back abstains."""
+    names = pa.array(sorted({row["sample"] for row in rows}), pa.string())
+    there = ds.votes.filter(pc.is_in(ds.votes["sample"], value_set=names)).to_pylist()
+    known = {(vote["sample"], vote["voter"], vote["when"]) for vote in there}
     votes = [
-        {"sample": row["sample"], "voter": row["voter"], "label": row["label"], "when": _time(row["at"]),
-         "seconds": row["seconds"]}
-        for row in rows if _names_a_class(row, ds) or (_free(row) and verdict_of(row)[0] in (UNDO, UNSURE))
+        {"sample": row["sample"], "voter": row["voter"], "kind": row["kind"], "label": row["label"],
+         "prob": row["prob"], "when": _time(row["at"]), "seconds": row["seconds"]}
+        for row in rows if _is_vote(row) or (_free(row) and verdict_of(row)[0] in (UNDO, UNSURE))
     ]  # fmt: skip
     new = [vote for vote in votes if (vote["sample"], vote["voter"], vote["when"]) not in known]
-    return ballot.with_votes(ds, new) if new else ds
+    return (ballot.with_votes(ds, new) if new else ds), len(new)
 
 
-def _with_labels(ds: Dataset, labels: Mapping[str, str | None], truth: str) -> Dataset:
+def _with_labels(project: Project, got: Gathered, truth: str) -> Dataset:
     """Return the dataset with the newest answers as labels, or with those of the votes together."""
-    if not labels:
+    if not got.labels or truth == "newest":
+        return with_answers(got.dataset, got.labels) if got.labels else got.dataset
+    from scarce.loop.voting import consensus
+
+    gone = {sample: None for sample, name in got.labels.items() if name is None}
+    ds = with_answers(got.dataset, gone) if gone else got.dataset
+    if not ballot.ratings_of(ds)[1]:
         return ds
-    if truth == "vote":
-        return _voted(ds)
-    return with_answers(ds, labels)
+    return consensus(project, ds).dataset
+
+
+def only_answered(project: Project, ds: Dataset) -> Mask:
+    """Return (N,) bool: rows whose label of source ``human`` came from answers, and that no review decided about."""
+    rows = standing(row for row in project.state.annotations() if row["kind"] not in ballot.MACHINES)
+    voted = {row["sample"] for row in rows if _is_vote(row)}
+    judged = {row["sample"] for row in rows if not _free(row) and verdict_of(row)[0] in (RIGHT, "label")}
+    return np.asarray(np.isin(ds.ids.astype(str), list(voted - judged)))
 
 
 def with_answers(ds: Dataset, answers: Mapping[str, str | None]) -> Dataset:
@@ -262,23 +319,15 @@ def _with_columns(ds: Dataset, rows: Sequence[Mapping[str, Any]]) -> Dataset:
     return ds
 
 
-def _voted(ds: Dataset) -> Dataset:
-    """Return the dataset with the labels that the votes of all people give together."""
-    if not available("scarce.label.vote"):
-        raise ConfigError("label", "truth = 'vote' needs scarce.label.vote", do="take --truth newest")
-    out: Dataset = importlib.import_module("scarce.label.vote").run(ds).dataset
-    return out
-
-
-def _actions(ds: Dataset, newest: Mapping[str, Mapping[str, Any] | None]) -> list[Action]:
+def _actions(ds: Dataset, newest: Mapping[str, Mapping[str, Any]]) -> list[Action]:
     """Return what verdicts ask for."""
     names = ["id", "label", "label_source", "keep", "drop_reason"]
     samples = ds.table.select(names).take(ds.rows_of(list(newest))).to_pylist() if newest else []
     found: list[Action] = []
     for sample in samples:
         row = newest[sample["id"]]
-        verdict, reason = verdict_of(row) if row is not None else (UNDO, "")
-        new = row["label"] if row is not None and row["label"] in ds.schema.classes and verdict == "label" else ""
+        verdict, reason = verdict_of(row)
+        new = row["label"] if row["label"] in ds.schema.classes and verdict == "label" else ""
         if verdict in (RIGHT, ASIDE) or new:
             found += follows(sample, verdict, new, reason)
     return found

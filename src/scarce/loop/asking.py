@@ -17,7 +17,7 @@ from scarce.clean import Action, read_text
 from scarce.clean.relabel import suggestion
 from scarce.columns import sample_name
 from scarce.errors import DataError, unknown_name
-from scarce.loop.answering import ASIDE, RIGHT, UNSURE, Answer, Frozen, follows, freeze, say
+from scarce.loop.answering import ASIDE, RIGHT, UNSURE, Answer, Frozen, follows, freeze, say, verdict_of
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
@@ -34,6 +34,8 @@ REVIEWED: Final = ("label_error", "label_conflict", "zero_shot", "synthetic")
 KINDS: Final = (LABEL, *REVIEWED, CLEAN)
 KEYS: Final = "1234567890abcdefghijklmnoptvwyzrs"
 """Keys of the classes in their order, at the terminal and on the page; ``u``, ``x`` and ``q`` mean something else."""
+NOBODY: Final = "a person"
+"""Who answers where no name is given."""
 RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -88,15 +90,22 @@ def kind_of(reason: str) -> str:
 
 
 def put(project: Project, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Put questions into the queue and return how many; what waits there already, or was answered, is not asked again.
+    """Put questions into the queue and return how many are new.
+
+    What was asked in the same words is not asked again, nor is a label of a sample whose label is asked for already.
 
     Args:
         project: whose queue it is.
         rows: ``sample``, ``reason``, ``priority`` (1 = first) and ``version``.
     """
     with project.store.locked():
-        asked = {(row["sample"], row["reason"]) for status in ("open", "done") for row in project.state.queue(status)}
-        new = [row for row in rows if (row["sample"], row["reason"]) not in asked]
+        waiting = project.state.queue()
+        asked = {(row["sample"], row["reason"]) for row in (*waiting, *project.state.queue("done"))}
+        wanted = {row["sample"] for row in waiting if kind_of(row["reason"]) == LABEL}
+        new = [
+            row for row in rows if (row["sample"], row["reason"]) not in asked
+            and not (row["sample"] in wanted and kind_of(row["reason"]) == LABEL)
+        ]  # fmt: skip
         return project.state.ask(new) if new else 0
 
 
@@ -150,8 +159,10 @@ def write_questions(project: Project, ds: Dataset, path: str | Path, kinds: Coll
     return len(rows)
 
 
-def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str = "a person") -> Answers:
+def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str = NOBODY) -> Answers:
     """Return what a table of :func:`write_questions` says that a person filled; nothing is changed.
+
+    A question for a label that somebody else answered already takes one more answer of a person with a name.
 
     Args:
         project: whose questions they are.
@@ -165,7 +176,8 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
         UnknownNameError: a class or a question does not exist.
     """
     open_rows = {row["number"]: row for row in project.state.queue()}
-    done = {row["number"] for row in project.state.queue("done")}
+    done = {row["number"]: row for row in project.state.queue("done")}
+    heard = {(row["sample"], row["voter"], verdict_of(row)[1]) for row in project.state.annotations()}
     names = ["id", "label", "label_source", "keep", "drop_reason"]
     known = {row["id"]: row for row in ds.table.select(names).to_pylist()}
     actions: dict[tuple[str, str], Action] = {}
@@ -177,15 +189,18 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
         if not word and not new:
             waiting += 1
             continue
-        if number in done:
+        who = (row.get("voter") or "").strip() or voter
+        asked = open_rows.get(number) or done.get(number)
+        if number in done and (kind_of(done[number]["reason"]) != LABEL or not new or who == NOBODY
+                               or (row["sample"], who, done[number]["reason"]) in heard):  # fmt: skip
             continue
-        if number not in open_rows or open_rows[number]["sample"] != row["sample"]:
+        if asked is None or asked["sample"] != row["sample"]:
             raise unknown_name("clean", f"question (line {line} of {path})", number, map(str, open_rows))
         sample = known.get(row["sample"])
         if sample is None:
             raise unknown_name("clean", "sample", row["sample"], list(known)[:50])
         _check(word, new, line, ds.schema.classes)
-        reason = open_rows[number]["reason"]
+        reason = asked["reason"]
         if word == RIGHT and sample["label"] is None:
             raise DataError("clean", f"line {line} finds a label right", "the sample has none", "give new_label")
         for action in follows(sample, word, new, reason) if kind_of(reason) != LABEL or not new else ():
@@ -195,7 +210,6 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
                 what = f"line {line} of {path} contradicts a line before about {row['sample']}"
                 raise DataError("clean", what, f"{other.kind} and {action.kind}", "give one answer")
         label = {RIGHT: sample["label"], ASIDE: None, UNSURE: None}.get(word, new)
-        who = (row.get("voter") or "").strip() or voter
         seconds = _seconds(row.get("seconds"), line)
         said.append(Answer(number=number, sample=sample["id"], verdict=word or LABEL, label=label, voter=who,
                            seconds=seconds, reason=reason))  # fmt: skip

@@ -1,18 +1,17 @@
-"""Which samples the label loop asks about: plugins of ``scarce.label.query``, or a function of your own."""
+"""Which samples people are asked about: plugins of ``scarce.label.query``, or a function of your own."""
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from scarce.dataset import Dataset, Floats, Ints, Mask
-from scarce.errors import DataError, unknown_name
-from scarce.extras import available
+from scarce.errors import DataError
+from scarce.label import query
 
 Pick: TypeAlias = Callable[[Dataset, int, int], Ints]
 """``(ds, n, seed) -> rows``: which n rows of ``ds`` to ask about, the most useful first.
@@ -22,9 +21,6 @@ is there, and ``ds["pred_probs.label"]`` (N, K) as soon as two classes have labe
 """
 PROBS: Final = "pred_probs.label"
 FEATURES: Final = "embedding.label"
-OWN: Final = ("random", "margin")
-"""Strategies of the loop itself, where there are no plugins."""
-PLUGINS: Final = "scarce.label.query"
 
 
 @dataclass(frozen=True)
@@ -44,13 +40,16 @@ class Picked:
     notes: tuple[str, ...] = ()
 
 
-def pick(ds: Dataset, strategy: str | Pick, n: int, *, seed: int) -> Picked:
+def pick(
+    ds: Dataset, strategy: str | Pick, n: int, *, settings: Mapping[str, Mapping[str, Any]] | None = None, seed: int
+) -> Picked:
     """Return at most n rows of the pool of :func:`as_pool`.
 
     Args:
         ds: as strategies see it, with features, and with probabilities as soon as there are any.
-        strategy: ``auto``, ``random``, ``margin``, a plugin of ``scarce.label.query``, or a function of your own.
+        strategy: name of a plugin of ``scarce.label.query``, a mix of them, ``auto``, or a function of your own.
         n: how many.
+        settings: parameters by strategy.
         seed: of the draw.
 
     Raises:
@@ -59,38 +58,12 @@ def pick(ds: Dataset, strategy: str | Pick, n: int, *, seed: int) -> Picked:
     """
     n = min(n, len(pool_of(ds)))
     if not isinstance(strategy, str):
-        return _alone("own", chosen(strategy, ds, n, seed=seed))
-    if strategy != "random" and available(PLUGINS):
-        return _by_plugin(ds, strategy, n, seed)
-    if strategy not in ("auto", *OWN):
-        raise unknown_name("label", "strategy", strategy, OWN)
-    if strategy == "random" or PROBS not in ds.wide:
-        return _alone("random", draw(ds, n, seed))
-    return _alone("margin", margin(ds, n, seed))
-
-
-def _alone(name: str, rows: Ints) -> Picked:
-    return Picked(rows, name, ("",) * len(rows))
-
-
-def _by_plugin(ds: Dataset, strategy: str, n: int, seed: int) -> Picked:
-    query: Any = importlib.import_module(PLUGINS)
-    batch = query.run(ds, strategy, budget=n, scope=query.Scope(embedding=FEATURES.partition(".")[2]), seed=seed)
+        rows = chosen(strategy, ds, n, seed=seed)
+        return Picked(rows, "own", ("",) * len(rows))
+    scope = query.Scope(embedding=FEATURES.partition(".")[2])
+    batch = query.run(ds, strategy, budget=n, scope=scope, settings=settings, seed=seed)
     rows = ds.rows_of([one.id for one in batch.samples])
     return Picked(rows, batch.strategy, tuple(one.why for one in batch.samples), tuple(batch.notes))
-
-
-def draw(ds: Dataset, n: int, seed: int) -> Ints:
-    """Return n rows of the pool drawn at random."""
-    return np.random.default_rng(seed).permutation(pool_of(ds))[:n]
-
-
-def margin(ds: Dataset, n: int, seed: int) -> Ints:
-    """Return the n rows whose two likeliest classes are most nearly tied; rows without probabilities come last."""
-    rows = pool_of(ds)
-    best = np.sort(ds[PROBS][rows], axis=1)[:, -2:]
-    tied = np.nan_to_num(best[:, 1] - best[:, 0], nan=np.inf)
-    return rows[np.lexsort((np.random.default_rng(seed).random(len(rows)), tied))[:n]]
 
 
 def pool_of(ds: Dataset) -> Ints:
@@ -121,7 +94,14 @@ def chosen(own: Pick, ds: Dataset, n: int, *, seed: int) -> Ints:
 
 
 def reasons(head: str, picked: Picked, probs: Floats | None, classes: Sequence[str]) -> list[str]:
-    """Return for each row why it is asked, with the model's suggestion in the wording of the audit."""
+    """Return for each row why it is asked, with the model's suggestion in the wording of the audit.
+
+    Args:
+        head: who asks.
+        picked: the rows.
+        probs: (N, K) of a model, or None.
+        classes: K names.
+    """
     return [
         f"label: {head}: {_suggested(probs[row] if probs is not None else None, classes)}" + f"; {why}" * bool(why)
         for row, why in zip(picked.rows, picked.why, strict=True)

@@ -42,7 +42,7 @@ class Wish:
     seed: int = 0
     workers: int | None = None
 
-    def scope(self, ds: Dataset, asked: list[str] | None = None) -> Scope:
+    def scope(self, ds: Dataset) -> Scope:
         """Return what may be asked about.
 
         Raises:
@@ -50,7 +50,7 @@ class Wish:
         """
         from scarce.label.query import Scope
 
-        made = Scope(asked=asked or (), include=self.include, model=self.model)
+        made = Scope(include=self.include, model=self.model)
         if not self.cost:
             return made
         names = [name for name in ds.table.column_names if name.startswith("meta.")]
@@ -63,7 +63,8 @@ class Wish:
 def ask_next(project: Project, wish: Wish, *, dry_run: bool = False) -> tuple[Batch, str, int]:
     """Choose from the head of a project and put the questions into its queue.
 
-    What waits in the queue, or was answered since the head was written, is not asked about again.
+    They wait there for ``scarce label``, whose next round begins with them. What waits for a label already, or was
+    answered, is not asked about again; labels that only a machine gave are no answers.
 
     Args:
         project: the project.
@@ -77,21 +78,30 @@ def ask_next(project: Project, wish: Wish, *, dry_run: bool = False) -> tuple[Ba
         DataError: nothing is left to ask about.
     """
     from scarce.label import query
+    from scarce.loop.asking import put
     from scarce.loop.measure import with_features, with_scan
+    from scarce.loop.picking import Picked, as_pool, reasons
+    from scarce.loop.rounds import askable
+    from scarce.loop.standing import probabilities
 
     ds = project.dataset()
     version = str(project.head)
     ds = with_scan(project, ds, workers=wish.workers)
     ds = with_features(project, ds, encoder=wish.encoder or None, workers=wish.workers, seed=wish.seed)
     settings = project.config.label.query
-    waiting = [row["sample"] for row in project.state.queue()]
-    answered = [row["sample"] for row in project.state.annotations(frozen=False)]
+    free = askable(project, ds, include=wish.include)
     batch = query.run(
-        ds, wish.strategy or settings.strategy, budget=settings.budget if wish.budget is None else wish.budget,
-        scope=wish.scope(ds, [*waiting, *answered]), settings=settings.plugins, seed=wish.seed,
+        as_pool(ds, free), wish.strategy or settings.strategy,
+        budget=settings.budget if wish.budget is None else wish.budget,
+        scope=wish.scope(ds), settings=settings.plugins, seed=wish.seed,
     )  # fmt: skip
     if not dry_run and batch.samples:
-        project.state.ask(batch.entries(version))
+        features = [name for name in ds.wide if name.startswith("embedding.")]
+        probs = probabilities(ds, np.asarray(ds[features[-1]], np.float32)) if features else None
+        picked = Picked(ds.rows_of([one.id for one in batch.samples]), batch.strategy,
+                        tuple(one.why for one in batch.samples))  # fmt: skip
+        why = reasons(f"query, {batch.strategy}", picked, probs, ds.schema.classes)
+        put(project, [{**row, "reason": reason} for row, reason in zip(batch.entries(version), why, strict=True)])
     return batch, version, len(project.state.queue())
 
 

@@ -7,14 +7,16 @@ can be begun in one process, answered in three others and ended in a fifth; whoe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from scarce.dataset import Array, Dataset, Mask
 from scarce.errors import ConfigError, DataError
+from scarce.label.query import stopping
+from scarce.lineage import canonical_json, digest
 from scarce.loop.answering import freeze
 from scarce.loop.asking import LABEL, kind_of, put
 from scarce.loop.measure import with_features, with_scan
@@ -23,6 +25,9 @@ from scarce.loop.standing import JUDGES, Standing, judge, probabilities, spoken
 
 if TYPE_CHECKING:
     from scarce.project import Project
+
+FIXED: Final = 1000
+"""So many samples tell whether the models of several rounds say the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +39,13 @@ class Plan:
         initial: samples of the first round, >= 1.
         target: stop when the project's metric reaches this, in [0, 1].
         rounds: stop after so many, this plan's first one included; 0 = no limit.
-        strategy: name of the strategy; auto = the best that is installed.
+        strategy: name of a strategy of ``scarce.label.query``, or a mix; auto = a cold start first, then priority.
+        settings: parameters by strategy.
         judge: where it is judged, one of :data:`scarce.loop.standing.JUDGES`.
         truth: how several answers become a label, one of :data:`scarce.loop.answering.TRUTHS`.
+        flat_rounds: stop when so many rounds together gain less than ``flat_gain``; 0 = never.
+        flat_gain: of the metric.
+        stable: stop when the models of four rounds agree so far (Cohen's kappa); 1 = never.
         seed: of everything random.
         workers: threads at most; None = all cores.
 
@@ -49,8 +58,12 @@ class Plan:
     target: float = 0.95
     rounds: int = 0
     strategy: str = "auto"
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     judge: str = "auto"
     truth: str = "newest"
+    flat_rounds: int = 3
+    flat_gain: float = 0.005
+    stable: float = 0.99
     seed: int = 0
     workers: int | None = None
 
@@ -67,7 +80,8 @@ class Plan:
         """Return the project's settings [label] and [label.query], with what is given and not None in their place."""
         told = project.config.label
         settings = {"budget": told.query.budget, "initial": told.initial, "target": told.target,
-                    "strategy": told.query.strategy}  # fmt: skip
+                    "strategy": told.query.strategy, "settings": told.query.plugins, "stable": told.stable,
+                    "flat_rounds": told.flat_rounds, "flat_gain": told.flat_gain}  # fmt: skip
         return cls(**{**settings, **{name: value for name, value in given.items() if value is not None}})
 
 
@@ -125,7 +139,7 @@ class Loop:
             now = rounds[-1] if rounds else None
             if now is not None and now["status"] == "open":
                 self._ask(now["body"])
-                waiting = self.waiting()
+                waiting = sum(row["sample"] in now["body"]["samples"] for row in self._open())
                 if waiting:
                     return Now(waiting, "", history(self.project)[-1], Standing(**now["body"]["before"]))
                 self._end(len(rounds), now["body"])
@@ -137,8 +151,11 @@ class Loop:
         return Now(0, f"round {told[-1]['round']} is done", told[-1], Standing(**told[-1]["after"]))
 
     def waiting(self) -> int:
-        """Return how many questions for a label wait."""
-        return sum(kind_of(row["reason"]) == LABEL for row in self.project.state.queue())
+        """Return how many questions for a label wait, of this round and of later ones."""
+        return len(self._open())
+
+    def _open(self) -> list[dict[str, Any]]:
+        return [row for row in self.project.state.queue() if kind_of(row["reason"]) == LABEL]
 
     def _begin(self) -> Now:
         ds, features = self._encoded()
@@ -147,48 +164,73 @@ class Loop:
         before = Standing(**last) if last and last["judged_on"] != "nothing" else self._judged(ds, features)
         told = history(self.project)
         stop = self._stop(before, ds)
+        body = {} if stop else self._choose(ds, features, before)
+        if not stop and not body["samples"]:
+            stop = f"nothing is left to ask: {body['note']}"
         if stop:
             return Now(0, stop, told[-1] if told else None, before)
-        body = self._choose(ds, features, before)
         self.project.state.open_round(body, self.project.head)
         self._begun += 1
         self._ask(body)
-        return Now(self.waiting(), "", history(self.project)[-1], before)
+        return Now(len(body["samples"]), "", history(self.project)[-1], before)
 
     def _stop(self, now: Standing, ds: Dataset) -> str:
         """Return why it is time to stop; "" = it is not."""
-        if now.value is not None and now.value >= self.plan.target:
-            sure = "" if now.low is not None and now.low >= self.plan.target else "; its lower bound is still below"
+        if now.value is not None and stopping.target_reached(now.value, self.plan.target).stop:
+            proven = now.low is not None and stopping.target_reached(now.value, self.plan.target, low=now.low).stop
             return (f"target reached: {now.metric} {now.value:.3f} ({now.low:.3f} to {now.high:.3f}, n = {now.n}, "
-                    f"judged on {now.judged_on}) >= {self.plan.target:g}{sure}")  # fmt: skip
+                    f"judged on {now.judged_on}) >= {self.plan.target:g}"
+                    + "; its lower bound is still below" * (not proven))  # fmt: skip
         if self.plan.rounds and self._begun >= self.plan.rounds:
             return f"{self.plan.rounds} rounds are done"
-        if not askable(self.project, ds).any():
+        if not askable(self.project, ds).any() and not self._open():
             return "nothing is left to ask: every kept sample outside val and test has a label or an answer"
-        return ""
+        return self._idle()
+
+    def _idle(self) -> str:
+        """Return why more rounds would hardly change the model; "" = they would."""
+        done = [row["body"] for row in self.project.state.rounds() if row["status"] == "done"]
+        scored = [body["after"] for body in done if (body["after"] or {}).get("value") is not None]
+        same = [one for one in scored if (one["judged_on"], one["metric"]) == (
+            scored[-1]["judged_on"], scored[-1]["metric"])]  # fmt: skip
+        found = []
+        if self.plan.flat_rounds:
+            found.append(("the curve is ", "flat_rounds = 0", stopping.curve_is_flat(
+                [one["value"] for one in same], window=self.plan.flat_rounds, least=self.plan.flat_gain)))  # fmt: skip
+        if self.plan.stable < 1:
+            said = [body["predicted"] for body in done if body.get("predicted")]
+            alike = [one["codes"] for one in said if one["of"] == said[-1]["of"]]
+            found.append(("predictions are ", "stable = 1", stopping.predictions_are_stable(
+                alike, kappa=self.plan.stable)))  # fmt: skip
+        return next((f"{head}{one.why}; to go on, set {off} below [label] in scarce.toml"
+                     for head, off, one in found if one.stop), "")  # fmt: skip
 
     def _choose(self, ds: Dataset, features: Array, before: Standing) -> dict[str, Any]:
-        """Return the history of a new round: what is asked and why."""
+        """Return the history of a new round: what waits already first, then what the strategy picks, and why."""
         if not ds.schema.classes:
             raise DataError("label", "there are no classes to answer with", do="scarce classes add NAME NAME")
         number = len(self.project.state.rounds()) + 1
         first = not (spoken(ds) & ~np.isin(ds["split"].astype(str), ("val", "test"))).any()
-        free = askable(self.project, ds)
+        free, known = askable(self.project, ds), set(ds.ids.tolist())
         wanted, pool = self.plan.initial if first else self.plan.budget, int(free.sum())
-        probs = probabilities(ds, features)
-        seen = as_pool(ds, free)
-        seen = seen if probs is None else seen.with_columns({PROBS: probs})
-        picked = pick(seen, self.pick or self.plan.strategy, wanted, seed=self.plan.seed + number)
-        rows, name = picked.rows, picked.strategy
-        why = reasons(f"round {number}, {name}", picked, probs, ds.schema.classes)
-        body = {
-            "round": number, "strategy": name, "budget": wanted, "asked": len(rows), "seed": self.plan.seed,
-            "samples": {str(ds.ids[row]): text for row, text in zip(rows, why, strict=True)},
-            "before": before.to_json(), "after": None, "pool": pool,
+        asked = {row["sample"]: row["reason"] for row in self._open() if row["sample"] in known}
+        asked = dict(list(asked.items())[:wanted])
+        samples, names, notes = dict(asked), ["asked before"] * bool(asked), list[str]()
+        if len(asked) < wanted and pool:
+            probs = probabilities(ds, features)
+            seen = as_pool(ds, free)
+            seen = seen if probs is None else seen.with_columns({PROBS: probs})
+            picked = pick(seen, self.pick or self.plan.strategy, wanted - len(asked), settings=self.plan.settings,
+                          seed=self.plan.seed + number)  # fmt: skip
+            why = reasons(f"round {number}, {picked.strategy}", picked, probs, ds.schema.classes)
+            samples |= {str(ds.ids[row]): text for row, text in zip(picked.rows, why, strict=True)}
+            names, notes = [picked.strategy, *names], list(picked.notes)
+        few = [f"{wanted} were wanted, the pool has {pool + len(asked)}"] if pool + len(asked) < wanted else []
+        return {
+            "round": number, "strategy": " and ".join(names), "budget": wanted, "asked": len(samples),
+            "seed": self.plan.seed, "samples": samples, "before": before.to_json(), "after": None, "pool": pool,
+            "note": "; ".join([*few, *notes]),
         }  # fmt: skip
-        few = [f"{wanted} were wanted, the pool has {pool}"] if pool < wanted else []
-        body["note"] = "; ".join([*few, *picked.notes])
-        return body
 
     def _ask(self, body: Mapping[str, Any]) -> None:
         """Put a round's questions into the queue, those that a killed process left out included."""
@@ -200,10 +242,8 @@ class Loop:
 
     def _end(self, number: int, body: Mapping[str, Any]) -> None:
         ds, features = self._encoded()
-        after = self._judged(ds, features).to_json()
-        self.project.state.update_round(
-            number, {**body, "after": after}, status="done", version=self.project.head
-        )  # fmt: skip
+        more = {"after": self._judged(ds, features).to_json(), "predicted": predicted(ds, features)}
+        self.project.state.update_round(number, {**body, **more}, status="done", version=self.project.head)
 
     def _judged(self, ds: Dataset, features: Array) -> Standing:
         return judge(self.project, ds, features, judge_on=self.plan.judge, picked=picked(self.project),
@@ -226,17 +266,36 @@ def featured(project: Project, *, workers: int | None = None, seed: int = 0) -> 
     return ds, np.asarray(full[name], np.float32)
 
 
-def askable(project: Project, ds: Dataset) -> Mask:
+def askable(project: Project, ds: Dataset, *, include: Collection[str] = ()) -> Mask:
     """Return (N,) bool: rows that a person may be asked to label.
 
     They are kept, real, outside val and test, no person stands behind their label, nobody was unsure about them, and no
     question about their label waits.
+
+    Args:
+        project: whose queue tells what was asked.
+        ds: its newest version.
+        include: evaluated splits that may be asked about after all.
     """
     free = ds["keep"].astype(bool) & (ds["origin"] == "real") & ~spoken(ds)
-    free &= ~np.isin(ds["split"].astype(str), ("val", "test"))
-    told = {row["sample"] for status in ("open", "done") for row in project.state.queue(status)
+    free &= ~np.isin(ds["split"].astype(str), [name for name in ("val", "test") if name not in include])
+    told = {row["sample"] for row in project.state.annotations(frozen=False)}
+    told |= {row["sample"] for status in ("open", "done") for row in project.state.queue(status)
             if kind_of(row["reason"]) == LABEL}  # fmt: skip
     return np.asarray(free & ~np.isin(ds.ids.astype(str), list(told)))
+
+
+def predicted(ds: Dataset, features: Array) -> dict[str, Any] | None:
+    """Return what a model says about a fixed sample of the rows, to be compared between rounds; None = no model.
+
+    Returns:
+        ``of`` (digest of the ids, which are hashes themselves, so the first ones are a fair draw) and ``codes``.
+    """
+    probs = probabilities(ds, features)
+    if probs is None:
+        return None
+    rows = np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real") & np.isfinite(probs).all(1))[:FIXED]
+    return {"of": digest(canonical_json(ds.ids[rows].tolist())), "codes": probs[rows].argmax(axis=1).tolist()}
 
 
 def picked(project: Project) -> set[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from scarce.errors import ConfigError, DataError, ReadError, closest
 from scarce.label import rule
+from scarce.loop.asking import LABEL, put
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset, Ints
@@ -53,10 +54,9 @@ def label_by_rules(  # noqa: PLR0913 - one knob each
     if not commit:
         return found, None, 0
     version = project.commit(found.dataset, "label: rules", owner=("label",))
-    asked = {row["sample"] for row in project.state.queue()}
-    ids, reason = ds.ids[found.undecided], "labelling functions contradict each other"
-    new = [{"sample": one, "reason": reason, "priority": 0.5, "version": version} for one in ids if one not in asked]
-    return found, version, project.state.ask(new) if ask and new else 0
+    reason = f"{LABEL}: rule, labelling functions contradict each other"
+    rows = [{"sample": one, "reason": reason, "priority": 0.5, "version": version} for one in ds.ids[found.undecided]]
+    return found, version, put(project, rows) if ask else 0
 
 
 def read_gold(ds: Dataset, path: Path) -> Ints:

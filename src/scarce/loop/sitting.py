@@ -25,11 +25,13 @@ class Sitting:
         project: whose queue it is.
         voter: who answers.
         kinds: of questions, see :data:`scarce.loop.asking.KINDS`.
+        only: samples that are asked about, for example those of a round; None = all.
     """
 
     project: Project
     voter: str
     kinds: Collection[str] = KINDS
+    only: Collection[str] | None = None
     _given: list[tuple[Question, Answer]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -43,7 +45,8 @@ class Sitting:
 
     def waiting(self) -> list[Question]:
         """Return the questions that wait now, the most urgent first; what others answered meanwhile is gone."""
-        return questions(self.project, self.ds, self.kinds)
+        found = questions(self.project, self.ds, self.kinds)
+        return found if self.only is None else [item for item in found if item.sample in self.only]
 
     def answer(self, question: Question, word: str, seconds: float | None = None) -> Answer:
         """Keep an answer.

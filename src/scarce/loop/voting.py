@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scarce.label import vote
+from scarce.loop.answering import gather, only_answered
+from scarce.loop.asking import LABEL, put
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
@@ -21,7 +23,7 @@ class Counted:
         voted: the consensus.
         version: the new version, if one was made.
         joined: annotations that became votes.
-        lost: annotations of samples that are not in the data.
+        lost: annotations of samples that are not in the data; they wait for them.
         asked: samples that were put into the review queue.
         change: agreement before and after a time, if asked for.
         ahead: votes to ask for next.
@@ -49,7 +51,7 @@ class Counted:
 
 
 def count_votes(  # noqa: PLR0913 - one knob each
-    project: Project, *, method: str | None = None, least: float = 0.5, overwrite: bool = False,
+    project: Project, *, method: str | None = None, least: float = vote.LEAST, overwrite: bool = False,
     changed_at: datetime | None = None, ahead: int = 0, commit: bool = True, seed: int = 0,
 ) -> Counted:  # fmt: skip
     """Join a project's votes and annotations, write one label a sample, and ask about those in doubt.
@@ -67,11 +69,9 @@ def count_votes(  # noqa: PLR0913 - one knob each
     Raises:
         DataError: nobody voted.
     """
-    settings = project.config.label.vote
-    ds, numbers, lost = vote.join_annotations(project.dataset(), project.state.annotations(frozen=False))
-    ds = _with_features(project, ds, method or settings.method, seed)
-    found = vote.run(ds, method=method or settings.method, settings=settings.plugins, least=least,
-                     overwrite=overwrite, seed=seed)  # fmt: skip
+    got = gather(project)
+    ds = got.dataset
+    found = consensus(project, ds, method=method, least=least, overwrite=overwrite, seed=seed)
     change = vote.agreement_before_and_after(ds, changed_at, seed=seed) if changed_at else None
     wanted = None
     if ahead:
@@ -80,13 +80,38 @@ def count_votes(  # noqa: PLR0913 - one knob each
         posterior[~usable] = 0.0
         wanted = vote.next_votes(posterior, found.fitted.confusion, ahead, voted=found.votes)
     if not commit:
-        return Counted(found, None, len(numbers), lost, 0, change, wanted)
-    version = project.commit(found.dataset, f"label: votes ({found.method})", owner=("label",))
-    project.state.freeze_annotations(numbers, version)
-    waiting = {row["sample"] for row in project.state.queue()}
-    new = [{**row, "version": version} for row in found.questions() if row["sample"] not in waiting]
-    asked = project.state.ask(new) if new else 0
-    return Counted(found, version, len(numbers), lost, asked, change, wanted)
+        return Counted(found, None, got.votes, got.lost, 0, change, wanted)
+    version = project.commit(found.dataset, f"label: votes ({found.method})", owner=got.owners)
+    project.state.freeze_annotations(got.numbers, version)
+    asked = put(project, [
+        {**row, "reason": f"{LABEL}: vote, {row['reason']}", "version": version} for row in found.questions()
+    ])  # fmt: skip
+    return Counted(found, version, got.votes, got.lost, asked, change, wanted)
+
+
+def consensus(
+    project: Project, ds: Dataset, *, method: str | None = None, least: float = vote.LEAST, overwrite: bool = False,
+    seed: int = 0,
+) -> vote.Voted:  # fmt: skip
+    """Return what the votes of a dataset say together, with the project's settings [label.vote].
+
+    A label that came from an answer alone is one vote among others and may change; a correction stays.
+
+    Args:
+        project: whose settings, features and answers count.
+        ds: with votes.
+        method: of the consensus; None = that of the settings.
+        least: probability that a label must exceed.
+        overwrite: whether corrections may change, too.
+        seed: of everything drawn.
+
+    Raises:
+        DataError: nobody voted.
+    """
+    settings = project.config.label.vote
+    ds = _with_features(project, ds, method or settings.method, seed)
+    return vote.run(ds, method=method or settings.method, settings=settings.plugins, least=least, seed=seed,
+                    overwrite=overwrite or only_answered(project, ds))  # fmt: skip
 
 
 def _with_features(project: Project, ds: Dataset, method: str, seed: int) -> Dataset:

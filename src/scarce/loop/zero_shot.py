@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scarce.label.zero_shot import Proposal, apply, built, label_shares, propose, seconds_saved
+from scarce.loop.answering import UNSURE_OF
 from scarce.loop.measure import with_features, with_scan
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
 
-REASON: Final = "zero_shot: unsure, most like "
+LAST: Final = 0.01
+"""What is unsure comes after the drawn samples that a review asks about."""
 """What entries of the queue begin with, before the name of the likeliest class."""
 
 
@@ -92,14 +94,14 @@ def write(project: Project, ds: Dataset, proposal: Proposal) -> Written:
     changed = not after.table.select(["label", "label_source"]).equals(ds.table.select(["label", "label_source"]))
     version = project.commit(after, "label: zero-shot", owner=("label",)) if changed else None
     ids, names, codes = ds.ids[proposal.rows], ds.schema.classes, proposal.codes
-    waiting = {row["sample"]: row["number"] for row in project.state.queue() if row["reason"].startswith(REASON)}
+    waiting = {row["sample"]: row["number"] for row in project.state.queue() if row["reason"].startswith(UNSURE_OF)}
     sure = set(ids[proposal.taken].tolist())
     settled = [number for sample, number in waiting.items() if sample in sure]
     project.state.settle(settled, "overtaken")
     doubt = 1 - proposal.probs.max(axis=1)
     rows = [
-        {"sample": str(ids[place]), "reason": f"{REASON}{names[codes[place]]}", "priority": float(doubt[place]),
-         "version": version or project.head}
+        {"sample": str(ids[place]), "reason": f"{UNSURE_OF}{names[codes[place]]}",
+         "priority": float(doubt[place]) * LAST, "version": version or project.head}
         for place in np.flatnonzero(~proposal.taken) if ids[place] not in waiting
     ]  # fmt: skip
     project.state.ask(rows)

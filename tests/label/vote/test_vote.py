@@ -50,6 +50,7 @@ def test_real_crowds_are_judged_as_well_as_published(
     np.testing.assert_allclose(found.confusion.sum(axis=2), 1, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:The (inplace|copy) keyword")  # crowd-kit with pandas 3.1
 @pytest.mark.parametrize("crowd", ["product", "face"])
 def test_dawid_skene_is_that_of_crowd_kit(shared_data: Path, crowd: str) -> None:
     kit = pytest.importorskip("crowdkit.aggregation")

@@ -8,6 +8,10 @@ shape of scikit-activeml. :mod:`scarce.label.query.learner` has the shape of mod
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
+from scarce import registry
 from scarce.label.query._base import AbstractQuery, Picks, Pool
 from scarce.label.query._pool import Scope
 from scarce.label.query._run import Batch, Question, run
@@ -15,3 +19,10 @@ from scarce.label.query._run import Batch, Question, run
 MODULES = ("learner", "stopping")
 
 __all__ = ["MODULES", "AbstractQuery", "Batch", "Picks", "Pool", "Question", "Scope", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a method's module when it is first asked for."""
+    if name.startswith("_") or name not in (*MODULES, *registry.names(__name__.removeprefix("scarce."))):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")

@@ -14,6 +14,7 @@ from scarce.errors import ConfigError
 from scarce.label.query._base import AbstractQuery, Pool
 from scarce.label.query._copies import Sieve, copy_groups
 from scarce.label.query._pool import WHO, Scope, pool_of, with_model
+from scarce.label.query.mix import Mix
 
 AUTO: Final = "auto"
 COLD, WARM = "typi_clust", "priority"
@@ -167,11 +168,15 @@ def built(name: str, settings: Mapping[str, Mapping[str, Any]] | None, seed: int
     kind: type[AbstractQuery] = registry.load("label.query", name, AbstractQuery)  # type: ignore[type-abstract]
     params = {registry.canonical(key): values for key, values in (settings or {}).items()}
     given = {**params.get(registry.canonical(name), {}), **extra}
+    if kind is Mix:
+        names = [registry.canonical(part) for part in given.get("parts", Mix.parts)]
+        told = {**{part: params[part] for part in names if part in params}, **given.get("settings", {})}
+        given |= {"settings": told} if told else {}
     if any(field.name == "seed" for field in fields(kind)):
         given = {"seed": seed, **given}
     made = kind.from_params(given)
-    if extra:
-        made.members()  # type: ignore[attr-defined]  # an unknown part is named before any work
+    if isinstance(made, Mix):
+        made.members()  # an unknown part is named before any work
     return made
 
 

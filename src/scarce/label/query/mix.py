@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -26,12 +27,14 @@ class Mix(AbstractQuery):
     Args:
         parts: names of strategies.
         weights: share of each; empty = the same for all.
+        settings: parameters of the parts, by name.
         seed: of the parts that draw.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("embedding", "pred_probs")
     parts: tuple[str, ...] = ("margin", "core_set")
     weights: tuple[float, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -48,12 +51,13 @@ class Mix(AbstractQuery):
 
         Raises:
             UnknownNameError: there is no such strategy.
+            ConfigError: a parameter of a part makes no sense.
         """
         made = []
         for name in self.parts:
             kind: type[AbstractQuery] = registry.load("label.query", name, AbstractQuery)  # type: ignore[type-abstract]
-            params: dict[str, Any] = {"seed": self.seed} if "seed" in {field.name for field in fields(kind)} else {}
-            made.append(kind.from_params(params))
+            draws = {"seed": self.seed} if "seed" in {item.name for item in fields(kind)} else {}
+            made.append(kind.from_params({**draws, **self.settings.get(registry.canonical(name), {})}))
         return made
 
     def turns(self, n: int) -> Ints:

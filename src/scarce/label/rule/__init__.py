@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scarce.label.rule.triplet import fit_triplet
     from scarce.label.rule.weighted import fit_weighted
 
+MODULES = ()
 _HOME = {
     "AbstractLabelModel": "rule._base", "Applied": "rule._apply", "Candidate": "rule._choose",
     "Choice": "rule._choose", "Failure": "rule._apply", "Fitted": "_linear", "FunctionSummary": "rule._summary",
@@ -37,7 +38,7 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "AbstractLabelModel", "Applied", "Candidate", "Choice", "Failure", "Fitted", "FunctionSummary",
+    "MODULES", "AbstractLabelModel", "Applied", "Candidate", "Choice", "Failure", "Fitted", "FunctionSummary",
     "LabelingFunction", "RuleSample", "Ruled", "apply_functions", "choose_model", "fit_dawid_skene",
     "fit_generative", "fit_majority", "fit_triplet", "fit_weighted", "gold_of", "labeling_function",
     "load_functions", "rule_samples", "run", "summarize_functions",
@@ -45,10 +46,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
-    if name not in _HOME:
+    """Import a public name, or a method's module, when it is first asked for."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"scarce.label.{_HOME[name]}"), name)
+    from scarce import registry
+
+    if name.startswith("_") or name not in registry.names(__name__.removeprefix("scarce.")):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"scarce.label.{_HOME[name]}"), name)
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scarce.label.vote._base import AbstractVote
     from scarce.label.vote._change import Change, agreement_before_and_after, agreement_change
     from scarce.label.vote._quality import Annotator, annotator_quality
-    from scarce.label.vote._run import Voted, join_annotations, run
+    from scarce.label.vote._run import LEAST, Voted, run
     from scarce.label.vote.crowdlab import fit_crowdlab
     from scarce.label.vote.dawid_skene import fit_dawid_skene
     from scarce.label.vote.glad import fit_glad
@@ -24,27 +24,49 @@ if TYPE_CHECKING:
     from scarce.label.vote.majority import fit_majority
     from scarce.label.vote.one_coin import fit_one_coin
 
+MODULES = ()
 _HOME = {
     "AbstractVote": "vote._base", "Annotator": "vote._quality", "Change": "vote._change", "Fitted": "_linear",
-    "Next": "vote._ask", "Voted": "vote._run", "agreement_before_and_after": "vote._change",
+    "LEAST": "vote._run", "Next": "vote._ask", "Voted": "vote._run", "agreement_before_and_after": "vote._change",
     "agreement_change": "vote._change", "annotator_quality": "vote._quality", "expected_gain": "vote._ask",
     "fit_crowdlab": "vote.crowdlab", "fit_dawid_skene": "vote.dawid_skene", "fit_glad": "vote.glad",
     "fit_mace": "vote.mace", "fit_majority": "vote.majority", "fit_one_coin": "vote.one_coin",
-    "join_annotations": "vote._run", "next_votes": "vote._ask", "run": "vote._run",
+    "next_votes": "vote._ask", "run": "vote._run",
 }  # fmt: skip
 
 __all__ = [
-    "AbstractVote", "Annotator", "Change", "Fitted", "Next", "Voted", "agreement_before_and_after",
-    "agreement_change", "annotator_quality", "expected_gain", "fit_crowdlab", "fit_dawid_skene", "fit_glad",
-    "fit_mace", "fit_majority", "fit_one_coin", "join_annotations", "next_votes", "run",
+    "LEAST",
+    "MODULES",
+    "AbstractVote",
+    "Annotator",
+    "Change",
+    "Fitted",
+    "Next",
+    "Voted",
+    "agreement_before_and_after",
+    "agreement_change",
+    "annotator_quality",
+    "expected_gain",
+    "fit_crowdlab",
+    "fit_dawid_skene",
+    "fit_glad",
+    "fit_mace",
+    "fit_majority",
+    "fit_one_coin",
+    "next_votes",
+    "run",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
-    if name not in _HOME:
+    """Import a public name, or a method's module, when it is first asked for."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"scarce.label.{_HOME[name]}"), name)
+    from scarce import registry
+
+    if name.startswith("_") or name not in registry.names(__name__.removeprefix("scarce.")):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"scarce.label.{_HOME[name]}"), name)
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:

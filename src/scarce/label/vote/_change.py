@@ -14,6 +14,7 @@ from scarce.ballot import ratings_of
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import DataError
 from scarce.label._ballot import valid_votes
+from scarce.metric import agreement
 
 WHO: Final = "label.vote"
 MOST_ITEMS: Final = 20_000
@@ -74,7 +75,8 @@ def agreement_change(before: Array, after: Array, n_classes: int, *, repeats: in
     if len(sides[0]) != len(sides[1]):
         raise DataError(WHO, f"{len(sides[0])} samples before and {len(sides[1])} after", do="pass the same samples")
     parts = np.hstack([_terms(votes, n_classes) for votes in sides])
-    used = parts[:, [n_classes + 1, 2 * n_classes + 3]].sum(axis=0)
+    middle = 2 * n_classes + 2
+    used = parts[:, [middle - 2, 2 * middle - 2]].sum(axis=0)
     for name, count in zip(("before", "after"), used, strict=True):
         if not count:
             raise DataError(WHO, f"no sample has two votes {name} the change", do="let two people label some samples")
@@ -88,9 +90,8 @@ def agreement_change(before: Array, after: Array, n_classes: int, *, repeats: in
         drawn = (rng.multinomial(n, np.full(n, 1 / n), size=min(block, repeats - start))
                  for start in range(0, repeats, block))  # fmt: skip
         sums = np.vstack([times @ parts for times in drawn])
-    middle = n_classes + 2
-    values = [float(_alpha(side[None])[0]) for side in (whole[:middle], whole[middle:])]
-    draws = _alpha(sums[:, middle:]) - _alpha(sums[:, :middle])
+    values = [float(agreement.alpha(side[None], n_classes)[0]) for side in (whole[:middle], whole[middle:])]
+    draws = agreement.alpha(sums[:, middle:], n_classes) - agreement.alpha(sums[:, :middle], n_classes)
     draws = draws[np.isfinite(draws)]
     low, high = np.quantile(draws, [0.025, 0.975]) if len(draws) else (np.nan, np.nan)
     return Change(values[0], values[1], int(used[0]), int(used[1]), values[1] - values[0], float(low), float(high))
@@ -119,16 +120,9 @@ def agreement_before_and_after(ds: Dataset, when: datetime, *, repeats: int = 20
 
 
 def _terms(votes: Array, k: int) -> Floats:
-    """Return (N, K + 2): votes by class, agreeing votes, 1; all 0 where a sample has fewer than two votes."""
-    row, voter = np.nonzero(votes >= 0)
-    counts = np.bincount(row * k + votes[row, voter], minlength=len(votes) * k).reshape(len(votes), k).astype(float)
-    m = counts.sum(axis=1, keepdims=True)
-    same = (counts * (counts - 1)).sum(axis=1, keepdims=True) / np.maximum(m - 1, 1)
-    return np.asarray(np.hstack([counts, same, np.ones_like(m)]) * (m >= 2))
+    """Return (N, 2K + 2) sums that alpha is made of; all 0 where a sample has fewer than two votes."""
+    from scarce.metric import _votes
 
-
-def _alpha(sums: Floats) -> Floats:
-    votes, same = sums[:, :-2], sums[:, -2]
-    n = votes.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(1 - (n - 1) * (n - same) / (n * n - (votes * votes).sum(axis=1)))
+    counts = np.zeros((len(votes), k), np.int32)
+    _votes.item_counts(votes, counts)
+    return agreement.terms(counts)

@@ -1,11 +1,10 @@
-"""The driver: votes of a dataset and fresh annotations become one label a sample, doubtful ones become questions."""
+"""The driver: votes of a dataset become one label a sample, doubtful ones become questions."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce import registry
-from scarce.ballot import MACHINES, ratings_of, with_votes
+from scarce.ballot import MACHINES, ratings_of
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError, closest
 from scarce.label._linear import Fitted
@@ -82,7 +81,7 @@ def run(
     method: str = "auto",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     least: float = LEAST,
-    overwrite: bool = False,
+    overwrite: bool | Mask = False,
     seed: int = 0,
 ) -> Voted:
     """Make one label of each sample's votes, in any split: votes are what people said.
@@ -91,11 +90,11 @@ def run(
     person gave as a correction (source ``human``) stay.
 
     Args:
-        ds: with votes; see :func:`join_annotations` for what people said since.
+        ds: with votes.
         method: name of the method; ``auto`` = see :func:`choose_method`.
         settings: parameters by method.
         least: probability that a label must exceed.
-        overwrite: whether labels of source ``human`` may change, too.
+        overwrite: whether labels of source ``human`` may change, too; (N,) bool = which ones.
         seed: of the folds where a model is fitted beside the votes.
 
     Raises:
@@ -124,12 +123,13 @@ def run(
     sure = some & (two[:, -1] > least) & (two[:, -1] - two[:, 0] > 1e-6)
     free = free_rows(ds, "vote")
     corrected = (ds["label_source"] == "human") & (ds["label"] >= 0)
-    may = free if overwrite else free & ~corrected
+    corrected &= ~np.asarray(overwrite, bool)
+    may = free & ~corrected
     rows = np.flatnonzero(sure & may)
     probs /= probs.sum(axis=1, keepdims=True)
     step = Step(stage="label", name="vote", seed=seed, params={
         "method": name, **{key: value for key, value in model.params().items() if value is not None},
-        "least": least, "overwrite": overwrite, "voters": len(voters), "labeled": len(rows),
+        "least": least, "overwrite": overwrite is True, "voters": len(voters), "labeled": len(rows),
     })  # fmt: skip
     new = Labels(rows, probs[rows].argmax(axis=1), "vote", probs[rows])
     split = np.where(votes >= 0, votes, -1).max(axis=1) != np.where(votes >= 0, votes, k).min(axis=1)
@@ -184,30 +184,6 @@ def model_probs(ds: Dataset, votes: Array, *, seed: int = 0) -> Floats:
 
 def _groups(ds: Dataset, rows: Mask) -> Array | None:
     return ds["split_group"][rows] if "split_group" in ds else None
-
-
-def join_annotations(ds: Dataset, annotations: Iterable[Mapping[str, Any]]) -> tuple[Dataset, list[int], int]:
-    """Return the dataset with annotations as votes, the numbers of those annotations, and how many were lost.
-
-    Args:
-        ds: the dataset.
-        annotations: rows of :meth:`scarce.state.State.annotations` that are part of no version yet.
-
-    Returns:
-        Annotations of machines are left alone; those of samples that are not here are counted as lost.
-    """
-    known, rows, numbers, lost = set(ds.ids.tolist()), [], [], 0
-    for row in annotations:
-        if row["kind"] in MACHINES:
-            continue
-        if row["sample"] not in known:
-            lost += 1
-            continue
-        when = datetime.fromisoformat(row["at"]).replace(tzinfo=None) if row.get("at") else None
-        numbers.append(int(row["number"]))
-        rows.append({"sample": row["sample"], "voter": row["voter"], "kind": row["kind"], "label": row["label"],
-                     "prob": row.get("prob"), "when": when, "seconds": row.get("seconds")})  # fmt: skip
-    return (with_votes(ds, rows) if rows else ds), numbers, lost
 
 
 def unknown_labels(ds: Dataset) -> dict[str, int]:

@@ -8,6 +8,10 @@ the report says how many are missing.
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
+from scarce import registry
 from scarce.label.zero_shot._base import AbstractZeroShot, Judgement
 from scarce.label.zero_shot._gate import Gate, Point, choose_threshold
 from scarce.label.zero_shot._prompt import Prompt, prompts_for, read_prompts
@@ -21,3 +25,10 @@ __all__ = [
     "built", "choose_threshold", "label_shares", "prompts_for", "propose", "read_prompts", "run", "seconds_saved",
     "spoken_rows", "wanted_rows",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a method's module when it is first asked for."""
+    if name.startswith("_") or name not in (*MODULES, *registry.names(__name__.removeprefix("scarce."))):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")

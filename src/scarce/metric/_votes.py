@@ -52,7 +52,7 @@ def item_counts(ratings: Any, out: Any) -> None:
 
 @nb.njit(nogil=True, cache=True)
 def moments(ratings: Any, k: int, first: Any, second: Any) -> None:  # noqa: C901  compiled: calls cost
-    """Add up the rows' terms (2K + 2,) and their products (2K + 2, 2K + 2); see ``_coefficient.terms``."""
+    """Add up the rows' terms (2K + 2,) and their products (2K + 2, 2K + 2); see ``agreement.terms``."""
     counts = np.zeros(k, np.int64)
     term = np.zeros(2 * k + 2)
     used = np.zeros(2 * k + 2, np.int64)

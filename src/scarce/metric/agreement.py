@@ -20,7 +20,7 @@ MOST_ITEMS: Final = 20_000
 
 def valid(ratings: Array) -> tuple[Ints, int]:
     """Return (N, R) class codes, -1 = missing, and K; refuse anything else."""
-    rows, who = np.asarray(ratings), "audit.agreement"
+    rows, who = np.asarray(ratings), "metric.agreement"
     if rows.ndim != 2:
         raise DataError(who, f"ratings have shape {rows.shape}", do="pass (N, R): one row an item, one column a rater")
     if rows.dtype.kind not in "iu":
@@ -40,7 +40,7 @@ def valid(ratings: Array) -> tuple[Ints, int]:
 
 def all_pairs(rows: Ints, k: int) -> Ints | None:
     """Return (R, R, K, K) counts of what each pair said, above the diagonal; None where that takes too much."""
-    from scarce.audit import _votes
+    from scarce.metric import _votes
 
     raters, size = rows.shape[1], (k + 1) ** rows.shape[1]
     if size > min(MOST_PATTERNS, len(rows) // 2) or (raters * k) ** 2 > MOST_PATTERNS // 8:
@@ -53,7 +53,7 @@ def all_pairs(rows: Ints, k: int) -> Ints | None:
 
 def pair_counts(rows: Ints, k: int, one: int, others: range) -> Ints:
     """Return (B, K, K) counts of what one rater and B others said about the same items."""
-    from scarce.audit import _votes
+    from scarce.metric import _votes
 
     out = np.zeros((len(others), k, k), np.int64)
     _votes.confusions(rows, one, others.start, out)
@@ -62,7 +62,7 @@ def pair_counts(rows: Ints, k: int, one: int, others: range) -> Ints:
 
 def distinct(rows: Ints, k: int) -> tuple[Ints, Ints] | None:
     """Return (P, K) votes per class and (P,) how many items got them; None where there would be too many."""
-    from scarce.audit import _votes
+    from scarce.metric import _votes
 
     raters = rows.shape[1]
     size = math.comb(k + raters, raters)
@@ -92,7 +92,8 @@ def terms(counts: Ints) -> Floats:
 
 
 def totals(rows: Ints, k: int) -> Floats:
-    from scarce.audit import _votes
+    """Return (2K + 2,) totals of :func:`terms` over all items."""
+    from scarce.metric import _votes
 
     known = distinct(rows, k)
     if known is not None:
@@ -104,7 +105,7 @@ def totals(rows: Ints, k: int) -> Floats:
 
 def resampled(rows: Ints, k: int, repeats: int, rng: np.random.Generator) -> Floats:
     """Return (B, 2K + 2) totals of resampled items."""
-    from scarce.audit import _votes
+    from scarce.metric import _votes
 
     known = distinct(rows, k)
     if known is None:
@@ -124,6 +125,7 @@ def resampled(rows: Ints, k: int, repeats: int, rng: np.random.Generator) -> Flo
 
 
 def alpha(totals: Floats, k: int) -> Floats:
+    """Return (B,) Krippendorff's alpha (nominal) of (B, 2K + 2) totals; NaN where it is not defined."""
     votes, same = totals[:, :k], totals[:, k : 2 * k].sum(axis=1)
     n = votes.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -131,12 +133,14 @@ def alpha(totals: Floats, k: int) -> Floats:
 
 
 def class_alpha(totals: Floats, k: int, code: int) -> Floats:
+    """Return (B,) alpha of one class against all others."""
     n, own, same = totals[:, :k].sum(axis=1), totals[:, code], totals[:, k + code]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(1 - (n - 1) * (own - same) / (own * (n - own)))
 
 
 def fleiss(totals: Floats, k: int) -> Floats:
+    """Return (B,) Fleiss' kappa of (B, 2K + 2) totals; NaN where it is not defined."""
     votes = totals[:, :k]
     with np.errstate(invalid="ignore", divide="ignore"):
         chance = ((votes / votes.sum(axis=1, keepdims=True)) ** 2).sum(axis=1)
