@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from scarce.audit._base import COPIES, AbstractCheck, Measurement, ds_embedding, finding
 from scarce.audit._run import needs_features, run, says_skipped, skipped
+from scarce.audit._severity import severity, things_found
 
 MODULES = ("clean_learning",)
 
@@ -22,5 +23,7 @@ __all__ = [
     "needs_features",
     "run",
     "says_skipped",
+    "severity",
     "skipped",
+    "things_found",
 ]
