@@ -198,6 +198,18 @@ def redundant(ds: Dataset, checks: Sequence[str] = COPIES) -> Mask:
     return out
 
 
+def incomplete(ds: Dataset, required: Sequence[str] = ()) -> Ints:
+    """Return the rows that completeness counts as faults, the worst first; what was set aside as a copy is none.
+
+    Args:
+        ds: N rows.
+        required: see :func:`measure`.
+    """
+    share = _completeness(ds, required)
+    fault = np.where(share.judged, share.fault, 0.0)
+    return np.asarray(np.argsort(-fault, kind="stable")[: int((fault > 0).sum())])
+
+
 def _judged(ds: Dataset) -> Mask:
     return np.asarray(ds["keep"].astype(bool) & (ds["origin"] == "real"))
 

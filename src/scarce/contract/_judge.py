@@ -19,7 +19,7 @@ from scarce.contract._limit import CONFIDENCE, Level, Outcome, Share, fewest, si
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract
 from scarce.dataset import Dataset, Floats
 from scarce.invariant import EXAMPLES, column_of, invariants
-from scarce.quality import Part, measure, redundant
+from scarce.quality import Part, incomplete, measure, redundant
 
 PERIODS_KEPT = 0.9
 """Share of the periods in which an update must have come."""
@@ -133,7 +133,7 @@ def _worst(ds: Dataset, rule: str) -> tuple[str, ...]:
         score = np.where(ds["keep"].astype(bool), np.nan_to_num(ds["audit.label_error.score"].astype(float)), 0.0)
         rows = np.argsort(-score, kind="stable")[: int((score > 0.5).sum())]
     else:
-        rows = np.flatnonzero((ds["label"] < 0) | ~ds["keep"].astype(bool))
+        rows = incomplete(ds)
     return tuple(sample_name(ds["uri"][row], str(ds.ids[row])) for row in rows[:EXAMPLES])
 
 
