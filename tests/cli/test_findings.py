@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 
 from scarce.cli import main
 from scarce.cli._findings import Names, draw_findings, told_once
-from scarce.cli._screen import console
+from scarce.cli._screen import Tail, console
+from scarce.cli._screen import table as screen_table
 
 Call = Callable[..., Any]
 
@@ -112,3 +115,58 @@ def test_text_output_shows_the_words(tmp_path: Path, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "How did serfdom" in shown
     assert "\u2026" in shown
+
+
+@pytest.fixture
+def asked(tmp_path: Path, call: Call) -> Path:
+    """A project of texts in which one text carries two labels, audited for copies."""
+    text = "How did serfdom develop in and then leave Russia , and who ended it after so long a time ?"
+    lines = [f'"{text}",a', f'"{text}",b', *(f'"number {n} of many other texts",{"ab"[n % 2]}' for n in range(30))]
+    (tmp_path / "said.csv").write_text("text,label\n" + "\n".join(lines), encoding="utf-8")
+    call("init", tmp_path / "p", "--from", tmp_path / "said.csv")
+    call("audit", tmp_path / "p", "--only", "exact-duplicate", "--only", "label-conflict")
+    return tmp_path / "p"
+
+
+def test_plan_and_questions_say_what_the_texts_are(
+    asked: Path, tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, table = tmp_path / "plan.json", tmp_path / "q.csv"
+    body = call("clean", asked, "--dry-run", "--save", plan)
+    questions = [one for one in body["actions"] if one["kind"] == "ask"]
+    assert questions
+    assert all("How did serfdom" in text for one in questions for text in one["content"])
+    saved = json.loads(plan.read_text(encoding="utf-8"))["actions"]
+    assert {len(one["files"]) - len(one["samples"]) for one in saved} == {0}
+    assert any(one["files"][0].startswith("said.csv#") and "How did serfdom" in one["files"][0] for one in saved)
+    before = call("clean", asked, "--ask", table)
+    assert before["questions"] == 0
+    assert before["proposed"] == sum(len(one["samples"]) for one in questions)
+    assert main(["clean", str(asked), "--ask", str(table)]) == 0
+    assert "scarce clean puts them into the queue first" in capsys.readouterr().out
+    call("clean", asked, "--plan", plan)
+    after = call("clean", asked, "--ask", table)
+    assert (after["questions"], after["proposed"]) == (before["proposed"], 0)
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["content"].endswith("so long a time ?") for row in rows), "whole"
+
+
+def test_blame_leaves_the_scores_of_the_audit_out(asked: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    assert any(one["name"].startswith("audit.") for one in call("blame", "#1", "--project", asked)["fields"])
+    for words, there in ((["blame", "#1"], False), (["blame", "#1", "--all"], True)):
+        assert main([*words, "--project", str(asked)]) == 0
+        shown = capsys.readouterr().out
+        assert ("audit.exact_duplicate" in shown) is there
+        assert "said.csv#1" in shown, "values are whole"
+
+
+def test_names_that_differ_at_the_end_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    import sys
+
+    base = "tilda_crops/foreign_matter/a_rather_long_folder_name_of_a_camera/" * 2
+    rows = [(Tail([f"{base}{n}.png", f"{base}{n}_copy.png"]), "why " * 40) for n in (17, 18)]
+    console(sys.stdout).print(screen_table(("samples", "why"), rows, elastic=("samples", "why")))
+    shown = capsys.readouterr().out
+    assert all(part in shown for part in ("17.png", "17_copy.png", "18.png", "18_copy.png"))
+    assert Tail(["short.png"]).fitted(40) == "short.png"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from scarce.cli._screen import safe, table
+from scarce.cli._screen import Tail, safe, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +59,25 @@ class Names:
         ]
         more = len(members) - len(shown)
         return ", ".join(parts) + f" and {more} more" * (more > 0)
+
+    def told(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return sample id to its file and, of a text or a row, the beginning of what it says, for a plan."""
+        from scarce.modality.words import shortened
+
+        known = [item for item in dict.fromkeys(ids) if item in self.places]
+        said = self.words(known)
+        return {
+            item: self.places[item] + (f": {shortened(said[item])}" if said.get(item) else "") for item in known
+        }  # fmt: skip
+
+    def cell(self, members: Sequence[str] | None, head: str = "") -> str | Tail:
+        """Return the cell of a narrow column: files keep their ends, texts their beginnings."""
+        members = list(members or ())
+        if self.says:
+            return head + self(members)
+        more = len(members) - len(WIDTHS)
+        shown = [self.places.get(item, item) for item in members[: len(WIDTHS)]]
+        return Tail(shown, head, f" and {more} more" * (more > 0))
 
 
 def told_once(found: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
