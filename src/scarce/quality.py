@@ -268,7 +268,7 @@ def _uniqueness(ds: Dataset) -> _Share:
 def _as_audited(ds: Dataset, part: Part) -> Part:
     """Return the label quality with the share and interval that ``label_error`` gave the same samples: one, not two.
 
-    Its scores rank samples of scarce classes higher than their share of errors says, so that their mean is not the rate.
+    Its scores rank samples of scarce classes higher than their share of errors says: their mean is not the rate.
 
     Where samples came or went since, or share groups of the user's, the own interval stays.
     """

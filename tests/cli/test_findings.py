@@ -170,3 +170,15 @@ def test_names_that_differ_at_the_end_stay_apart(capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert all(part in shown for part in ("17.png", "17_copy.png", "18.png", "18_copy.png"))
     assert Tail(["short.png"]).fitted(40) == "short.png"
+
+
+def test_samples_of_which_the_same_is_said_share_a_line() -> None:
+    found = {"table_schema": [
+        row("table_schema", "data", [], 0.8, "column 'a': 2 values are far"),
+        row("table_schema", "sample", ["x"], 0.8, "column 'a': 2 values are far"),
+        row("table_schema", "sample", ["y"], 0.8, "column 'a': 2 values are far"),
+        row("table_schema", "sample", ["x"], 0.7, "another thing"),
+    ]}  # fmt: skip
+    once = told_once(found)["table_schema"]
+    assert [(one["level"], one["members"]) for one in once] == [("data", ["x", "y"]), ("sample", ["x"])]
+    assert found["table_schema"][0]["members"] == [], "what is given stays as it is"

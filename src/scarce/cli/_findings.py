@@ -102,6 +102,22 @@ def told_once(found: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
                 groups.append(frozenset(row["members"] or ()))
         if name in out:
             out[name] = kept
+    return {name: _same_words(rows) for name, rows in out.items()}
+
+
+def _same_words(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows with samples of which the same is said in one, together with what says it of the whole."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    out: list[Row] = []
+    for row in rows:
+        level, why = row["level"], row["why"] or ""
+        first = found.get(("data", why)) or found.get(("sample", why))
+        if level == "sample" and why and first is not None:
+            first["members"] = [*(first["members"] or ()), *row["members"]]
+            continue
+        if level in ("data", "sample"):
+            row = found[level, why] = dict(row)
+        out.append(row)
     return out
 
 
