@@ -47,7 +47,7 @@ def votes_consensus(ratings: Array, classes: int) -> Consensus:
     belief = np.bincount(item * classes + said, minlength=n * classes).reshape(n, classes).astype(np.float64)
     voted = belief.sum(axis=1) > 0
     belief[voted] /= belief[voted].sum(axis=1, keepdims=True)
-    confusion = np.zeros((raters, classes, classes))
+    confusion: Floats = np.zeros((raters, classes, classes))
     for _ in range(MOST_PASSES):
         before = belief
         confusion = _confusions(belief[item], rater * classes + said, raters, classes)
