@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from scarce import io
-from scarce.audit._consensus import votes_consensus
-from scarce.audit.crowd_label import Consensus, right_of
+from scarce.audit._consensus import Consensus, votes_consensus
+from scarce.audit.crowd_label import right_of
 from scarce.ballot import holds_content, ratings_of
 from scarce.loop.measure import judged
 

@@ -17,7 +17,7 @@ from scarce.contract import _schema
 from scarce.contract._beside import unmeasured
 from scarce.contract._limit import CONFIDENCE, Level, Outcome, Share, fewest, side
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract
-from scarce.dataset import Dataset, Floats
+from scarce.dataset import Dataset, Floats, Ints
 from scarce.invariant import EXAMPLES, column_of, invariants
 from scarce.quality import Part, incomplete, measure, redundant
 
@@ -128,7 +128,7 @@ def _more(verdict: str, needed: int | None, unit: str) -> str:
 def _worst(ds: Dataset, rule: str) -> tuple[str, ...]:
     """Return the files of some samples that are at fault."""
     if rule == "max_duplicate_rate":
-        rows = np.flatnonzero(redundant(ds))
+        rows: Ints = np.flatnonzero(redundant(ds))
     elif rule == "max_label_error_rate" and "audit.label_error.score" in ds:
         score = np.where(ds["keep"].astype(bool), np.nan_to_num(ds["audit.label_error.score"].astype(float)), 0.0)
         rows = np.argsort(-score, kind="stable")[: int((score > 0.5).sum())]
