@@ -100,6 +100,14 @@ def test_lost_labels_and_broken_files_break_completeness() -> None:
     assert found.examples[0] == "s000000"
 
 
+def test_copies_that_were_set_aside_are_no_example_of_incomplete_samples() -> None:
+    ds = table(400, label=["good"] * 395 + [None] * 5, keep=[False] * 30 + [True] * 370,
+               drop_reason=["copy of s000399"] * 30 + [None] * 370)  # fmt: skip
+    found = one(Contract(min_completeness=0.99), ds, "min_completeness")
+    assert found.value == pytest.approx(1 - 5 / 370)
+    assert found.examples == tuple(f"s{row:06d}" for row in range(395, 400))
+
+
 def test_the_label_error_rate_takes_the_doubt_of_the_model_along() -> None:
     contract = Contract(max_label_error_rate=0.05)
     sure = table(2000, **{"audit.label_error.score": [1.0] * 40 + [0.0] * 1960})

@@ -105,8 +105,8 @@ def mixed_modes(good: Material, folder: Path, rate: float) -> quality.Quality:
 FAULTS: dict[str, tuple[Any, str, float, float]] = {
     "label flips": (flipped, "label_quality", 0.15, 1.0), "copies": (copied, "uniqueness", 0.15, 1.0),
     "unreadable files": (unreadable, "completeness", 0.15, 1.0), "lost labels": (unlabelled, "completeness", 0.15, 1.0),
-    "a scarce class": (unbalanced, "balance", 0.45, 0.15), "mixed sizes": (mixed_sizes, "consistency", 0.15, 1.0),
-    "mixed modes": (mixed_modes, "consistency", 0.15, 1.0),
+    "a scarce class": (unbalanced, "balance", 0.45, 0.15), "mixed sizes": (mixed_sizes, "consistency", 0.08, 1.0),
+    "mixed modes": (mixed_modes, "consistency", 0.08, 1.0),
 }  # fmt: skip
 """Fault to what plants it, the part it hits, its step, and the fall that is expected, over the planted rate."""
 

@@ -17,6 +17,8 @@ from scarce.errors import DataError
 
 MACHINES: Final = ("rule", "zero_shot", "model")
 """Kinds of votes that no person gave."""
+NO_CONTENT: Final = "the table holds votes and no content"
+"""How reading says that samples are known by a name alone: nothing can be learned from such a name."""
 
 
 def ratings_of(ds: Dataset, *, kinds: tuple[str, ...] = ()) -> tuple[Ints, list[str]]:
@@ -44,6 +46,12 @@ def ratings_of(ds: Dataset, *, kinds: tuple[str, ...] = ()) -> tuple[Ints, list[
     out[row[here].astype(np.int64), rater[here].astype(np.int64)] = known[here]
     voted = np.flatnonzero((out >= 0).any(axis=0))
     return out[:, voted], [voters[rater] for rater in voted]
+
+
+def holds_content(ds: Dataset) -> bool:
+    """Return whether there is more about the samples than names and votes."""
+    said = ds.findings.filter(pc.equal(ds.findings["check"], "read"))["why"].to_pylist()
+    return not any((why or "").startswith(NO_CONTENT) for why in said)
 
 
 def with_votes(ds: Dataset, rows: Iterable[Mapping[str, Any]]) -> Dataset:

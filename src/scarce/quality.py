@@ -21,26 +21,36 @@ a group of the user's, groups are counted. Balance is a count of this data and h
 is widened on both sides by the share of labels that the model itself expects to misjudge, the mean of min(p, 1 - p):
 its probabilities err together, which no number of samples mends; see ``benchmarks/quality.py``.
 
+Where ``label_error`` judged the same samples, its interval is the one that is shown. Where the label is a number there
+are no classes: label quality is the mean probability of ``number_error``, and balance is not measured.
+
 Source: evenness is Pielou 1966; the interval Clopper and Pearson 1934, see :mod:`scarce.metric.interval`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scarce.audit import numeric_label
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError, unknown_name
 from scarce.metric import clopper_pearson
 
 PARTS: Final = ("completeness", "uniqueness", "balance", "label_quality", "consistency")
 NO_LABELS: Final = "no sample has a label; name its column (--label), or label some"
+NUMBERS: Final = "not measured: the label is a number, which has no classes to balance"
+_RATE: Final = re.compile(
+    r"about ([\d.]+) % of the labels are wrong \(95 % interval ([\d.]+) to ([\d.]+) %\); \d+ of (\d+) are flagged"
+)
+"""What ``label_error`` says of all labels."""
 UNREADABLE: Final = ("missing", "empty", "truncated", "huge", "broken", "web")
 """First words of the reasons for which a sample that cannot be read is set aside."""
 COPIES: Final = ("exact_duplicate", "near_duplicate")
@@ -150,6 +160,7 @@ def measure(ds: Dataset, *, required: Sequence[str] = (), confidence: float = 0.
     for name in required:
         if name not in known:
             raise unknown_name("quality", "column", name, known)
+    numbers = numeric_label(ds)
     shares = {
         "completeness": _completeness(ds, required), "uniqueness": _uniqueness(ds),
         "label_quality": _label_quality(ds), "consistency": _consistency(ds),
@@ -158,11 +169,14 @@ def measure(ds: Dataset, *, required: Sequence[str] = (), confidence: float = 0.
     units, labels = _units(ds), ds["label"]
     counts = np.bincount(labels[_judged(ds) & (labels >= 0)], minlength=len(ds.schema.classes))
     both = [_parts(shares, np.ones(len(ds), bool), units, level) for level in (confidence, strict)]
-    even = _evenness(counts)
+    even = Part(why=NUMBERS) if numbers else _evenness(counts)
+    if confidence == 0.95:
+        for own in both:
+            own["label_quality"] = _as_audited(ds, own["label_quality"])
     parts = _ordered(both[1], even)
     overall = _overall(parts) if counts.any() else Part(why=f"not measured: {NO_LABELS}")
     classes = {}
-    for code, name in enumerate(ds.schema.classes):
+    for code, name in enumerate(() if numbers else ds.schema.classes):
         rows = labels == code
         balance = _count(counts[code] / max(counts.max(), 1), counts[code])
         own, wide = (_parts(shares, rows, units, level) for level in (confidence, strict))
@@ -196,6 +210,18 @@ def redundant(ds: Dataset, checks: Sequence[str] = COPIES) -> Mask:
         out[:] = True
         out[first] = False
     return out
+
+
+def incomplete(ds: Dataset, required: Sequence[str] = ()) -> Ints:
+    """Return the rows that completeness counts as faults, the worst first; what was set aside as a copy is none.
+
+    Args:
+        ds: N rows.
+        required: see :func:`measure`.
+    """
+    share = _completeness(ds, required)
+    fault = np.where(share.judged, share.fault, 0.0)
+    return np.asarray(np.argsort(-fault, kind="stable")[: int((fault > 0).sum())])
 
 
 def _judged(ds: Dataset) -> Mask:
@@ -239,7 +265,26 @@ def _uniqueness(ds: Dataset) -> _Share:
     return _Share(_judged(ds) & seen, redundant(ds).astype(np.float64))
 
 
+def _as_audited(ds: Dataset, part: Part) -> Part:
+    """Return the label quality with the share and interval that ``label_error`` gave the same samples: one, not two.
+
+    Its scores rank samples of scarce classes higher than their share of errors says: their mean is not the rate.
+
+    Where samples came or went since, or share groups of the user's, the own interval stays.
+    """
+    if not part.known or part.units < part.n:
+        return part
+    rows = ds.findings.filter(pc.equal(ds.findings["check"], "label_error")).to_pylist()
+    said = next((found for row in rows if row["level"] == "data" and (found := _RATE.match(row["why"] or ""))), None)
+    if said is None or int(said[4]) != part.n:
+        return part
+    value, low, high = (1 - float(said[place]) / 100 for place in (1, 3, 2))
+    return replace(part, value=value, low=min(low, value), high=max(high, value))
+
+
 def _label_quality(ds: Dataset) -> _Share:
+    if numeric_label(ds):
+        return _number_quality(ds)
     if "audit.label_error.score" not in ds:
         return _unknown(ds, "label errors were not looked for: run scarce audit")
     score = ds["audit.label_error.score"].astype(np.float64)
@@ -247,6 +292,14 @@ def _label_quality(ds: Dataset) -> _Share:
     if steps and steps[-1].params.get("rule", "adaptive") != "adaptive":
         return _unknown(ds, 'the rule of label_error gives no probabilities: use rule = "adaptive"')
     return _Share(_judged(ds) & np.isfinite(score) & (ds["label"] >= 0), np.nan_to_num(score), doubtful=True)
+
+
+def _number_quality(ds: Dataset) -> _Share:
+    """Return how probably each number is wrong, where the label is a number and no class."""
+    if "audit.number_error.score" not in ds:
+        return _unknown(ds, "wrong numbers were not looked for: run scarce audit")
+    score = ds["audit.number_error.score"].astype(np.float64)
+    return _Share(_judged(ds) & np.isfinite(score), np.nan_to_num(score), doubtful=True)
 
 
 def _consistency(ds: Dataset) -> _Share:

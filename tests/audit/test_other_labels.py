@@ -351,3 +351,44 @@ def test_a_sign_is_no_other_spelling() -> None:
     found = [row["why"] for row in audit.run(ds, "consistency").findings.to_pylist()]
     assert any("one class in 2 spellings: 'torn seam' (5), 'Torn-Seam' (1)" in why for why in found)
     assert not any("'-1'" in why for why in found)
+
+
+def boxed(cells: list[str], size: int = 100) -> Dataset:
+    n = len(cells)
+    ds = dataset(n, **{"meta.boxes": cells})
+    return ds.with_columns({"scan.width": np.full(n, size), "scan.height": np.full(n, size)})
+
+
+def test_one_unreadable_cell_costs_one_row() -> None:
+    good = json.dumps([{"label": "a", "x1": 3, "y1": 5, "x2": 40, "y2": 22}])
+    bad = json.dumps([{"label": "a", "x1": 3, "y1": 5, "x2": 5000, "y2": 22}])
+    ds = boxed([good] * 57 + ["[{", bad, good])
+    found = BoxError(classes=False).measure(ds)
+    told = [row["why"] for row in found.findings]
+    assert any(why.startswith("not judged: the boxes of") for why in told)
+    assert any(why.startswith("outside: a at") for why in told)
+    assert (np.nan_to_num(found.score) > 0.5).sum() == 2
+
+
+def test_a_box_outside_its_picture_is_judged_by_nothing_else() -> None:
+    from scarce.audit._box import Issue
+    from scarce.audit.box_error import _merged
+
+    corners = np.array([3.0, 5, 5000, 22])
+    issues = [
+        Issue(0, "wrong_class", corners, 0, 1, 1.0, "looks like b"),
+        Issue(0, "outside", corners, 0, -1, 0.9, "out"),
+    ]
+    assert [issue.kind for issue in _merged(issues)] == ["outside"]
+
+
+def test_missing_values_in_rows_are_told_in_words() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    X = X.copy()
+    X[3, 2] = np.nan
+    with pytest.raises(DataError, match=r"1 rows hold NaN"):
+        CleanLearning().fit(X, y)
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    clf = HistGradientBoostingClassifier(max_iter=5)
+    assert CleanLearning(clf, cv_n_folds=2).fit(X, y).predict(X).shape == y.shape

@@ -134,7 +134,7 @@ def test_evaluation_samples_change_only_where_a_person_says_so(real: Dataset) ->
 
 
 BROKEN: list[tuple[Callable[[dict[str, Any]], Any], type[Exception], str]] = [
-    (lambda plan: plan["actions"][0].update(samples=["nobody"]), UnknownNameError, "nobody.*another project"),
+    (lambda plan: plan["actions"][0].update(samples=["nobody"]), UnknownNameError, "nobody.*made for this project"),
     (lambda plan: plan["actions"][1].update(new=["Bagg"]), UnknownNameError, "did you mean 'Bag'"),
     (lambda plan: plan["actions"].append(plan["actions"][0]), DataError, "in the plan twice"),
     (lambda plan: plan["actions"].append({**plan["actions"][0], "new": ["other"]}), DataError, "two actions decide"),

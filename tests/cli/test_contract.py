@@ -109,3 +109,12 @@ def test_audit_and_status_tell_the_quality(project: Path, call: Call, capsys: py
     assert told["classes"]["Bag"]["balance"]["value"] == 0.5
     assert main(["status", str(project)]) == 0
     assert "label quality" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "format = 1\n", 'format = 1\non_violation = "warn"\n'])
+def test_a_contract_that_promises_nothing_is_refused(
+    project: Path, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.toml").write_text(text, encoding="utf-8")
+    assert main(["contract", "check", str(project), "--contract", str(tmp_path / "empty.toml")]) == 2
+    assert "promises nothing" in capsys.readouterr().err

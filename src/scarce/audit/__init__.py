@@ -7,8 +7,9 @@ features of an encoder (``embedding.*``) and the labels.
 
 from __future__ import annotations
 
-from scarce.audit._base import COPIES, AbstractCheck, Measurement, ds_embedding, finding
+from scarce.audit._base import COPIES, AbstractCheck, Measurement, ds_embedding, finding, numeric_label
 from scarce.audit._run import needs_features, run, says_skipped, skipped
+from scarce.audit._severity import severity, things_found
 
 MODULES = ("clean_learning",)
 
@@ -20,7 +21,10 @@ __all__ = [
     "ds_embedding",
     "finding",
     "needs_features",
+    "numeric_label",
     "run",
     "says_skipped",
+    "severity",
     "skipped",
+    "things_found",
 ]

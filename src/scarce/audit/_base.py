@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scarce import columns
+from scarce.ballot import holds_content
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import DataError
 from scarce.registry import Plugin
@@ -45,6 +46,8 @@ class AbstractCheck(Plugin, ABC):
 
     modalities: ClassVar[tuple[str, ...]] = ()
     """The modalities it can judge; empty = all."""
+    reads_content: ClassVar[bool] = True
+    """Whether it judges what the samples show; one that looks at labels or votes alone needs no content."""
     after: ClassVar[tuple[str, ...]] = ()
     """Checks whose findings it reads; the driver runs those first."""
 
@@ -60,6 +63,8 @@ class AbstractCheck(Plugin, ABC):
         """Return why the check cannot run on this dataset; empty if it can."""
         if self.modalities and ds.schema.modality not in self.modalities:
             return f"it judges {' and '.join(self.modalities)}, this is {ds.schema.modality}"
+        if self.reads_content and not holds_content(ds):
+            return "there are votes and no content: a sample's name says nothing about it"
         if "label" in self.needs and numeric_label(ds):
             return f"the label is a number ({len(ds.schema.classes)} values); number_error judges it"
         lacking = [need for need in self.needs if not any(has_column(ds, name) for name in need.split("|"))]

@@ -20,7 +20,7 @@ CONTENT: Final[Mapping[str, tuple[str, str, bool]]] = {
     "edge_density": ("edges", "image", False), "rms": ("loudness", "audio", True), "peak": ("peak", "audio", False),
     "silence": ("silence", "audio", False), "seconds": ("duration", "audio", False),
     "length": ("length", "text", True), "digits": ("digits", "text", False), "capitals": ("capitals", "text", False),
-    "missing": ("missing values", "", False), "zeros": ("zeros", "", False),
+    "missing": ("share of missing values", "", False), "zeros": ("share of zeros", "", False),
 }  # fmt: skip
 """Numbers of the scan that the content itself moves: name for people, kind of data (empty = any), logarithm."""
 MOST_KINDS = 60

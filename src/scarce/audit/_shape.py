@@ -79,17 +79,36 @@ def label_sets(ds: Dataset, column: str) -> tuple[Array, tuple[str, ...]]:
     return out, classes
 
 
-def boxes_of(ds: Dataset, column: str, classes: Sequence[str] = ()) -> tuple[list[Boxes | None], tuple[str, ...]]:
+def boxes_of(
+    ds: Dataset, column: str, classes: Sequence[str] = (), *, lost: dict[int, str] | None = None
+) -> tuple[list[Boxes | None], tuple[str, ...]]:
     """Return N lists of boxes (None where nobody drew any) and the names of their classes.
 
     A cell is a list of objects or its JSON. An object has ``label`` (or ``class``, ``category``, ``name``) and either
     ``x1 y1 x2 y2`` (or ``xmin ymin xmax ymax``), or ``bbox`` = left, top, width, height as COCO writes it; ``score``
     is optional.
 
+    Args:
+        ds: N rows.
+        column: of the boxes.
+        classes: names that come first.
+        lost: receives row to the reason why its cell cannot be read; such rows have no boxes then. None = refuse them.
+
     Raises:
-        DataError: a cell is no such list; the sample is named.
+        DataError: a cell is no such list, or none of them is; the sample is named.
     """
-    cells = [_objects(ds, row, cell) for row, cell in enumerate(ds[column].tolist())]
+    cells: list[list[dict[str, Any]] | None] = []
+    first: DataError | None = None
+    for row, cell in enumerate(ds[column].tolist()):
+        try:
+            cells.append(_objects(ds, row, cell))
+        except DataError as error:
+            if lost is None:
+                raise
+            cells.append(None)
+            first, lost[row] = first or error, f"{error.what}; {error.there}"
+    if first is not None and not any(cells):
+        raise first
     found = {str(item["label"]) for cell in cells if cell for item in cell}
     names = (*classes, *sorted(found - set(classes)))
     index = {name: code for code, name in enumerate(names)}

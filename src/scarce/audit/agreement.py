@@ -266,10 +266,17 @@ class Agreement(AbstractCheck):
     def _raters(self, found: Judged, voters: list[str]) -> list[Finding]:
         known = [(one, name) for one, name in zip(found.per_rater, voters, strict=True) if np.isfinite(one.value)]
         known.sort(key=lambda item: (item[0].value, item[1]))
-        return [
+        told = [
             finding("data", (), self._badness(one.value), f"annotator {name} against the others: kappa {_told(one)}")
             for one, name in known[: 4 * MOST_SHOWN]
         ]
+        constant = [name for one, name in zip(found.per_rater, voters, strict=True) if not np.isfinite(one.value)]
+        if constant:
+            more = f" and {len(constant) - MOST_SHOWN} more" * (len(constant) > MOST_SHOWN)
+            named = ", ".join(constant[:MOST_SHOWN]) + more
+            why = f"kappa is not defined for annotators who named one class only, or share no sample: {named}"
+            told.append(finding("data", (), 0.0, why))
+        return told
 
     def _badness(self, value: float) -> float:
         """Return 0 at 1, 0.5 at what is asked for, 1 at chance."""
@@ -318,7 +325,7 @@ def _per_rater(rows: Ints, k: int, repeats: int, rng: np.random.Generator) -> li
     found = []
     for table in tables:
         items = round(float(table.sum()))
-        if not items:
+        if not items or (table.sum(axis=1) > 0).sum() < 2:
             found.append(Estimate(float("nan"), float("nan"), float("nan")))
             continue
         drawn = rng.multinomial(items, table.ravel() / table.sum(), size=min(repeats, 400)).reshape(-1, k, k)

@@ -14,6 +14,7 @@ from scarce.audit._box import Issue
 from scarce.audit._shape import Boxes
 from scarce.dataset import Array, Dataset, Floats, Ints
 
+IMPOSSIBLE = ("empty", "outside")
 BATCH = 64
 CUT_SIZE = 96
 """Pixels to which a cut-out is squeezed for the encoder: boxes are small, and thousands of them take a while."""
@@ -81,11 +82,12 @@ class BoxError(AbstractCheck):
 
     def measure(self, ds: Dataset) -> Measurement:
         """Judge all boxes."""
-        given, names = _shape.boxes_of(ds, _shape.column_of(ds, self.column, _shape.BOXES))
+        lost: dict[int, str] = {}
+        given, names = _shape.boxes_of(ds, _shape.column_of(ds, self.column, _shape.BOXES), lost=lost)
         column = _shape.column_of(ds, self.predictions, _shape.PREDICTED)
         predicted = None
         if column:
-            predicted, names = _shape.boxes_of(ds, column, names)
+            predicted, names = _shape.boxes_of(ds, column, names, lost=lost)
         issues = box_issues(given, predicted, _shape.sizes_of(ds), names)
         if self.classes and len(names) > 1:
             issues += _wrong_classes(ds, given, names, self.encoder, self.seed)
@@ -102,13 +104,19 @@ class BoxError(AbstractCheck):
             finding("box", [ds.ids[issue.picture]], issue.score, f"{issue.kind.replace('_', ' ')}: {issue.why}")
             for issue in flagged
         ]
+        for row, why in sorted(lost.items()):
+            score[row] = 1.0
+            found.append(finding("sample", [ds.ids[row]], 1.0, f"not judged: {why}"))
         return Measurement(score, found)
 
 
 def _merged(issues: Sequence[Issue]) -> list[Issue]:
-    """Return one issue per kind and box, the worst, worst first."""
+    """Return one issue per kind and box, worst first; a box that cannot be is judged by nothing else."""
+    impossible = {(issue.picture, tuple(np.round(issue.corners, 1))) for issue in issues if issue.kind in IMPOSSIBLE}
     best: dict[tuple[Any, ...], Issue] = {}
     for issue in sorted(issues, key=lambda issue: -issue.score):
+        if issue.kind not in IMPOSSIBLE and (issue.picture, tuple(np.round(issue.corners, 1))) in impossible:
+            continue
         best.setdefault((issue.picture, issue.kind, tuple(np.round(issue.corners, 1))), issue)
     return list(best.values())
 

@@ -150,7 +150,7 @@ class CleanLearning:
             labels[surely], keep = issues["suggested_label"][surely], keep | surely
         rows = np.flatnonzero(keep)
         more = {} if sample_weight is None else {"sample_weight": np.asarray(sample_weight)[rows]}
-        self.clf_ = self._fresh().fit(_take(X, rows), labels[rows], **more)
+        self.clf_ = self._learned(_take(X, rows), labels[rows], **more)
         self.n_features_in_ = getattr(self.clf_, "n_features_in_", None)
         return self
 
@@ -212,6 +212,17 @@ class CleanLearning:
             return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         return clone(self.clf)
 
+    def _learned(self, X: Any, y: Array, **more: Any) -> Any:
+        """Return a new classifier, fitted; rows that it refuses for their missing values are the user's to mend."""
+        try:
+            return self._fresh().fit(X, y, **more)
+        except ValueError as error:
+            holes = _holes(X)
+            if not holes:
+                raise
+            what = f"the classifier does not take missing values, and {holes} rows hold NaN or infinity"
+            raise DataError(WHO, what, do="fill them in, or pass a classifier that takes them") from error
+
     def _codes(self, X: Any, labels: Any) -> Ints:
         given = np.asarray(labels)
         n = X.shape[0] if hasattr(X, "shape") else len(X)
@@ -237,7 +248,7 @@ class CleanLearning:
             train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
             if len(np.unique(codes[train])) < 2:
                 raise DataError(WHO, "a fold's training side has one class only", do="use fewer folds or more data")
-            model = self._fresh().fit(_take(X, train), codes[train])
+            model = self._learned(_take(X, train), codes[train])
             out[np.ix_(test, np.asarray(model.classes_, np.int64))] = model.predict_proba(_take(X, test))
         return np.asarray(out / out.sum(axis=1, keepdims=True))
 
@@ -246,3 +257,13 @@ def _take(X: Any, rows: Ints) -> Any:
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
+
+
+def _holes(X: Any) -> int:
+    """Return how many rows hold NaN or infinity; 0 where rows are no numbers."""
+    values = getattr(X, "data", X) if hasattr(X, "tocsr") else X
+    try:
+        rows = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        return 0
+    return int((~np.isfinite(rows.reshape(len(rows), -1))).any(axis=1).sum()) if rows.ndim else 0

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, final
+from typing import ClassVar, final
 
 import numpy as np
 
-from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding, has_column
+from scarce.audit._consensus import Consensus, votes_consensus
 from scarce.audit._shape import real_numbers
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import DataError
 from scarce.extras import need
 
-EXTRA = "crowd"
-
-
-class Consensus(NamedTuple):
-    """What CROWDLAB says of N items and R annotators.
-
-    Attributes:
-        label: (N,) consensus class, -1 without a vote.
-        quality: (N,) probability that the consensus is right; NaN without a vote.
-        annotator: (R,) how far each annotator's labels are to be trusted, in [0, 1]; NaN without a vote.
-    """
-
-    label: Ints
-    quality: Floats
-    annotator: Floats
+EXTRA, WHO = "crowd", "audit.crowd_label"
 
 
 def crowd_consensus(ratings: Array, pred_probs: Array) -> Consensus:
@@ -44,7 +32,7 @@ def crowd_consensus(ratings: Array, pred_probs: Array) -> Consensus:
 
     Source: Goh, Tkachenko and Mueller 2022, through cleanlab.
     """
-    who = "audit.crowd_label"
+    who = WHO
     rows, probs = _codes(who, ratings), real_numbers(who, "pred_probs", pred_probs, 2).astype(np.float64)
     if len(rows) != len(probs):
         raise DataError(who, f"ratings have shape {rows.shape}, probabilities {probs.shape}", do="pass (N, R), (N, K)")
@@ -88,12 +76,13 @@ class CrowdLabel(AbstractCheck):
     """Weigh the votes of several annotators and a model: which labels the consensus contradicts, whom to trust.
 
     Use when samples have two votes or more. Do not use with one vote a sample: ``label_error`` is for that.
-    It judges labels with cleanlab's code, not with ``scarce label vote --method crowdlab``, which may have
-    written them: an audit that shares its code with what it judges finds the same mistakes right.
-    Needs: votes, embedding (N, D); the extra ``crowd``.
+    It shares no code with ``scarce label vote``, which may have written the labels: an audit that shares its code with
+    what it judges finds the same mistakes right.
+    Needs: votes. Features (N, D) and the extra ``crowd`` let a model's opinion count beside them; without, or where
+    the samples are known by a name alone, the votes are weighed by themselves.
     Writes: score (N,) = 1 - the probability that the label is right; sample findings where the consensus is another
     class, or is hardly more than a guess; a data finding with the quality of each annotator.
-    Source: CROWDLAB, Goh, Tkachenko and Mueller 2022, through cleanlab.
+    Source: CROWDLAB, Goh, Tkachenko and Mueller 2022, through cleanlab; the votes alone by Dawid and Skene 1979.
 
     Args:
         encoder: whose features; empty = the newest.
@@ -103,7 +92,8 @@ class CrowdLabel(AbstractCheck):
     """
 
     extra: ClassVar[str | None] = EXTRA
-    needs: ClassVar[tuple[str, ...]] = ("label", "embedding")
+    needs: ClassVar[tuple[str, ...]] = ("label", "label|embedding")
+    reads_content: ClassVar[bool] = False
     encoder: str = ""
     least: float = 0.5
     folds: int = 5
@@ -112,44 +102,76 @@ class CrowdLabel(AbstractCheck):
     def unmet(self, ds: Dataset) -> str:
         """Return why it cannot run: no sample has two votes, or cleanlab is missing."""
         from scarce.ballot import ratings_of
-        from scarce.extras import available
 
         if not len(ds.votes) or not ((ratings_of(ds)[0] >= 0).sum(axis=1) >= 2).any():
             return "it needs samples with two votes or more"
-        return super().unmet(ds) or ("" if available("cleanlab") else f"it needs pip install 'scarce[{EXTRA}]'")
+        return super().unmet(ds)
 
     def measure(self, ds: Dataset) -> Measurement:
-        """Weigh all votes."""
-        from scarce import probe
-        from scarce.audit.label_error import groups_of_copies
+        """Weigh all votes.
+
+        Raises:
+            DataError: the votes name fewer than two classes.
+        """
         from scarce.ballot import ratings_of
 
         ratings, voters = ratings_of(ds)
-        _, features = ds_embedding(ds, self.encoder)
         names = ds.schema.classes
         counts = np.stack([(ratings == code).sum(axis=1) for code in range(len(names))], axis=1)
-        rows = np.flatnonzero(np.isfinite(features).all(axis=1) & (counts.sum(axis=1) > 0))
-        first = counts[rows].argmax(axis=1)
-        if len(np.unique(first)) < 2:
-            raise DataError("audit.crowd_label", "the votes name fewer than two classes")
-        probs = probe.cross_val_probs(
-            features[rows], first, len(names), groups=groups_of_copies(ds, rows), folds=self.folds, seed=self.seed
-        )  # fmt: skip
-        agreed = crowd_consensus(ratings[rows], probs)
+        rows = np.flatnonzero(counts.sum(axis=1) > 0)
+        if len(np.unique(counts[rows].argmax(axis=1))) < 2:
+            raise DataError(WHO, "the votes name fewer than two classes")
+        agreed, told = self._agreed(ds, ratings, counts, rows)
         given = np.where(ds["label"][rows] >= 0, ds["label"][rows], agreed.label)
-        right = np.where(given == agreed.label, agreed.quality, np.minimum(1 - agreed.quality, agreed.quality))
+        right = right_of(given, agreed, len(names))
         score = np.full(len(ds), np.nan)
         score[rows] = np.clip(1 - right, 0, 1)
         found = [_annotators(agreed.annotator, voters)]
-        doubtful = (given != agreed.label) | (agreed.quality < self.least)
+        better = (given != agreed.label) & (agreed.quality > np.maximum(right, 0.5))
+        doubtful = better | (right < self.least)
         for i in np.flatnonzero(doubtful)[np.argsort(-score[rows[doubtful]], kind="stable")]:
             cast = ", ".join(f"{names[code]} {n}" for code, n in enumerate(counts[rows[i]]) if n)
-            why = (
-                f"labelled {names[given[i]]}, consensus {names[agreed.label[i]]} ({agreed.quality[i]:.2f}); "
-                f"votes: {cast}; the model gives it {probs[i, agreed.label[i]]:.2f}"
-            )
+            says = "no class is settled"
+            if better[i] or (given[i] == agreed.label[i]):
+                says = f"consensus {names[agreed.label[i]]} ({agreed.quality[i]:.2f})"
+            why = f"labelled {names[given[i]]}, {says}; votes: {cast}; {told(int(i))}"
             found.append(finding("sample", [ds.ids[rows[i]]], float(score[rows[i]]), why))
         return Measurement(score, found)
+
+    def _agreed(self, ds: Dataset, ratings: Ints, counts: Ints, rows: Ints) -> tuple[Consensus, Callable[[int], str]]:
+        """Return the consensus of the rows, and what else is said about one of them."""
+        from scarce.ballot import holds_content
+        from scarce.extras import available
+
+        k = len(ds.schema.classes)
+        if has_column(ds, "embedding") and holds_content(ds) and available("cleanlab"):
+            from scarce import probe
+            from scarce.audit.label_error import groups_of_copies
+
+            features = ds_embedding(ds, self.encoder)[1][rows]
+            if np.isfinite(features).all() and (counts[rows].sum(axis=1) >= 2).any():
+                probs = probe.cross_val_probs(
+                    features, counts[rows].argmax(axis=1), k, groups=groups_of_copies(ds, rows), folds=self.folds,
+                    seed=self.seed,
+                )  # fmt: skip
+                agreed = crowd_consensus(ratings[rows], probs)
+                return agreed, lambda i: f"the model gives it {probs[i, agreed.label[i]]:.2f}"
+        return votes_consensus(ratings[rows], k), lambda i: "judged by the votes alone"  # noqa: ARG005
+
+
+def right_of(given: Ints, agreed: Consensus, classes: int) -> Floats:
+    """Return (N,) the probability that the given labels are right, as far as the consensus tells it.
+
+    Where the label is not the consensus it gets what the consensus leaves; of more than two classes that is more than
+    its due, so that it counts as even at best.
+
+    Args:
+        given: (N,) class codes.
+        agreed: of the same N items.
+        classes: K.
+    """
+    rest = 1 - agreed.quality
+    return np.asarray(np.where(given == agreed.label, agreed.quality, rest if classes == 2 else np.minimum(rest, 0.5)))
 
 
 def _annotators(quality: Floats, voters: list[str]) -> Finding:

@@ -31,6 +31,7 @@ class Imbalance(AbstractCheck):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("label",)
+    reads_content: ClassVar[bool] = False
     caution: float = 3.0
     serious: float = 10.0
 
@@ -44,7 +45,7 @@ class Imbalance(AbstractCheck):
             f"{name} {count} ({100 * count / total:.1f} %)" for name, count in zip(classes, counts, strict=True)
         )
         found: list[Finding] = [
-            finding("data", (), 1 - 1 / ratio, f"imbalance {ratio:.1f}:1 ({self._word(ratio)}): {table}")
+            finding("data", (), self._grade(ratio), f"imbalance {ratio:.1f}:1 ({self._word(ratio)}): {table}")
         ]
         for code in np.argsort(counts, kind="stable"):
             times = largest / max(int(counts[code]), 1)
@@ -58,6 +59,10 @@ class Imbalance(AbstractCheck):
                 found.append(finding("class", (classes[code],), 1 - 1 / times, why))
         score = np.where(labels >= 0, 1 - counts[np.maximum(labels, 0)] / largest, np.nan)
         return Measurement(score, found)
+
+    def _grade(self, ratio: float) -> float:
+        """Return the score of the ratio as a whole: what is called fine stays below a warning."""
+        return 1 - 1 / ratio if ratio > self.caution else min(1 - 1 / ratio, 0.49)
 
     def _word(self, ratio: float) -> str:
         return "serious" if ratio > self.serious else "caution" if ratio > self.caution else "fine"

@@ -260,7 +260,8 @@ class Order(AbstractCheck):
         turn = min(max(int(result.change * len(along)), 1), len(along) - 1)
         moved = trends([one.values[known] for one in named], position, rows["label"][known])
         words = [
-            f"{named[one].name} {'rises' if moved[one] > 0 else 'falls'} ({moved[one]:+.2f})"
+            f"the {named[one].name} {'rises' if moved[one] > 0 else 'falls'} on the way (rank correlation "
+            f"{moved[one]:+.2f})"
             for one in np.argsort(-np.abs(moved), kind="stable")[:3] if abs(moved[one]) >= 0.1
         ]  # fmt: skip
         kind = "mostly in one step" if result.abrupt >= 0.6 else "gradually"

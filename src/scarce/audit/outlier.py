@@ -21,6 +21,8 @@ __all__ = [
 PRIOR_SAMPLES = 20
 """A class's spread counts as if so many samples of the whole were added."""
 FEWEST = 8
+RARER = 10
+"""Of N samples no chance below 1 in so many times N is named: more than that N samples do not show."""
 _NORMAL = 1.149
 """-log of twice the normal survival function at one standard deviation."""
 
@@ -180,8 +182,11 @@ class Outlier(AbstractCheck):
             self.method, "outlier factor"
         )
 
+        rarest = 1 / (RARER * max(int(np.isfinite(p).sum()), 1))
+
         def say(row: int) -> str:
-            chance = f"1 ordinary sample in {1 / max(p[row], 1e-6):,.0f}" if p[row] < 0.5 else "many samples"
+            chance = f"1 ordinary sample in {1 / max(p[row], rarest):,.0f}" if p[row] < 0.5 else "many samples"
+            chance = f"fewer than {chance}" if p[row] < rarest else chance
             return f"unlike all others: {word} {strange[row]:.3f}, usual {usual:.3f}; {chance} would be as strange"
 
         return Measurement(np.clip(score, 0, 1), reported(ds, shown, say).findings)

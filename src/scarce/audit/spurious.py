@@ -14,6 +14,8 @@ from scarce.errors import DataError
 
 MOST_BINS = 12
 FEWEST = 10
+MOST_TOLD = 3
+"""Properties of a class that are shown with four pictures each; further ones are named."""
 """Samples that a class needs to be judged."""
 
 
@@ -154,11 +156,15 @@ class Spurious(AbstractCheck):
         tried = [item for item in properties(rows, files=self.files) if item.name not in self.ignore]
         judged = judged_classes(rows["label"], len(ds.schema.classes))
         found: list[Finding] = []
-        for code, item, told in self._tried(rows, tried, judged):
+        passed = self._tried(rows, tried, judged)
+        for code, item, told in passed:
             inside = np.flatnonzero(rows["label"] == code)
             given_away = 1 / (1 + np.exp(-np.nan_to_num(told.evidence[inside])))
             score[order[inside]] = np.maximum(score[order[inside]], given_away)
-            found += _told(rows, code, item, told, len(tried) * len(judged))
+            mine = [other.name for one, other, _ in passed if one == code]
+            if item.name in mine[:MOST_TOLD]:
+                also = mine[MOST_TOLD:] if item.name == mine[0] else []
+                found += _told(rows, code, item, told, (len(tried) * len(judged), also))
         return Measurement(score, found)
 
     def _tried(self, rows: Dataset, tried: list[Property], judged: Ints) -> list[tuple[int, Property, Tell]]:
@@ -191,7 +197,9 @@ def judged_classes(labels: Ints, k: int) -> Ints:
     return np.asarray(enough)
 
 
-def _told(rows: Dataset, code: int, item: Property, told: Tell, trials: int) -> list[Finding]:
+def _told(rows: Dataset, code: int, item: Property, told: Tell, beside: tuple[int, list[str]]) -> list[Finding]:
+    """Return what is said of one property; ``beside`` are the number of trials and further properties to be named."""
+    trials, also = beside
     name, inside = rows.schema.classes[code], rows["label"] == code
     if item.is_number:
         usual = [np.nanmedian(item.values[mask]) for mask in (inside, ~inside)]
@@ -205,6 +213,7 @@ def _told(rows: Dataset, code: int, item: Property, told: Tell, trials: int) -> 
         )
     alone = f'the {item.name} alone tells "{name}" from all others'
     why = f"{alone}: area under the curve {told.auroc:.3f}, at least {told.low:.3f} over {trials} trials; {told_by}"
+    why += f"; {len(also)} more properties tell it, too: {', '.join(also)}" * bool(also)
     found = [finding("class", (name,), 2 * told.auroc - 1, why)]
     ranked = np.argsort(np.where(np.isfinite(told.evidence), -told.evidence, np.inf), kind="stable")
     typical = ranked[inside[ranked]][:3]

@@ -22,6 +22,8 @@ MOST_SORTED: Final = 20_000
 _DATE = re.compile(
     r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})([T ]\d{1,2}:\d{2}.*)?\s*$"
 )
+_COLUMN = re.compile(r"^column ('[^']*')(.*)$", re.DOTALL)
+JOINED = 8
 _DEFAULTS: Final = ("0001-01-01", "1900-01-01", "1899-12-30", "1970-01-01", "9999-12-31", "2099-12-31")
 
 
@@ -272,6 +274,23 @@ def dates(columns: Columns) -> list[Told]:
     return found
 
 
+def joined(told: list[Told]) -> list[Told]:
+    """Return the remarks with those that say the same of several columns, and name no rows, in one."""
+    same: dict[tuple[float, str], list[str]] = {}
+    out = []
+    for one in told:
+        found = _COLUMN.match(one.why)
+        if found is None or len(one.rows):
+            out.append(one)
+        else:
+            same.setdefault((one.score, found[2]), []).append(found[1])
+    for (score, rest), names in same.items():
+        named = ", ".join(names[:JOINED]) + f" and {len(names) - JOINED} more" * (len(names) > JOINED)
+        why = f"columns {named}, each{rest}" if len(names) > 1 else f"column {named}{rest}"
+        out.append(Told(score, NO_ROWS, why))
+    return out
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class TableSchema(AbstractCheck):
@@ -306,7 +325,7 @@ class TableSchema(AbstractCheck):
             lambda: identifiers(columns, labels, features, ds.ids), lambda: repeated(columns),
             lambda: tells_the_class(columns, labels), lambda: dates(columns),
         )  # fmt: skip
-        told = sorted((one for look in looks for one in look()), key=lambda one: (-one.score, one.why))
+        told = sorted(joined([one for look in looks for one in look()]), key=lambda one: (-one.score, one.why))
         score = np.zeros(len(ds))
         found: list[Finding] = []
         for one in told[: self.most]:

@@ -24,6 +24,8 @@ COLUMN: Final[Mapping[str, str]] = {
 """The column that shows what an action decided."""
 WHO: Final = ("model", "human")
 ID_DIGITS: Final = 12
+TOLD: Final = ("id", "files")
+"""What a plan says for people only."""
 
 
 def _texts(value: Any) -> bool:
@@ -127,7 +129,8 @@ class Action:
                 raise DataError("clean", what, f"it must be {WANTED[key]}", "mend it, or plan again")
         try:
             values: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in body.items()}
-            values.pop("id", None)
+            for told in TOLD:
+                values.pop(told, None)
             return cls(**values)
         except TypeError as error:
             raise DataError(

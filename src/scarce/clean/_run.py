@@ -75,14 +75,18 @@ def revert(ds: Dataset, actions: Iterable[Action]) -> Dataset:
     return _changed(ds, chosen[::-1], "revert")
 
 
-def to_json(actions: Iterable[Action], *, version: str | None = None) -> str:
+def to_json(actions: Iterable[Action], *, version: str | None = None, told: Mapping[str, str] | None = None) -> str:
     """Return a plan as JSON that people can edit: set ``apply`` to accept or refuse an action.
 
     Args:
         actions: the plan.
         version: the version that it was made for.
+        told: sample id to what people call it; written as ``files`` beside ``samples``, and not read again.
     """
-    body = {"format": FORMAT, "version": version, "actions": [action.to_json() for action in actions]}
+    listed = [action.to_json() for action in actions]
+    for body in listed if told else ():
+        body["files"] = [(told or {}).get(sample, sample) for sample in body["samples"]]
+    body = {"format": FORMAT, "version": version, "actions": listed}
     return json.dumps(body, indent=2, ensure_ascii=False)
 
 
@@ -105,10 +109,12 @@ def version_of(text: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def save(actions: Iterable[Action], path: Path | str, *, version: str | None = None) -> None:
-    """Write a plan to a file."""
+def save(
+    actions: Iterable[Action], path: Path | str, *, version: str | None = None, told: Mapping[str, str] | None = None
+) -> None:
+    """Write a plan to a file; see :func:`to_json`."""
     part = Path(f"{path}.part")
-    part.write_text(to_json(actions, version=version), encoding="utf-8")
+    part.write_text(to_json(actions, version=version, told=told), encoding="utf-8")
     part.replace(path)
 
 
@@ -190,7 +196,8 @@ def _rows(ds: Dataset, action: Action) -> list[int]:
         return ds.rows_of(action.samples).tolist()  # type: ignore[no-any-return]
     except UnknownNameError as error:
         what = f"{error.what}, which the action {action.id} ({action.kind}) names"
-        raise UnknownNameError("clean", what, error.there, "is the plan that of another project?") from error
+        there, do = f"{len(ds):,} samples are there", "check that the plan was made for this project, or plan again"
+        raise UnknownNameError("clean", what, there, do) from error
 
 
 def _spare(splits: Sequence[str | None], rows: list[int], action: Action) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scarce.cli._screen import table
-from scarce.cli._work import named_by
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from scarce.clean import Action, Applied
-    from scarce.cli._screen import Screen
-    from scarce.dataset import Dataset
+    from scarce.cli._findings import Names
+    from scarce.cli._screen import Screen, Tail
 
 ELASTIC = ("samples", "new", "why")
 KINDS = ("set_aside", "bring_back", "merge", "relabel", "resplit", "ask")
@@ -35,19 +33,19 @@ class Done:
         """The actions that are carried out, and no mere proposals."""
         return [action for action in self.actions if action.apply and action.kind != "ask"]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+    def to_json(self, names: Names) -> dict[str, Any]:
+        """Return plain values; ``files`` and ``content`` say what people call the samples and what those say."""
         return {
             "version": self.version, "counts": {kind: sum(a.kind == kind for a in self.actions) for kind in KINDS},
             "carried_out": len(self.wanted) if self.version else 0, "asked": self.asked,
-            "unanswered": self.waiting, "actions": [action.to_json() for action in self.actions],
+            "unanswered": self.waiting, "actions": [_told(action, names) for action in self.actions],
         }  # fmt: skip
 
-    def draw(self, console: Console, places: Mapping[str, str], limit: int, *, dry_run: bool) -> None:
+    def draw(self, console: Console, names: Names, limit: int, *, dry_run: bool) -> None:
         """Show the actions and what became of them."""
         rows = [
             (item.id, item.kind.replace("_", " "), "yes" if item.apply and item.kind != "ask" else "proposed",
-             named_by(item.samples, places), _becomes(item, places), item.reason)
+             names.cell(item.samples), _becomes(item, names), item.reason)
             for item in self.actions[:limit]
         ]  # fmt: skip
         if rows:
@@ -62,21 +60,29 @@ class Done:
         console.print(said + f"; {self.waiting} have no answer yet" * bool(self.waiting))
 
 
-def _becomes(action: Action, places: Mapping[str, str]) -> str:
+def _told(action: Action, names: Names) -> dict[str, Any]:
+    said = names.words(action.samples)
+    return {
+        **action.to_json(), "files": [names.places.get(item, item) for item in action.samples],
+        "content": [said.get(item) for item in action.samples] if said else None,
+    }  # fmt: skip
+
+
+def _becomes(action: Action, names: Names) -> str | Tail:
     """Return what an action makes of its samples, for people."""
     if action.into is not None:
-        return f"copy of {places.get(action.into, action.into)}"
+        return names.cell([action.into], "copy of ")
     return " ".join(sorted({str(new) for new in action.new if new})) if action.kind in ("relabel", "resplit") else ""
 
 
-def show_history(out: Screen, done: list[Applied], places: Mapping[str, str], limit: int) -> None:
+def show_history(out: Screen, done: list[Applied], names: Names, limit: int) -> None:
     """Show what was carried out so far, newest first."""
     shown = done[::-1]
 
     def draw(console: Console) -> None:
         rows = [
             (item.action.id, item.state, item.at[:16].replace("T", " "), item.action.kind.replace("_", " "),
-             named_by(item.action.samples, places), item.action.reason)
+             names.cell(item.action.samples), item.action.reason)
             for item in shown[:limit]
         ]  # fmt: skip
         if not rows:
@@ -88,10 +94,3 @@ def show_history(out: Screen, done: list[Applied], places: Mapping[str, str], li
         console.print("scarce clean --undo ID takes one back; the others stay.")
 
     out.show({"applied": [item.to_json() for item in shown]}, draw)
-
-
-def places_of(ds: Dataset) -> dict[str, str]:
-    """Return sample id to what people call it."""
-    from scarce.columns import sample_names
-
-    return sample_names(ds.table)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce.cli._screen import table
-from scarce.errors import ReadError, StoreError
+from scarce.errors import ConfigError, ReadError, StoreError
 from scarce.project import is_project
 
 if TYPE_CHECKING:
@@ -57,6 +57,18 @@ def find_contract(place: Path, named: Path | None) -> Found:
             "contract", f"{place} has no {FILE}", do=f"scarce contract init {place}, or name one with --contract"
         )
     return Found(read_contract(found), found)
+
+
+def refuse_empty(found: Found) -> Found:
+    """Return the contract if it promises anything; one that does not would hold for all data.
+
+    Raises:
+        ConfigError: it promises nothing.
+    """
+    if found.contract.is_empty:
+        do = "name classes, columns or limits in it, or learn them: scarce contract init --force"
+        raise ConfigError("contract", f"{found.path} promises nothing", "any data would pass", do)
+    return found
 
 
 def data_of(

@@ -23,8 +23,10 @@ from scarce.cli._bar import Bar
 from scarce.errors import ContractError, ScarceError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
     from rich.table import Table
+    from rich.text import Text
 
 FINE: Final = 0
 FAILED: Final = 1
@@ -78,6 +80,49 @@ class Screen:
         """
         if {"warning": errors + warnings, "error": errors, "never": 0}[fail_on]:
             self.fail()
+
+
+class Tail:
+    """A cell of names whose beginnings are left out where there is no room: files differ at the end.
+
+    Args:
+        names: what is named.
+        head: stands before them.
+        more: stands behind them.
+    """
+
+    def __init__(self, names: Sequence[str], head: str = "", more: str = "") -> None:
+        self.names, self.head, self.more = [safe(name) for name in names], head, more
+
+    def __str__(self) -> str:
+        """Return all of it."""
+        return f"{self.head}{', '.join(self.names)}{self.more}"
+
+    def fitted(self, width: int) -> str:
+        """Return it in so many characters, if that many suffice for the ends of all names."""
+        fixed = len(self.head) + len(self.more) + 2 * (len(self.names) - 1)
+        room = max((width - fixed) // max(len(self.names), 1), 4)
+        if len(str(self)) <= width:
+            return str(self)
+        return f"{self.head}{', '.join(_ending(name, room) for name in self.names)}{self.more}"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Yield the text that fits into the column."""
+        from rich.text import Text
+
+        del console
+        yield Text(self.fitted(options.max_width), no_wrap=True, overflow="ellipsis")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Return the least and the wanted width."""
+        from rich.measure import Measurement
+
+        del console, options
+        return Measurement(min(8, len(str(self))), len(str(self)))
+
+
+def _ending(name: str, room: int) -> str:
+    return name if len(name) <= room else "\u2026" + name[-(room - 1) :]
 
 
 @contextmanager
@@ -195,7 +240,9 @@ def table(
         else:
             out.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        out.add_row(*(cell if isinstance(cell, Text) else Text(safe("" if cell is None else cell)) for cell in row))
+        out.add_row(
+            *(cell if isinstance(cell, Text | Tail) else Text(safe("" if cell is None else cell)) for cell in row)
+        )  # fmt: skip
     return out
 
 

@@ -12,7 +12,7 @@ from scarce.cli._screen import relative, safe, table
 from scarce.errors import ReadError, closest
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.table import Table
     from rich.text import Text
 
@@ -23,7 +23,7 @@ METRICS = {
     "recall_at_fpr": "recall at the false-alarm rate",
 }
 MOST_REASONS = 5
-MOST_CLASSES = 6
+MOST_CLASSES = 20
 COLORS = {"helped": "bold green", "hurt": "bold red", "no evidence": "dim", "not applicable": "dim"}
 
 
@@ -245,14 +245,25 @@ def span(body: Mapping[str, Any]) -> str:
     return "" if low is None or high is None else f"[{points(low)}, {points(high)}]"
 
 
-def quality_table(body: Mapping[str, Any]) -> Table:
-    """Return the five parts of the quality, over all and per class; 100 = best."""
+def quality_table(body: Mapping[str, Any]) -> Group:
+    """Return the five parts of the quality over all data, and below them per class, the worst first; 100 = best."""
+    from rich.console import Group
+
     parts = [name for name in body if name not in ("classes", "weakest")]
-    names = list(body["classes"])[:MOST_CLASSES]
+    parts = [*parts[1:], parts[0]]
     rows = [
         (part.replace("_", " "), percent(body[part]["value"]), interval(body[part]),
-         *(percent(body["classes"][name][part]["value"]) for name in names),
-         body[part].get("why") or body[part].get("counted", "")) for part in (*parts[1:], parts[0])
+         body[part].get("why") or body[part].get("counted", "")) for part in parts
     ]  # fmt: skip
-    heads = ("quality", "all", "95 % interval", *names, "")
-    return table(heads, rows, right=("all", *names))
+    out: list[Table | str] = [table(("quality", "all", "95 % interval", ""), rows, right=("all",))]
+    classes = body["classes"]
+    if classes:
+        heads = [part.replace("_", " ") for part in parts]
+        worst = sorted(classes, key=lambda name: (classes[name]["overall"]["value"] or 0.0, name))
+        cells = [
+            (name, *(percent(classes[name][part]["value"]) for part in parts)) for name in worst[:MOST_CLASSES]
+        ]  # fmt: skip
+        out.append(table(("class", *heads), cells, right=heads))
+    if len(classes) > MOST_CLASSES:
+        out.append(f"{len(classes) - MOST_CLASSES} better classes are not shown: --json.")
+    return Group(*out)

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from scarce.errors import ConfigError, ReadError
 
-WARNING: Final = 0.5
-"""From this score on a finding about the data as a whole is a warning."""
-
 if TYPE_CHECKING:
+    from scarce.cli._findings import Names
     from scarce.dataset import Dataset
     from scarce.project import Project
 
 
-def listed(rows: Sequence[Mapping[str, Any]], places: Mapping[str, str]) -> list[dict[str, Any]]:
+def listed(rows: Sequence[Mapping[str, Any]], names: Names) -> list[dict[str, Any]]:
     """Return one check's findings for other programs.
 
     Returns:
-        ``check``, ``level``, ``samples`` (paths, or file#row), ``ids``, ``classes``, ``score`` in [0, 1] (1 = worst),
-        ``group`` (a number from 1 on for findings about several samples, else null) and ``why``.
+        ``check``, ``level``, ``samples`` (paths, or file#row), ``ids``, ``content`` (what each of them says: a text, a
+        row of a table; null for all else), ``classes``, ``score`` in [0, 1] (1 = worst), ``severity`` (``note``,
+        ``warning`` or ``error``), ``group`` (a number from 1 on for findings about several samples, else null) and
+        ``why``.
     """
+    from scarce.audit import severity
+
+    places = names.places
     out: list[dict[str, Any]] = []
     groups = 0
     for row in rows:
         members = list(row["members"] or ())
         ids = [] if row["level"] == "class" else [item for item in members if item in places]
         groups += len(ids) > 1
+        said = names.words(ids)
         out.append({
             "check": row["check"], "level": row["level"], "samples": [places[item] for item in ids], "ids": ids,
+            "content": [said[item] for item in ids] if said else None,
             "classes": [item for item in members if item not in places], "score": row["score"] or 0.0,
-            "group": groups if len(ids) > 1 else None, "why": row["why"],
+            "severity": severity(row), "group": groups if len(ids) > 1 else None, "why": row["why"],
         })  # fmt: skip
     return out
 
@@ -88,23 +93,15 @@ def finding_rows(ds: Dataset, check: str | None = None) -> list[dict[str, Any]]:
 
 def read_warnings(ds: Dataset) -> list[str]:
     """Return what reading warned of as a whole: no label, a table beside the pictures that was not read."""
-    return [
-        row["why"] for row in finding_rows(ds, "read") if row["level"] == "data" and (row["score"] or 0.0) >= WARNING
-    ]  # fmt: skip
+    from scarce.audit import severity
+
+    return [row["why"] for row in finding_rows(ds, "read") if row["level"] == "data" and severity(row) != "note"]
 
 
 def named_by(members: Sequence[str] | None, places: Mapping[str, str], *, most: int = 3) -> str:
     """Return the files (or class names) that a finding is about, for people."""
     shown = [places.get(item, item) for item in (members or ())[:most]]
     return ", ".join(shown) + f" and {len(members or ()) - most} more" * (len(members or ()) > most)
-
-
-def by_reason(left_out: Mapping[str, str]) -> list[str]:
-    """Return one line for each reason why checks could not run, with their names."""
-    reasons: dict[str, list[str]] = {}
-    for name, why in left_out.items():
-        reasons.setdefault(why, []).append(name)
-    return [f"Not run, {why}: {', '.join(names)}" for why, names in reasons.items()]
 
 
 def fit(

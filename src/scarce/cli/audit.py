@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,12 +24,10 @@ from scarce.cli._options import (
     Workers,
     folder_of,
 )  # fmt: skip
-from scarce.cli._screen import safe, screen, table
+from scarce.cli._screen import safe, screen
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-CERTAIN = 0.9
 
 
 def audit(
@@ -59,7 +58,8 @@ def audit(
 
     Label errors, duplicates, leakage, outliers, picture quality. Scores go to a new version of a project; of other
     data nothing is kept, so one can look before making a project. 1 is worst. For --fail-on, a finding with a score
-    of 0.9 or more is an error, any other a warning.
+    of 0.9 or more is an error, any other a warning. What merely states a fact is a note and counts as nothing: a
+    score of 0, or below 0.5 for a line about a class or all data.
 
     The first audit on a machine compiles its loops: about 10 seconds more, once.
 
@@ -70,19 +70,11 @@ def audit(
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
         from scarce import quality
-        from scarce.audit import skipped
+        from scarce.audit import severity, skipped, things_found
         from scarce.audit.agreement import agreement_json
+        from scarce.cli._findings import Names, draw_checks, draw_findings
         from scarce.cli._summary import quality_table
-        from scarce.cli._work import (
-            by_reason,
-            finding_rows,
-            holds_data,
-            listed,
-            named_by,
-            read_warnings,
-            refuse_columns,
-        )
-        from scarce.columns import sample_names
+        from scarce.cli._work import finding_rows, holds_data, listed, read_warnings, refuse_columns
         from scarce.loop.measure import judged, judged_project
 
         folder, version = folder_of(path, named), None
@@ -93,10 +85,10 @@ def audit(
             ds, version = judged_project(folder, only, workers, seed)
         ran = [name.split(".")[1] for name in ds.table.column_names if name.startswith("audit.")]
         found = {name: finding_rows(ds, name) for name in ran}
-        counts, left_out = {name: len(rows) for name, rows in found.items()}, skipped(ds)
-        good = quality.measure(ds).to_json()
-        places = sample_names(ds.table)
-        rows = [row for name in ran for row in listed(found[name], places)]
+        left_out, good, names = skipped(ds), quality.measure(ds).to_json(), Names(ds)
+        counts = {name: things_found(rows).get(name, 0) for name, rows in found.items() if name not in left_out}
+        severities = Counter(severity(row) for part in found.values() for row in part)
+        rows = [row for name in ran for row in listed(found[name], names)] if as_json else []
         notes = read_warnings(ds)
         body = {"path": str(folder), "version": version, "samples": len(ds), "counts": counts, "skipped": left_out,
                 "quality": good, "warnings": notes, "findings": rows}  # fmt: skip
@@ -106,20 +98,11 @@ def audit(
         def draw(console: Console) -> None:
             for note in notes:
                 console.print(f"- {safe(note)}")
-            console.print(table(("check", "findings"), counts.items(), right=("findings",)))
-            for name, rows in found.items():
-                worst = sorted(rows, key=lambda row: -(row["score"] or 0))[:limit]
-                if worst:
-                    lines = [
-                        (named_by(row["members"], places), f"{row['score'] or 0:.2f}", row["why"]) for row in worst
-                    ]
-                    console.print(table(("what", "score", "why"), lines, title=name, right=("score",)))
-            for line in by_reason(left_out):
-                console.print(line)
+            draw_checks(console, counts, left_out)
+            draw_findings(console, found, names, limit)
             console.print(quality_table(good))
             told = f"{version}: nothing was changed; scarce clean proposes what to do."
             console.print(told if version else f"Nothing was kept. scarce run {folder} goes on from here.")
 
         out.show(body, draw)
-        errors = sum(row["score"] >= CERTAIN for row in rows)
-        out.gate(errors=errors, warnings=len(rows) - errors, fail_on=fail_on)
+        out.gate(errors=severities["error"], warnings=severities["warning"], fail_on=fail_on)

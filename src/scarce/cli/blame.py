@@ -12,7 +12,7 @@ from scarce.cli._screen import safe, screen, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-WIDTH = 40
+WIDTH = 34
 
 
 def blame(
@@ -21,7 +21,7 @@ def blame(
     ],
     project: InProject = None,
     version: Version = None,
-    whole: Annotated[bool, typer.Option("--all", help="Show every change, not only the last of each field.")] = False,
+    whole: Annotated[bool, typer.Option("--all", help="Show every change, and the scores of the audit, too.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -49,7 +49,7 @@ def blame(
             rows = [
                 (
                     item.name,
-                    _short(item.value),
+                    _short(sample_name(item.value) if item.name == "uri" else item.value),
                     item.version,
                     item.at[:16].replace("T", " "),
                     item.step,
@@ -57,10 +57,12 @@ def blame(
                     item.why,
                 )
                 for item in (found.history if whole else found.fields)
+                if whole or not item.name.startswith("audit.")
             ]
-            console.print(
-                table(("field", "value", "version", "at", "by", "action", "why"), rows, elastic=("value", "why"))
-            )
+            console.print(table(("field", "value", "version", "at", "by", "action", "why"), rows, elastic=("why",)))
+            scores = sum(item.name.startswith("audit.") for item in found.fields)
+            if scores and not whole:
+                console.print(f"{scores} scores of the audit: --all.")
             console.print("Reasons may be cut; --json, or a wider window, shows all of them.")
 
         out.show(body, draw)

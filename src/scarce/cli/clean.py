@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scarce.cli._cleaning import Done, places_of, show_history
+from scarce.cli._cleaning import Done, show_history
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, folder_of
 from scarce.cli._screen import relative, safe, screen
 
@@ -62,6 +62,7 @@ def clean(
     """
     with screen(as_json, quiet, debug) as out:
         from scarce import clean as stage
+        from scarce.cli._findings import Names
         from scarce.loop import asking, cleaning
         from scarce.project import Project
 
@@ -70,12 +71,16 @@ def clean(
         with Project.open(folder_of(project, named)) as opened:
             ds, done = opened.dataset(), Done()
             if listed:
-                show_history(out, stage.history(ds), places_of(ds), limit)
+                show_history(out, stage.history(ds), Names(ds), limit)
                 return
             if ask is not None:
                 count = asking.write_questions(opened, ds, ask)
+                proposed = 0 if count else cleaning.proposed_questions(opened, ds)
                 said = f"{count} questions written to {safe(relative(ask))}; scarce clean --answers takes them back"
-                out.show({"questions": count, "file": str(ask)}, lambda console: console.print(said))
+                if proposed:
+                    said += f"\n{proposed} questions are only proposed yet: scarce clean puts them into the queue first"
+                body = {"questions": count, "proposed": proposed, "file": str(ask)}
+                out.show(body, lambda console: console.print(said))
                 return
             if undo and not dry_run:
                 done.actions, done.version = cleaning.take_back(opened, ds, undo)
@@ -92,9 +97,11 @@ def clean(
                     done.version = cleaning.carry_out(opened, ds, done.actions, made_for=made_for)
                     done.asked = asking.ask_people(opened, done.actions, done.version or opened.head)
             if save is not None:
-                stage.save(done.actions, save, version=opened.head)
+                told = Names(ds).told(item for action in done.actions for item in action.samples)
+                stage.save(done.actions, save, version=opened.head, told=told)
         done.verb = "undone" if undo or revert else "carried out"
-        out.show(done.to_json(), lambda console: done.draw(console, places_of(ds), limit, dry_run=dry_run))
+        names = Names(ds)
+        out.show(done.to_json(names), lambda console: done.draw(console, names, limit, dry_run=dry_run))
 
 
 def _refuse_both(given: dict[str, Any]) -> None:

@@ -90,11 +90,11 @@ def check(
     with screen(as_json, quiet, debug) as out:
         from datetime import UTC, datetime
 
-        from scarce.cli._contract import data_of, draw_outcomes, find_contract, summary, write_new
+        from scarce.cli._contract import data_of, draw_outcomes, find_contract, refuse_empty, summary, write_new
         from scarce.contract import judge, outlet
 
         place, now = folder_of(named, path), datetime.now(UTC)
-        found = find_contract(place, contract)
+        found = refuse_empty(find_contract(place, contract))
         ds = data_of(place, version, contract=found.contract, workers=workers, seed=seed, measure=not as_is)
         outcomes = judge(found.contract, ds, now=now)
         body = summary(outcomes, found.path)

@@ -17,9 +17,9 @@ from scarce.contract import _schema
 from scarce.contract._beside import unmeasured
 from scarce.contract._limit import CONFIDENCE, Level, Outcome, Share, fewest, side
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract
-from scarce.dataset import Dataset, Floats
+from scarce.dataset import Dataset, Floats, Ints
 from scarce.invariant import EXAMPLES, column_of, invariants
-from scarce.quality import Part, measure, redundant
+from scarce.quality import Part, incomplete, measure, redundant
 
 PERIODS_KEPT = 0.9
 """Share of the periods in which an update must have come."""
@@ -128,12 +128,12 @@ def _more(verdict: str, needed: int | None, unit: str) -> str:
 def _worst(ds: Dataset, rule: str) -> tuple[str, ...]:
     """Return the files of some samples that are at fault."""
     if rule == "max_duplicate_rate":
-        rows = np.flatnonzero(redundant(ds))
+        rows: Ints = np.flatnonzero(redundant(ds))
     elif rule == "max_label_error_rate" and "audit.label_error.score" in ds:
         score = np.where(ds["keep"].astype(bool), np.nan_to_num(ds["audit.label_error.score"].astype(float)), 0.0)
         rows = np.argsort(-score, kind="stable")[: int((score > 0.5).sum())]
     else:
-        rows = np.flatnonzero((ds["label"] < 0) | ~ds["keep"].astype(bool))
+        rows = incomplete(ds)
     return tuple(sample_name(ds["uri"][row], str(ds.ids[row])) for row in rows[:EXAMPLES])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -114,6 +114,11 @@ class Contract:
         for name, count in self.class_minimum.items():
             _within(f"class_minimum.{name}", count, 0, math.inf)
         self._refuse_contradictions()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it promises nothing beyond what holds for any data."""
+        return replace(self, on_violation="refuse", warn=()) == Contract()
 
     def _refuse_contradictions(self) -> None:
         for column, (low, high) in self.ranges.items():

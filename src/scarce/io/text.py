@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from scarce.ballot import NO_CONTENT
 from scarce.errors import DataError
 from scarce.io._base import AbstractReader, Options
 from scarce.io._listing import INFO, WARN, Listing, Note
 from scarce.io._tables import no_label, open_parts, row_listing, sniff
 from scarce.modality.table import SUFFIXES
 
-ONLY_VOTES = "the table holds votes and no content: samples are known by column {0!r} alone"
+ONLY_VOTES = NO_CONTENT + ": samples are known by column {0!r} alone"
 
 
 @final

@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from scarce.ballot import holds_content
 from scarce.clean import Action, read_text
 from scarce.clean.relabel import suggestion
 from scarce.columns import sample_name
 from scarce.errors import DataError, unknown_name
 from scarce.loop.answering import ASIDE, RIGHT, UNSURE, Answer, Frozen, follows, freeze, say, verdict_of
+from scarce.modality.words import words_of
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
 
 HEADS: Final = (
-    "number", "sample", "file", "label", "split", "reason", "answer", "new_label", "suggestion", "probability",
-    "seconds",
+    "number", "sample", "file", "content", "label", "split", "reason", "answer", "new_label", "suggestion",
+    "probability", "seconds",
 )  # fmt: skip
 ANSWERS: Final = (RIGHT, ASIDE, UNSURE)
 """What ``answer`` may say; it may also be empty where ``new_label`` is given, or where there is no answer yet."""
@@ -142,16 +144,18 @@ def questions(project: Project, ds: Dataset, kinds: Collection[str] = KINDS) -> 
 def write_questions(project: Project, ds: Dataset, path: str | Path, kinds: Collection[str] = KINDS) -> int:
     """Write the questions that wait as CSV, the most urgent first; return how many.
 
-    A person fills ``answer`` (``right``, ``set aside`` or ``unsure``) or ``new_label``; see :func:`read_answers`. Texts
-    that a spreadsheet would take for a formula get an apostrophe in front.
+    A person fills ``answer`` (``right``, ``set aside`` or ``unsure``) or ``new_label``; see :func:`read_answers`. Of
+    texts and rows of tables ``content`` is all that they say. Texts that a spreadsheet would take for a formula get an
+    apostrophe in front.
     """
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     out.writerow(HEADS)
     rows = questions(project, ds, kinds)
-    for row in rows:
+    said = words_of(ds, ds.rows_of([row.sample for row in rows])) if holds_content(ds) else [""] * len(rows)
+    for row, words in zip(rows, said, strict=True):
         sure = f"{row.probability:.2f}" if row.suggestion else ""
-        told = map(safe, (sample_name(row.file), row.label, row.split, row.reason))
+        told = map(safe, (sample_name(row.file), words, row.label, row.split, row.reason))
         out.writerow([row.number, row.sample, *told, "", "", safe(row.suggestion), sure, ""])
     part = Path(f"{path}.part")
     part.write_text(text.getvalue(), encoding="utf-8")

@@ -61,6 +61,21 @@ def take_back(project: Project, ds: Dataset, ids: Sequence[str]) -> tuple[list[A
     return actions, project.commit(after, message, owner=OWNERS)
 
 
+def proposed_questions(project: Project, ds: Dataset) -> int:
+    """Return how many questions a cleaning would ask that were never put into the queue; 0 where nothing was audited.
+
+    Args:
+        project: whose settings are used.
+        ds: its newest version.
+    """
+    if not any(name.startswith("audit.") for name in ds.table.column_names):
+        return 0
+    known = {(row["sample"], row["reason"]) for status in ("open", "done") for row in project.state.queue(status)}
+    plan = cleaning_plan(project, ds)
+    wanted = {(sample, action.reason) for action in plan if action.kind == "ask" for sample in action.samples}
+    return len(wanted - known)
+
+
 def cleaning_plan(
     project: Project, ds: Dataset, only: Sequence[str] | None = None, *, relabel: bool = False
 ) -> list[Action]:

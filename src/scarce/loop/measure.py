@@ -66,10 +66,11 @@ def judged(
         DataError, ReadError: there is nothing to judge.
     """
     from scarce import audit, encode, io, modality
+    from scarce.ballot import holds_content
 
     features = audit.needs_features(only)
     ds: Dataset = modality.scan(io.read(path, **(named or {})), workers=workers)
-    if features:
+    if features and holds_content(ds):
         ds = encode.run(ds, encoder, workers=workers, seed=seed)
     return audit.run(ds, only, seed=seed, workers=workers)
 
@@ -87,9 +88,10 @@ def audited(
         seed: of everything random.
     """
     from scarce import audit
+    from scarce.ballot import holds_content
 
     ds = with_scan(project, ds, workers=workers)
-    if audit.needs_features(only):
+    if audit.needs_features(only) and holds_content(ds):
         ds = with_features(project, ds, workers=workers, seed=seed)
     return audit.run(ds, only, seed=seed, workers=workers, settings=project.config.audit.plugins)
 

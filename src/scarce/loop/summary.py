@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from scarce import metric as metrics
 from scarce import quality
-from scarce.audit import skipped
+from scarce.audit import skipped, things_found
 from scarce.dataset import Dataset
 from scarce.ledger import groups_of
 from scarce.loop import gallery
@@ -142,14 +142,11 @@ def counts(ds: Dataset) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def finding_counts(ds: Dataset) -> dict[str, int]:
-    """Return check to number of findings; links inside a group, and checks that could not run, are not counted."""
+    """Return check to number of findings; notes, links in a group and checks that could not run are not counted."""
     not_run = skipped(ds)
-    nothing = pc.and_(pc.equal(ds.findings["level"], "data"), pc.equal(ds.findings["score"], 0.0))
-    counted = pc.and_(pc.not_equal(ds.findings["level"], "pair"), pc.invert(nothing))
-    found = ds.findings.filter(counted)["check"].value_counts().to_pylist()
     ran = {name.split(".")[1]: 0 for name in ds.table.column_names if name.startswith("audit.")}
     ran = {name: count for name, count in ran.items() if name not in not_run}
-    return ran | {row["values"]: int(row["counts"]) for row in found}
+    return ran | things_found(ds.findings)
 
 
 def set_aside(ds: Dataset) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from scarce.modality._base import AbstractModality, BrokenSampleError
 from scarce.modality._run import of, open_samples, scan, thumbnails
 
-MODULES = ("header", "perceptual", "raw", "table")
+MODULES = ("header", "perceptual", "raw", "table", "words")
 
 __all__ = [
     "MODULES", "AbstractModality", "BrokenSampleError", "of", "open_samples", "scan", "thumbnails",

@@ -78,7 +78,8 @@ def to_html(ds: Dataset, waiting: Sequence[Question], *, title: str) -> str:
     name = digest(canonical_json([title, [[item.number, item.sample] for item in waiting]]))[:16]
     body: dict[str, Any] = {
         "name": name, "title": title, "classes": list(ds.schema.classes), "keys": _keys(ds.schema.classes),
-        "heads": [*HEADS, "voter"], "risky": [mark for mark in "=+-@\t\r" if safe(mark) != mark], "cards": cards,
+        "heads": [*(head for head in HEADS if head != "content"), "voter"],
+        "risky": [mark for mark in "=+-@\t\r" if safe(mark) != mark], "cards": cards,
     }  # fmt: skip
     script, style = (Safe(files("scarce.review").joinpath(f"page.{kind}").read_text("utf-8")) for kind in ("js", "css"))
     mark = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

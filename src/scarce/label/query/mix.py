@@ -34,7 +34,7 @@ class Mix(AbstractQuery):
     needs: ClassVar[tuple[str, ...]] = ("embedding", "pred_probs")
     parts: tuple[str, ...] = ("margin", "core_set")
     weights: tuple[float, ...] = ()
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     seed: int = 0
 
     def __post_init__(self) -> None:
