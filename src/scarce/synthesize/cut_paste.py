@@ -10,12 +10,11 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError, ScarceError
 from scarce.recipe import Params, Parents, checked, mask_opener
-from scarce.synthesize._base import AbstractDefect, Material
+from scarce.synthesize._base import AbstractDefect
+from scarce.synthesize._material import LARGEST, Material
 from scarce.synthesize._patch import cut_patch, encode_mask, patch_boxes, place, turn_patch
 
 WHO: Final = "synthesize.cut_paste"
-LARGEST: Final = 0.5
-"""A mask that covers a larger share of its picture is no defect that can be moved."""
 
 
 @final
