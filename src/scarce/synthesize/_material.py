@@ -60,7 +60,7 @@ def marks_of(ds: Dataset, rows: Ints) -> Iterator[tuple[int, Array | None]]:
     are taken.
     """
     opened = mask_opener(ds)
-    cells = next((ds.table[f"meta.{name}"] for name in shape.BOXES if f"meta.{name}" in ds.table.column_names), None)
+    cells = _cells(ds)
     number = 0
     for row in rows.tolist():
         if number >= MOST:
@@ -74,6 +74,19 @@ def marks_of(ds: Dataset, rows: Ints) -> Iterator[tuple[int, Array | None]]:
         elif cells is not None and cells[row].as_py():
             number += 1
             yield row, _boxed(ds, row, cells[row].as_py())
+
+
+def has_marks(ds: Dataset, rows: Ints) -> bool:
+    """Return whether one of the rows has a mask file or boxes."""
+    cells = _cells(ds)
+    boxed = cells is not None and any(cells[row].as_py() not in (None, "", "[]") for row in rows.tolist())
+    return bool(any(ds["mask_uri"][rows])) or boxed
+
+
+def _cells(ds: Dataset) -> Any:
+    """Return the column of boxes, or None."""
+    held = ds.table.column_names
+    return next((ds.table[f"meta.{name}"] for name in shape.BOXES if f"meta.{name}" in held), None)
 
 
 def _boxed(ds: Dataset, row: int, cell: str) -> Array | None:
