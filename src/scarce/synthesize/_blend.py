@@ -13,14 +13,27 @@ WHO: Final = "synthesize.cut_paste"
 BLENDS: Final = ("alpha", "feather", "poisson")
 
 
-def blended(under: Array, over: Array, alpha: Array) -> Array:
-    """Return ``under + alpha / 255 * (over - under)``, rounded."""
-    import cv2
+def blend(out: Array, over: Array, alpha: Array, *, left: int, top: int) -> None:
+    """Write ``under + alpha / 255 * (over - under)``, rounded, into a picture, in one compiled pass over the patch.
 
-    weight = alpha if under.ndim == 2 else cv2.merge([alpha] * 3)
-    change = cv2.subtract(over, under, dtype=cv2.CV_16S)
-    change = cv2.multiply(change, weight, scale=1 / 255, dtype=cv2.CV_16S)
-    return np.asarray(cv2.add(under, change, dtype=cv2.CV_8U))
+    Args:
+        out: uint8 (H, W) or (H, W, 3), contiguous; changed in place.
+        over: uint8 (h, w) or (h, w, 3), inside the picture.
+        alpha: uint8 (h, w), opacity.
+        left: its first column in the picture.
+        top: its first row.
+    """
+    from scarce.synthesize._blend_kernel import blend_into
+
+    flat = np.ascontiguousarray(over).reshape(len(alpha), -1)
+    blend_into(out.reshape(out.shape[0], -1), left, top, flat, np.ascontiguousarray(alpha))
+
+
+def opacity(mask: Array) -> Array:
+    """Return a mask, bool or in [0, 1], as uint8 opacity."""
+    if mask.dtype == bool:
+        return np.ascontiguousarray(mask).view(np.uint8) * np.uint8(255)
+    return np.asarray(np.rint(np.clip(mask, 0, 1) * 255), np.uint8)
 
 
 def feather(mask: Array, *, pixels: float | None = None) -> Array:
@@ -34,8 +47,20 @@ def feather(mask: Array, *, pixels: float | None = None) -> Array:
 
     if pixels is None:
         pixels = min(max(0.7, 0.02 * min(mask.shape)), 4.0)
+    hard = opacity(mask if mask.dtype == bool else mask > 0)
+    if pixels >= 2:  # wide edges are as smooth at half the size, for a third of the time
+        high, wide = hard.shape
+        half = cv2.resize(hard, ((wide + 1) // 2, (high + 1) // 2), interpolation=cv2.INTER_AREA)
+        half = (half > 0).view(np.uint8) * np.uint8(255)
+        return np.asarray(cv2.resize(_softened(half, pixels / 2), (wide, high), interpolation=cv2.INTER_LINEAR))
+    return _softened(hard, pixels)
+
+
+def _softened(hard: Array, pixels: float) -> Array:
+    """Return opacity, widened by 1.5 edges and blurred by one, so that it is 255 on what was marked."""
+    import cv2
+
     size = 2 * int(np.ceil(1.5 * pixels)) + 1
-    hard = (mask > 0).astype(np.uint8) * np.uint8(255)
     wide = cv2.dilate(hard, np.ones((size, size), np.uint8))
     box = max(3, 2 * round((np.sqrt(6 * pixels**2 + 1) - 1) / 2) + 1)  # two box filters spread as much as a Gaussian
     once = cv2.blur(wide, (box, box), borderType=cv2.BORDER_CONSTANT)

@@ -84,7 +84,11 @@ class Tally:
 
         if pixels.ndim == 3:
             pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-        _, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        fast = (  # 2.4 ms for 256 px in color where level 1 with the default filters takes 4.0
+            cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+            cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG,
+        )  # fmt: skip
+        _, data = cv2.imencode(".png", pixels, fast)
         part = place.with_suffix(".part")
         try:
             part.write_bytes(data.tobytes())

@@ -11,7 +11,8 @@ from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
 from scarce.recipe import Params, Parents, checked
 from scarce.synthesize._base import AbstractDefect
-from scarce.synthesize._blend import BLENDS, blended, feather, match_light, overlap, placed_mask, poisson, same_channels
+from scarce.synthesize._blend import BLENDS, feather, match_light, opacity, overlap, placed_mask, poisson, same_channels
+from scarce.synthesize._blend import blend as blend_in
 from scarce.synthesize._library import file_params, patch_of, read_patches
 from scarce.synthesize._material import LARGEST, Material, has_marks, marks_of
 from scarce.synthesize._patch import cut_patch, encode_mask, patch_boxes, place, turn_patch
@@ -139,6 +140,6 @@ def paste(image: Array, patch: Array, mask: Array, *, xy: tuple[int, int], blend
     if solved is not None:
         out[rows, cols] = solved
         return out
-    alpha = np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8) if blend == "alpha" else feather(mask)
-    out[rows, cols] = blended(out[rows, cols], patch[inner], alpha[inner])
+    alpha = opacity(mask) if blend == "alpha" else feather(mask)
+    blend_in(out, patch[inner], alpha[inner], left=cols.start, top=rows.start)
     return out

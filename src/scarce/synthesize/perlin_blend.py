@@ -32,7 +32,7 @@ class PerlinBlend(AbstractDefect):
         the picture itself, turned, mirrored and recolored, so that nothing else is needed.
     """
 
-    words: ClassVar[frozenset[str]] = frozenset({"anomaly", "anomalou", "anomalous", "unknown", "other"})
+    words: ClassVar[frozenset[str]] = frozenset({"anomaly", "anomalou", "anomalous"})
 
     def draw(self, image: Array, params: Params, parents: Parents) -> tuple[Array, Array]:  # noqa: ARG002  one hook
         """Return the picture with strange texture and its mask."""

@@ -32,7 +32,7 @@ class PoissonPatch(AbstractDefect):
         other pictures, too.
     """
 
-    words: ClassVar[frozenset[str]] = frozenset({"anomaly", "anomalou", "anomalous", "unknown", "other"})
+    words: ClassVar[frozenset[str]] = frozenset({"anomaly", "anomalou", "anomalous"})
 
     def draw(self, image: Array, params: Params, parents: Parents) -> tuple[Array, Array]:  # noqa: ARG002  one hook
         """Return the picture with a misplaced patch and its mask."""

@@ -30,9 +30,7 @@ class Stain(AbstractDefect):
         at a shorter side of 256, growing with the picture.
     """
 
-    words: ClassVar[frozenset[str]] = frozenset(
-        {"stain", "stained", "spot", "blot", "smudge", "dirt", "dirty", "discoloration", "discoloured", "discolored"}
-    )
+    words: ClassVar[frozenset[str]] = frozenset({"stain", "stained", "spot", "blot", "smudge", "dirt", "dirty"})
 
     def draw(self, image: Array, params: Params, parents: Parents) -> tuple[Array, Array]:  # noqa: ARG002  one hook
         """Return the picture with a stain and its mask."""
