@@ -147,6 +147,38 @@ def test_a_broken_original_is_a_reason(tiles: Dataset, tmp_path: Path) -> None:
     assert "the original is one flat color" in made.rejected
 
 
+@pytest.mark.parametrize("kind", ["hole", "cut_paste"])
+def test_boxes_of_pictures_without_labels(shared_data: Path, tmp_path: Path, kind: str) -> None:
+    root = shared_data / "deep_pcb"
+    with (root / "pairs.csv").open() as file:
+        pairs = list(csv.DictReader(file))[:4]
+    with (root / "boxes.csv").open() as file:
+        boxes = [row for row in csv.DictReader(file) if row["id"] in {pair["id"] for pair in pairs}]
+    cells = []
+    for pair in pairs:
+        own = [row for row in boxes if row["id"] == pair["id"]]
+        corners = [[int(row[key]) for key in ("x1", "y1", "x2", "y2")] for row in own]
+        items = [
+            {"label": row["class"], "bbox": [x0, y0, x1 - x0, y1 - y0]}
+            for row, (x0, y0, x1, y1) in zip(own, corners, strict=True)
+        ]
+        cells.append(json.dumps(items))
+    values = {
+        "id": list("abcdefgh"),
+        "uri": [pair["tested_image"] for pair in pairs] + [pair["template_image"] for pair in pairs],
+        "source": ["pcb"] * 8,
+        "meta.boxes": [*cells, *["[]"] * 4],
+    }
+    classes = tuple(sorted({row["class"] for row in boxes}))
+    ds = Dataset.from_columns(Schema(classes=classes), values, sources={"pcb": str(root)})
+    made = synthesize.make(ds, kind, n=5, out=tmp_path / "o", label="spur")
+    assert (made.accepted, made.originals) == (5, 4)
+    assert made.fitted >= 3
+    assert {row["base"] for row in lines(made.out)} <= set("efgh")
+    known = {name for name, cell in zip("abcd", cells, strict=True) if '"spur"' in cell}
+    assert all(set(row["parents"][1:]) <= known for row in lines(made.out))
+
+
 def test_wrong_asks_are_explained(tiles: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="class of sound parts"):
         synthesize.make(tiles, "hole", n=2, out=tmp_path / "o", label="free")

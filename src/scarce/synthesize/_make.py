@@ -23,7 +23,7 @@ from scarce.registry import canonical, load
 from scarce.synthesize._base import AbstractDefect
 from scarce.synthesize._check import Screen, trouble
 from scarce.synthesize._export import COCO, IMAGES, objects_of, write_labels
-from scarce.synthesize._material import Material
+from scarce.synthesize._material import Material, by_boxes, cells_of
 from scarce.synthesize._tally import Tally
 
 BATCH: Final = 64
@@ -285,8 +285,8 @@ def _sound(ds: Dataset, rows: Ints, who: str) -> Ints:
     if codes:
         found: Ints = rows[np.isin(labels, codes)]
     elif (labels < 0).all():
-        cells = next((ds[name] for name in ("meta.boxes", "meta.objects") if name in ds), None)
-        found = rows if cells is None else rows[[cell in (None, "", "[]") for cell in np.asarray(cells, object)[rows]]]
+        cells = cells_of(ds)
+        found = rows if cells is None else rows[[cells[row].as_py() in (None, "", "[]") for row in rows.tolist()]]
     else:
         there = f"classes are {', '.join(ds.schema.classes[:8])}"
         raise DataError(who, "no class is known to be sound, so there is nothing to make defects on", there,
@@ -312,6 +312,8 @@ def _materials(
     own = rows[:0]
     if label in ds.schema.classes:
         own = rows[ds["label"][rows] == ds.schema.classes.index(label)]
+        if not len(own):
+            ds, own = by_boxes(ds, rows, label)
     found, lost = defect.materials(ds, own)
     if not found:
         if label not in ds.schema.classes and defect.plugin_name() == "cut_paste":

@@ -57,10 +57,10 @@ def marks_of(ds: Dataset, rows: Ints) -> Iterator[tuple[int, Array | None]]:
     """Yield row and (H, W) bool mask of the rows that have a mask file or boxes; None where it cannot be read.
 
     Boxes count with the label of their row, outlines as they are; in a plain box the pixels that differ from its frame
-    are taken.
+    are taken, or all where none does.
     """
     opened = mask_opener(ds)
-    cells = _cells(ds)
+    cells = cells_of(ds)
     number = 0
     for row in rows.tolist():
         if number >= MOST:
@@ -78,12 +78,27 @@ def marks_of(ds: Dataset, rows: Ints) -> Iterator[tuple[int, Array | None]]:
 
 def has_marks(ds: Dataset, rows: Ints) -> bool:
     """Return whether one of the rows has a mask file or boxes."""
-    cells = _cells(ds)
+    cells = cells_of(ds)
     boxed = cells is not None and any(cells[row].as_py() not in (None, "", "[]") for row in rows.tolist())
     return bool(any(ds["mask_uri"][rows])) or boxed
 
 
-def _cells(ds: Dataset) -> Any:
+def by_boxes(ds: Dataset, rows: Ints, label: str) -> tuple[Dataset, Ints]:
+    """Return the data with pictures named after a class that some of their boxes have, and which of the rows these are.
+
+    For data whose boxes have labels and whose pictures have none.
+    """
+    cells = cells_of(ds)
+    if cells is None:
+        return ds, rows[:0]
+    found = np.array([row for row in rows.tolist() if f'"{label}"' in (cells[row].as_py() or "")], np.int64)
+    names = ds.table["label"].to_pylist()
+    for row in found.tolist():
+        names[row] = label
+    return ds.with_columns({"label": names}), found
+
+
+def cells_of(ds: Dataset) -> Any:
     """Return the column of boxes, or None."""
     held = ds.table.column_names
     return next((ds.table[f"meta.{name}"] for name in shape.BOXES if f"meta.{name}" in held), None)
@@ -103,13 +118,11 @@ def _boxed(ds: Dataset, row: int, cell: str) -> Array | None:
     for item in items:
         if name and item["label"] in ds.schema.classes and item["label"] != name:
             continue
-        if item.get("segmentation"):
-            found: Array | None = shape.shape_mask(item, (size[1], size[0]))
-        else:
+        found = None
+        if not item.get("segmentation"):
             left, top, width, height = item["bbox"]
             found = mask_from_box(image, (left, top, left + width, top + height))
-        if found is not None:
-            joined |= found
+        joined |= shape.shape_mask(item, (size[1], size[0])) if found is None else found
     return joined if joined.any() else None
 
 
