@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow.compute as pc
@@ -198,6 +198,12 @@ def _augmented(ds: Dataset, policy: str, options: Options) -> Dataset:
     return augment.run(ds, policy, counts=chosen, seed=options.seed) if chosen else ds
 
 
+DEFECTS: Final = (
+    "cut_paste", "scratch", "stain", "dent", "hole", "tear", "crack", "contamination", "discoloration", "missing_part",
+)  # fmt: skip
+"""Kinds of defects that a run tries; each serves only classes whose name or masks say that it may."""
+
+
 def _synthetic(ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: ARG001  one shape for all makers
     from scarce import synthesize
 
@@ -207,7 +213,7 @@ def _synthetic(ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: 
     if not rare:
         raise ScarceError("synthesize", "no class is known to be sound, so there is no surface to put a defect on")
     out, reasons = ds, []
-    for kind in ("cut_paste", "scratch", "stain"):
+    for kind in DEFECTS:
         for name, wanted in rare.items():
             try:
                 out = synthesize.run(out, kind, counts={name: wanted}, seed=options.seed)
