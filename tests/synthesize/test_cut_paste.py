@@ -19,7 +19,7 @@ def disk(size: int) -> np.ndarray[Any, Any]:
     return np.asarray(x * x + y * y < (0.4 * size) ** 2)
 
 
-@pytest.mark.parametrize("blend", ["hard", "feather"])
+@pytest.mark.parametrize("blend", ["alpha", "feather"])
 @pytest.mark.parametrize("channels", [(), (3,)])
 @pytest.mark.parametrize("xy", [(30, 60), (0, 0), (-20, -10), (170, 110), (199, 149), (-39, -39)])
 def test_equal_to_blending_the_whole_picture(blend: str, channels: tuple[int, ...], xy: tuple[int, int]) -> None:

@@ -7,11 +7,31 @@ import numpy as np
 import pytest
 
 from scarce.errors import ConfigError, DataError
-from scarce.synthesize._base import mask_box, object_mask
+from scarce.synthesize._region import mask_box, object_mask
+from scarce.synthesize.contamination import draw_contamination
+from scarce.synthesize.crack import draw_crack
+from scarce.synthesize.dent import draw_dent
+from scarce.synthesize.discoloration import draw_discoloration
+from scarce.synthesize.hole import draw_hole
+from scarce.synthesize.missing_part import draw_missing_part
+from scarce.synthesize.perlin_blend import draw_perlin_blend
 from scarce.synthesize.scratch import draw_scratch
 from scarce.synthesize.stain import draw_stain
+from scarce.synthesize.tear import draw_tear
 
-DRAW = {"scratch": draw_scratch, "stain": draw_stain}
+DRAW = {
+    "contamination": draw_contamination,
+    "crack": draw_crack,
+    "dent": draw_dent,
+    "discoloration": draw_discoloration,
+    "hole": draw_hole,
+    "missing_part": draw_missing_part,
+    "perlin_blend": draw_perlin_blend,
+    "scratch": draw_scratch,
+    "stain": draw_stain,
+    "tear": draw_tear,
+}
+SOFT = {"discoloration", "perlin_blend"}
 SHAPES = [(28, 28), (256, 256, 3), (480, 640, 3), (1, 1), (3, 200), (200, 2, 3)]
 
 
@@ -44,7 +64,7 @@ def test_the_mask_marks_what_changed(kind: str) -> None:
         found, mask = DRAW[kind](image, seed=seed, severity=0.6)
         change = np.abs(found.astype(int) - image.astype(int)).max(axis=2)
         near = cv2.dilate(mask.astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
-        assert change[~near].max(initial=0) == 0
+        assert change[~near].max(initial=0) <= (0.4 * change.max() if kind in SOFT else 0)
         assert change[mask].mean() > 8 > change[near & ~mask].mean() * 0.5
         strong = change > 0.5 * change.max()
         assert (strong & mask).sum() > 0.6 * strong.sum()

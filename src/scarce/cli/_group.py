@@ -29,6 +29,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "label": "Get labels for less work: a label book, rules, votes, models that are sure, rounds of questions.",
         "encode": "Turn every sample into features, cached by content.",
         "query": "Choose the samples to ask a person about next, and say why.",
+        "synthesize": "Make synthetic defects on sound pictures: pictures, masks, COCO, YOLO and class folders.",
         "train": "Train a model on the train split.",
         "evaluate": "Look at the test set once, with intervals; looks are counted.",
         "study": "Answer one question by a whole experiment on your own data; resumable.",

@@ -10,7 +10,7 @@ import numpy as np
 
 from scarce.dataset import Array
 from scarce.recipe import Params, fit_mask
-from scarce.synthesize._base import pick
+from scarce.synthesize._region import pick
 
 
 def patch_boxes(mask: Array) -> list[tuple[int, int, int, int]]:
@@ -35,11 +35,17 @@ def encode_mask(mask: Array, box: tuple[int, int, int, int]) -> dict[str, Any]:
     return {"box": list(box), "of": list(mask.shape), "outline": base64.b85encode(bits).decode()}
 
 
+def decode_mask(params: Params) -> Array:
+    """Return the (h, w) bool pixels that :func:`encode_mask` wrote."""
+    x0, y0, x1, y1 = params["box"]
+    flat = np.frombuffer(zlib.decompress(base64.b85decode(params["outline"])), np.uint8)
+    return np.unpackbits(flat)[: (y1 - y0) * (x1 - x0)].reshape(y1 - y0, x1 - x0).astype(bool)
+
+
 def cut_patch(image: Array, params: Params) -> tuple[Array, Array]:
     """Return the patch and its (h, w) mask that a recipe names, from the picture that it was cut from."""
     x0, y0, x1, y1 = params["box"]
-    flat = np.frombuffer(zlib.decompress(base64.b85decode(params["outline"])), np.uint8)
-    mask = np.unpackbits(flat)[: (y1 - y0) * (x1 - x0)].reshape(y1 - y0, x1 - x0).astype(bool)
+    mask = decode_mask(params)
     down, across = image.shape[0] / params["of"][0], image.shape[1] / params["of"][1]
     if (down, across) != (1, 1):  # the mask was stored at another size than its picture
         y0, y1, x0, x1 = round(y0 * down), round(y1 * down), round(x0 * across), round(x1 * across)

@@ -12,7 +12,8 @@ from scarce.errors import DataError, unknown_name
 from scarce.lineage import Step, key64
 from scarce.recipe import growable, grown_columns, opencv_version, with_reasons, write
 from scarce.registry import load
-from scarce.synthesize._base import AbstractDefect, Material
+from scarce.synthesize._base import AbstractDefect
+from scarce.synthesize._material import Material
 
 MOST_USES: Final = 20
 """Default cap on how often one patch, or one sound picture for drawn defects, is used."""

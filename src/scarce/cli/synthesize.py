@@ -1,0 +1,87 @@
+"""``scarce synthesize``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scarce.cli._options import AsJson, Debug, Quiet, Seed, Workers
+from scarce.cli._screen import relative, safe, screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def synthesize(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="scratch, stain, dent, hole, tear, cut-paste ...")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A project, or a folder or manifest of pictures.")],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, metavar="N", help="Accepted samples.")],
+    out_path: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder, or one to go on with.")],
+    label: Annotated[
+        str | None, typer.Option("--class", help="Class of the samples.", show_default="the one that KIND is about")
+    ] = None,
+    normal: Annotated[
+        list[str] | None, typer.Option(metavar="CLASS", help="Class of sound parts.", show_default="what the data says")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Setting of KIND: severity=0.8.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.0, help="Time budget; what is finished stays.", show_default="none")
+    ] = None,
+    per_original: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Most uses of one sound picture.", show_default="no limit")
+    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make synthetic defects on sound pictures: pictures, masks, COCO, YOLO and class folders.
+
+    Where samples of the class have masks or boxes, size, shape, place, color and contrast are learned from them.
+    Pictures that are broken, show nothing or lie beside the object are rejected; it goes on until N are accepted. The
+    same command picks up after an interruption, or goes on with a larger N. Only training samples are used.
+
+    Example:
+        scarce synthesize scratch photos-scarce --n 200 --out scratches
+        scarce synthesize hole tiles/ --normal free --class blowhole --n 500 --out holes --json
+        scarce synthesize cut-paste photos/ --set patches=library --set blend=poisson --n 100 --out pasted
+    """
+    with screen(as_json, quiet, debug) as out:
+        from scarce.loop.making import Order, make_from
+
+        order = Order(
+            kind=kind, n=n, label=label or "", settings=tuple(settings or ()), normal=tuple(normal or ()), seed=seed,
+            minutes=minutes, per_original=per_original, workers=workers,
+        )  # fmt: skip
+        made = make_from(path, order, out_path)
+        body = {
+            "out": str(made.out), "kind": made.kind, "class": made.label, "wanted": made.wanted,
+            "accepted": made.accepted, "rejected": sum(made.rejected.values()), "reasons": dict(made.rejected),
+            "ended": made.ended, "originals": made.originals, "fitted": made.fitted,
+            "most_per_original": made.most_per_original, "files": dict(made.files), "notes": list(made.notes),
+        }  # fmt: skip
+
+        def draw(console: Console) -> None:
+            fitted = f", fitted to {made.fitted} real defects" if made.fitted else ""
+            said = f"{made.accepted} of {made.wanted} samples of {made.label} made by {made.kind}{fitted}"
+            console.print(safe(f"{said}, on {made.originals} sound pictures: {relative(made.out)}"))
+            for reason, count in made.rejected.items():
+                console.print(safe(f"- {count} rejected: {reason}"))
+            if made.ended != "enough":
+                console.print(safe(WHY[made.ended]))
+            for note in made.notes:
+                console.print(safe(f"Note: {note}."))
+
+        out.show(body, draw)
+
+
+WHY = {
+    "time": "The time is over; the same command goes on.",
+    "rejections": "Too many were rejected: choose another kind or other settings.",
+    "originals": "Every sound picture was used as often as allowed.",
+}

@@ -1,0 +1,117 @@
+"""Blending a patch into a picture: opacity, soft edges, Poisson, light."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from scarce.dataset import Array
+from scarce.errors import DataError
+
+WHO: Final = "synthesize.cut_paste"
+BLENDS: Final = ("alpha", "feather", "poisson")
+
+
+def blended(under: Array, over: Array, alpha: Array) -> Array:
+    """Return ``under + alpha / 255 * (over - under)``, rounded."""
+    import cv2
+
+    weight = alpha if under.ndim == 2 else cv2.merge([alpha] * 3)
+    change = cv2.subtract(over, under, dtype=cv2.CV_16S)
+    change = cv2.multiply(change, weight, scale=1 / 255, dtype=cv2.CV_16S)
+    return np.asarray(cv2.add(under, change, dtype=cv2.CV_8U))
+
+
+def feather(mask: Array, *, pixels: float | None = None) -> Array:
+    """Return (h, w) uint8 opacity, 255 on the mask, that falls to 0 over a few pixels around it.
+
+    Args:
+        mask: (h, w) bool.
+        pixels: width of the edge (sigma); by default 2 % of the shorter side, .7 to 4.
+    """
+    import cv2
+
+    if pixels is None:
+        pixels = min(max(0.7, 0.02 * min(mask.shape)), 4.0)
+    size = 2 * int(np.ceil(1.5 * pixels)) + 1
+    hard = (mask > 0).astype(np.uint8) * np.uint8(255)
+    wide = cv2.dilate(hard, np.ones((size, size), np.uint8))
+    box = max(3, 2 * round((np.sqrt(6 * pixels**2 + 1) - 1) / 2) + 1)  # two box filters spread as much as a Gaussian
+    once = cv2.blur(wide, (box, box), borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.blur(once, (box, box), borderType=cv2.BORDER_CONSTANT))
+
+
+def match_light(patch: Array, mask: Array, image: Array, *, xy: tuple[int, int], share: float = 1.0) -> Array:
+    """Return the patch with its sound surroundings brought to the brightness and color of its new place.
+
+    The factor is the ratio of the means outside the mask, within [.4, 2.5]; share 0 changes nothing.
+    """
+    rows, cols, inner = overlap(mask.shape, xy, image.shape)
+    ring = ~mask.astype(bool)[inner]
+    if share == 0 or ring.sum() < 16:
+        return patch
+    old = np.maximum(patch[inner][ring].astype(np.float32).mean(axis=0), 4.0)
+    new = np.maximum(image[rows, cols][ring].astype(np.float32).mean(axis=0), 4.0)
+    factor = np.clip(new / old, 0.4, 2.5) ** share
+    matched: Array = np.clip(np.rint(patch * factor.astype(np.float32)), 0, 255).astype(np.uint8)
+    return matched
+
+
+def placed_mask(mask: Array, xy: tuple[int, int], size: tuple[int, ...]) -> Array:
+    """Return the (H, W) mask of a pasted patch."""
+    rows, cols, inner = overlap(mask.shape, xy, size)
+    out = np.zeros(size[:2], bool)
+    out[rows, cols] = mask.astype(bool)[inner]
+    return out
+
+
+def same_channels(patch: Array, image: Array) -> Array:
+    """Return the patch in gray or RGB like the picture."""
+    import cv2
+
+    if patch.ndim == image.ndim:
+        return patch
+    return np.asarray(cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY if patch.ndim == 3 else cv2.COLOR_GRAY2RGB))
+
+
+def overlap(
+    patch: tuple[int, ...], xy: tuple[int, int], size: tuple[int, ...]
+) -> tuple[slice, slice, tuple[slice, slice]]:
+    """Return rows and columns of a picture that a patch covers, and the same pixels of the patch.
+
+    Raises:
+        DataError: there are none.
+    """
+    left, top = int(xy[0]), int(xy[1])
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + patch[1], size[1]), min(top + patch[0], size[0])
+    if x0 >= x1 or y0 >= y1:
+        raise DataError(WHO, f"a {patch[1]} x {patch[0]} patch at {(left, top)} lies outside",
+                        f"the picture is {size[1]} x {size[0]}", "move it inside")  # fmt: skip
+    return slice(y0, y1), slice(x0, x1), (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+
+
+def poisson(under: Array, over: Array, mask: Array) -> Array | None:
+    """Return a window with a patch whose gradients are kept while its edge takes the window's colors.
+
+    Args:
+        under: uint8 (h, w) or (h, w, 3), the picture there.
+        over: the patch, of the same shape.
+        mask: (h, w) bool; the outermost pixels of the window are not changed.
+
+    Returns:
+        The window, or None where the mask is too thin to solve anything (less than 3 pixels wide).
+
+    Source: Perez, Gangnet and Blake 2003, Poisson Image Editing; solved by OpenCV, inside the window only.
+    """
+    import cv2
+
+    inner = np.zeros(mask.shape, np.uint8)
+    inner[1:-1, 1:-1] = mask[1:-1, 1:-1].astype(np.uint8) * np.uint8(255)
+    x, y, wide, high = cv2.boundingRect(inner)
+    if min(wide, high) < 3 or not cv2.erode(inner, np.ones((3, 3), np.uint8)).any():
+        return None
+    three = [one if one.ndim == 3 else cv2.merge([one] * 3) for one in (over, under)]
+    middle = (x + wide // 2, y + high // 2)
+    found = np.asarray(cv2.seamlessClone(three[0], three[1], inner, middle, cv2.NORMAL_CLONE))
+    return found if under.ndim == 3 else np.ascontiguousarray(found[..., 0])

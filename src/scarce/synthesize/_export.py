@@ -1,0 +1,82 @@
+"""Labels that come for free: class, box and mask of made pictures as COCO, YOLO and class folders."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from scarce import io
+from scarce.dataset import Array, Dataset, Floats, Schema
+from scarce.io import boxes as shape
+
+IMAGES: Final = "images/train"
+"""Where pictures lie below the folder; YOLO finds ``labels/train`` from it."""
+COCO: Final = "instances_train.json"
+
+
+def objects_of(label: str, mask: Array, boxes: Floats) -> list[dict[str, Any]]:
+    """Return the objects of a made picture in the one shape of :mod:`scarce.io.boxes`.
+
+    Args:
+        label: class of every defect.
+        mask: (H, W) bool pixels of all defects.
+        boxes: (M, 4) x0 y0 x1 y1 of each.
+    """
+    found = []
+    for x0, y0, x1, y1 in boxes.astype(int).tolist():
+        own = mask.copy()
+        own[:y0] = own[y1:] = False
+        own[:, :x0] = own[:, x1:] = False
+        found.append({"label": label, "bbox": [x0, y0, x1 - x0, y1 - y0], "segmentation": shape.encode_mask(own)})
+    return found
+
+
+def write_labels(out: Path, made: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
+    """Write ``instances_train.json``, ``data.yaml`` with ``labels/``, and ``classes/<class>/`` beside the pictures.
+
+    Files of an earlier call are replaced.
+
+    Args:
+        out: the folder that holds ``images/train`` and ``masks``.
+        made: ``file``, ``class`` and ``objects`` of each accepted picture.
+        classes: names in order.
+    """
+    (out / COCO).unlink(missing_ok=True)
+    io.write(_dataset(out, made, classes, outlines=True), out / COCO, format="coco", files="none")
+    beside = out / ".yolo"
+    for folder in (beside, out / "labels", out / "classes"):
+        shutil.rmtree(folder, ignore_errors=True)
+    io.write(_dataset(out, made, classes, outlines=False), beside, format="yolo", files="link")
+    (beside / "labels").rename(out / "labels")
+    (beside / "data.yaml").replace(out / "data.yaml")
+    shutil.rmtree(beside)
+    for row in made:
+        target = out / "classes" / _folder(row["class"]) / row["file"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(out / IMAGES / row["file"])
+        except OSError:  # a disk that knows no links
+            shutil.copyfile(out / IMAGES / row["file"], target)
+
+
+def _dataset(out: Path, made: Sequence[Mapping[str, Any]], classes: Sequence[str], *, outlines: bool) -> Dataset:
+    kept = ("label", "bbox", "segmentation") if outlines else ("label", "bbox")
+    cells = [shape.to_cell([{key: item[key] for key in kept} for item in row["objects"]]) for row in made]
+    values: dict[str, Any] = {
+        "id": [Path(row["file"]).stem for row in made],
+        "uri": [f"{IMAGES}/{row['file']}" for row in made],
+        "source": ["synthetic"] * len(made),
+        "label": [row["class"] for row in made],
+        "split": ["train"] * len(made),
+        "meta.boxes": cells,
+    }
+    if outlines:
+        values["mask_uri"] = [f"masks/{row['file']}" for row in made]
+    return Dataset.from_columns(Schema(classes=tuple(classes)), values, sources={"synthetic": str(out)})
+
+
+def _folder(name: str) -> str:
+    """Return a class name as the name of a folder."""
+    return name.replace("/", "_").replace("\\", "_").lstrip(".") or "class"

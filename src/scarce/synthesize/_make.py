@@ -1,0 +1,322 @@
+"""Makes synthetic pictures with class, box and mask into a folder, until enough are accepted; resumable."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from scarce import progress
+from scarce.dataset import Array, Dataset, Ints
+from scarce.errors import DataError, ReadError, unknown_name
+from scarce.execute.local import spread
+from scarce.lineage import digest, key64
+from scarce.modality import open_samples
+from scarce.recipe import Params, Parents, Scene, checked, mask_opener, opencv_version, replay, write
+from scarce.registry import canonical, load
+from scarce.synthesize._base import AbstractDefect
+from scarce.synthesize._check import Screen, trouble
+from scarce.synthesize._export import COCO, IMAGES, objects_of, write_labels
+from scarce.synthesize._material import Material
+from scarce.synthesize._tally import Tally
+
+BATCH: Final = 64
+"""Pictures that are drawn and screened together."""
+PATIENCE: Final = 50
+"""Tries before the share of rejected ones may end the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What ends the work besides enough accepted samples.
+
+    Args:
+        seconds: of wall time in this call; None = no limit.
+        rejected: share of all tries, in (0, 1].
+        per_original: most uses of one sound picture; None = no limit.
+    """
+
+    seconds: float | None = None
+    rejected: float = 0.9
+    per_original: int | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made.
+
+    Attributes:
+        out: the folder.
+        kind: the kind of defect.
+        label: its class.
+        wanted: accepted samples asked for.
+        accepted: how many there are.
+        rejected: reason to count.
+        ended: enough, time, rejections, or originals (each was used as often as allowed).
+        originals: sound pictures that were drawn on.
+        fitted: real defects that they were fitted to or cut out of.
+        most_per_original: most accepted samples of one sound picture.
+        files: what lies in the folder, each name with what it is.
+        notes: what could not be used.
+    """
+
+    out: Path
+    kind: str
+    label: str
+    wanted: int
+    accepted: int
+    rejected: Mapping[str, int]
+    ended: str
+    originals: int
+    fitted: int
+    most_per_original: int
+    files: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+class _Try(NamedTuple):
+    number: int
+    row: int
+    base: str
+    recipe: str
+    ops: tuple[tuple[str, Params], ...]
+    parents: tuple[str, ...]
+
+
+class _Shot(NamedTuple):
+    scene: Scene
+    reason: str
+
+
+def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a user may decide
+    ds: Dataset, kind: AbstractDefect | str, *, n: int, out: str | Path, label: str | None = None, seed: int = 0,
+    screen: Screen | None = None, limits: Limits | None = None, workers: int | None = None,
+) -> Made:  # fmt: skip
+    """Make synthetic pictures of one class on sound ones, until n are accepted, with labels in every usual form.
+
+    The folder holds ``images/train``, ``masks``, ``instances_train.json`` (COCO), ``data.yaml`` and ``labels`` (YOLO),
+    ``classes/<class>`` and ``tries.jsonl``: every try with its recipe, parents and the reason where it was rejected.
+    The same call picks up where an earlier one ended, also with a larger n. The same seed gives the same pictures,
+    whatever the number of workers.
+
+    Args:
+        ds: the data. With a split only training samples are used. Sound are the samples of its normal classes, or
+            pictures on which nobody found an object, or all where nothing is labelled.
+        kind: a kind of defect or its name, with its settings.
+        n: accepted samples in the folder at the end.
+        out: a new folder, or that of an earlier call with the same settings.
+        label: class of the samples; by default the one class whose name says that it is about this kind, else the kind.
+            Masks and boxes of real samples of this class are what they are fitted to, or cut out of.
+        seed: of everything random.
+        screen: a further judge, called with accepted pictures and masks; gives reasons, empty = good.
+        limits: what ends the work earlier.
+        workers: threads.
+
+    Raises:
+        DataError: there is no sound picture, the class gives nothing to paste, or the folder holds something else.
+        ReadError: the folder cannot be written.
+    """
+    defect = load("synthesize", kind, AbstractDefect)() if isinstance(kind, str) else kind  # type: ignore[type-abstract]
+    name, limits = canonical(defect.plugin_name()), limits or Limits()
+    who = f"synthesize.{name}"
+    if n < 1 or not 0 < limits.rejected <= 1:
+        raise DataError(who, f"n = {n} and a limit of {limits.rejected} rejected make no sense", do="ask for 1 or more")
+    rows = _training(ds, who)
+    bases = _sound(ds, rows, who)
+    label = label or _label(ds, defect, name)
+    materials, lost = _materials(ds, defect, rows, label, who)
+    plan = {
+        "kind": name, "params": defect.params(), "class": label, "seed": seed, "opencv": opencv_version(),
+        "data": digest(*ds.ids[bases].tolist(), *(str(ds["content_hash"][row]) for row in bases)),
+        "materials": digest(*(repr(material) for material in materials)),
+    }  # fmt: skip
+    tally = Tally.open(Path(out).expanduser(), plan, who)
+    source = _Source(ds, defect, bases, tuple(materials), label, seed)
+    ended = _work(source, tally, n, _How(screen, limits, workers))
+    made = tally.accepted()
+    classes = list(dict.fromkeys([*ds.schema.classes, label]))
+    if made:
+        write_labels(tally.out, made, classes)
+    files = {
+        IMAGES: "pictures", "masks": "masks, white = defect", COCO: "COCO", "data.yaml": "YOLO with labels/train",
+        "classes": "a folder per class", "tries.jsonl": "every try, its recipe and the reason where it was rejected",
+    }  # fmt: skip
+    uses = Counter(row["base"] for row in made)
+    return Made(
+        tally.out, name, label, n, len(made), tally.reasons(), ended, len(bases),
+        sum(bool(material.params) for material in materials), max(uses.values(), default=0), files if made else {},
+        (lost,) if lost else (),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where tries come from: bases and materials in turn, each in its own shuffled order."""
+
+    ds: Dataset
+    defect: AbstractDefect
+    bases: Ints
+    materials: tuple[Material, ...]
+    label: str
+    seed: int
+
+    def tries(self, start: int, most: int | None) -> Iterator[_Try]:
+        """Yield tries from an index on; ``most`` is how often a base may be used."""
+        op = f"synthesize.{self.defect.plugin_name()}"
+        rng = np.random.default_rng([self.seed, key64(self.label), key64(op)])
+        canvas, stuff = rng.permutation(self.bases), rng.permutation(len(self.materials))
+        index = start
+        while most is None or index < most * len(canvas):
+            row, material = int(canvas[index % len(canvas)]), self.materials[int(stuff[index % len(stuff)])]
+            base = str(self.ds.ids[row])
+            own = np.random.default_rng([self.seed, key64(base), key64(op + self.label), index])
+            ops = ((op, self.defect.params_for(own, material)),)
+            parents = (base, *(str(self.ds.ids[other]) for other in material.rows))
+            yield _Try(index, row, base, write(base, ops, seed=self.seed, copy=index), ops, parents)
+            index += 1
+
+
+class _How(NamedTuple):
+    screen: Screen | None
+    limits: Limits
+    workers: int | None
+
+
+def _work(source: _Source, tally: Tally, n: int, how: _How) -> str:
+    """Draw, screen and keep until enough are accepted; return what ended it."""
+    screen, limits, workers = how
+    began = time.monotonic()
+    tries = source.tries(tally.tried, limits.per_original)
+    opened = lru_cache(maxsize=256)(lambda name: _opened(source.ds, name))
+    parents = Parents(opened, mask_opener(source.ds))
+    count = tally.count
+    while count < n:
+        if limits.seconds is not None and time.monotonic() - began > limits.seconds:
+            return "time"
+        if tally.tried >= PATIENCE and tally.tried - count > limits.rejected * tally.tried:
+            return "rejections"
+        batch = [one for one, _ in zip(tries, range(min(BATCH, 2 * (n - count) + 2)), strict=False)]
+        if not batch:
+            return "originals"
+        shots = spread(lambda one: _shoot(one, parents, source.defect), batch, workers=workers)
+        shots = _screened(shots, screen)
+        kept = _until(shots, n - count)
+        files = {one.number: f"{source.defect.plugin_name()}_{one.number:06d}.png" for one in batch}
+        good = [
+            (files[one.number], shot.scene) for one, shot in zip(batch[:kept], shots, strict=False) if not shot.reason
+        ]
+        spread(lambda item: tally.save(item[0], item[1].image, _mask(item[1])), good, workers=workers)
+        for one, shot in zip(batch[:kept], shots, strict=False):
+            tally.add({
+                "index": one.number, "file": None if shot.reason else files[one.number], "class": source.label,
+                "reason": shot.reason, "base": one.base, "parents": list(one.parents), "recipe": one.recipe,
+                "objects": [] if shot.reason else objects_of(source.label, _mask(shot.scene), _boxes(shot.scene)),
+            })  # fmt: skip
+        tally.flush()
+        count = tally.count
+        progress.report("synthetic samples", count, n)
+    return "enough"
+
+
+def _until(shots: Sequence[_Shot], room: int) -> int:
+    """Return how many shots are used up by the time that enough are accepted."""
+    good = np.cumsum([not shot.reason for shot in shots])
+    return int(np.searchsorted(good, room)) + 1 if good[-1] >= room else len(shots)
+
+
+def _shoot(one: _Try, parents: Parents, defect: AbstractDefect) -> _Shot:
+    """Draw one try; what goes wrong with a sample is its reason."""
+    nothing = Scene(np.zeros((1, 1), np.uint8))
+    try:
+        before = checked(parents.image(one.base))
+        scene = replay(Scene(before), one.ops, parents)
+    except (ReadError, DataError) as error:
+        return _Shot(nothing, f"it cannot be drawn: {error.what}")
+    return _Shot(scene, trouble(before, scene.image, _mask(scene), stay=defect.stay == "object"))
+
+
+def _screened(shots: list[_Shot], screen: Screen | None) -> list[_Shot]:
+    good = [place for place, shot in enumerate(shots) if not shot.reason]
+    if screen is None or not good:
+        return shots
+    reasons = screen([shots[place].scene.image for place in good], [_mask(shots[place].scene) for place in good])
+    for place, reason in zip(good, reasons, strict=True):
+        shots[place] = shots[place]._replace(reason=str(reason))
+    return shots
+
+
+def _mask(scene: Scene) -> Array:
+    return np.zeros(scene.image.shape[:2], bool) if scene.mask is None else scene.mask
+
+
+def _boxes(scene: Scene) -> Any:
+    return np.zeros((0, 4)) if scene.boxes is None else scene.boxes
+
+
+def _opened(ds: Dataset, name: str) -> Array:
+    (image,) = open_samples(ds, ds.rows_of([name]))
+    return np.asarray(image)
+
+
+def _training(ds: Dataset, who: str) -> Ints:
+    """Return rows that may be used: kept, real, and train where there is a split."""
+    if ds.schema.modality != "image":
+        raise DataError(who, "defects are drawn on pictures", f"the data is {ds.schema.modality}", "name pictures")
+    usable = ds["keep"].astype(bool) & (ds["origin"] == "real")
+    split = np.asarray(ds["split"] if "split" in ds else [None] * len(ds), object)
+    if any(item is not None for item in split):
+        usable &= split == "train"
+    rows: Ints = np.flatnonzero(usable)
+    if not len(rows):
+        raise DataError(who, "no kept real training picture is there", f"{len(ds)} rows", "add sound pictures")
+    return rows
+
+
+def _sound(ds: Dataset, rows: Ints, who: str) -> Ints:
+    """Return the rows of sound pictures."""
+    labels = ds["label"][rows]
+    codes = [ds.schema.classes.index(name) for name in ds.schema.normal_classes]
+    if codes:
+        found: Ints = rows[np.isin(labels, codes)]
+    elif (labels < 0).all():
+        cells = next((ds[name] for name in ("meta.boxes", "meta.objects") if name in ds), None)
+        found = rows if cells is None else rows[[cell in (None, "", "[]") for cell in np.asarray(cells, object)[rows]]]
+    else:
+        there = f"classes are {', '.join(ds.schema.classes[:8])}"
+        raise DataError(who, "no class is known to be sound, so there is nothing to make defects on", there,
+                        "name the sound class, for example --normal good")  # fmt: skip
+    if not len(found):
+        raise DataError(who, "no sound training picture to make defects on", f"{len(rows)} training pictures are there",
+                        "add pictures without defects")  # fmt: skip
+    return found
+
+
+def _label(ds: Dataset, defect: AbstractDefect, kind: str) -> str:
+    """Return the one class that is about this kind of defect, else the kind's own name."""
+    others = [name for name in ds.schema.classes if name not in ds.schema.normal_classes]
+    able = [name for name in others if "split" in ds and defect.words and not defect.refusal(ds, name)]
+    return able[0] if len(able) == 1 else kind
+
+
+def _materials(
+    ds: Dataset, defect: AbstractDefect, rows: Ints, label: str, who: str
+) -> tuple[list[Material], str]:  # fmt: skip
+    if label in ds.schema.normal_classes:
+        raise DataError(who, f"{label!r} is a class of sound parts", do="name a class of defects")
+    own = rows[:0]
+    if label in ds.schema.classes:
+        own = rows[ds["label"][rows] == ds.schema.classes.index(label)]
+    found, lost = defect.materials(ds, own)
+    if not found:
+        if label not in ds.schema.classes and defect.plugin_name() == "cut_paste":
+            others = [name for name in ds.schema.classes if name not in ds.schema.normal_classes]
+            raise unknown_name(who, "class", label, others)
+        raise DataError(who, f"class {label!r} gives nothing to cut out", lost or f"{len(own)} samples, no mask or box",
+                        "draw masks or boxes, or name a folder of patches")  # fmt: skip
+    return found, lost

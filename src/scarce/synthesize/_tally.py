@@ -1,0 +1,116 @@
+"""The folder of made pictures and the list of tries in it: what an interrupted call picks up."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from scarce.dataset import Array
+from scarce.errors import DataError, ReadError
+from scarce.synthesize._export import IMAGES
+
+TRIES: Final = "tries.jsonl"
+
+
+class Tally:
+    """Every try so far, one line of JSON each, behind a first line that says what was planned.
+
+    A picture is on disk before its line is. A line that an interruption cut short is dropped.
+
+    Attributes:
+        out: the folder.
+        tried: tries so far, and the index of the next.
+        count: how many were accepted.
+    """
+
+    def __init__(self, out: Path, rows: list[dict[str, Any]], who: str) -> None:
+        self.out, self.who = out, who
+        self._rows = rows
+        self._waiting: list[str] = []
+        self.tried = len(rows)
+        self.count = sum(not row["reason"] for row in rows)
+
+    @classmethod
+    def open(cls, out: Path, plan: Mapping[str, Any], who: str) -> Tally:
+        """Begin a folder, or pick up one of the same plan.
+
+        Raises:
+            DataError: the folder holds another plan, or files that are not of this work.
+            ReadError: it cannot be written.
+        """
+        place = out / TRIES
+        if not place.is_file() and out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise DataError(who, f"{out} is there already and holds something else", do="name a new folder")
+        try:
+            if not place.is_file():
+                for folder in (IMAGES, "masks"):
+                    (out / folder).mkdir(parents=True, exist_ok=True)
+                place.write_text(json.dumps({"plan": plan}, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = place.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1]
+            lines = [json.loads(line) for line in whole.splitlines()]
+            if whole != text:
+                place.write_text(whole, encoding="utf-8")
+        except ValueError as error:
+            raise DataError(who, f"{place} cannot be read ({error})", do="name a new folder") from error
+        except OSError as error:
+            what = f"{out} cannot be written ({error.strerror or error})"
+            raise ReadError(who, what, do="check the path, its rights and the space on the disk") from error
+        before = lines[0].get("plan", {}) if lines else {}
+        now = json.loads(json.dumps(plan))
+        other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        if other:
+            raise DataError(who, f"{out} was made with another {' and '.join(other)}",
+                            "; ".join(f"{key} was {str(before.get(key))[:60]}" for key in other),
+                            "name a new folder, or use the same settings")  # fmt: skip
+        return cls(out, lines[1:], who)
+
+    def save(self, file: str, image: Array, mask: Array) -> None:
+        """Write a picture and its mask as PNG.
+
+        Raises:
+            ReadError: the disk does not take them.
+        """
+        for folder, pixels in ((IMAGES, image), ("masks", mask.astype(np.uint8) * np.uint8(255))):
+            self._png(self.out / folder / file, pixels)
+
+    def _png(self, place: Path, pixels: Array) -> None:
+        import cv2
+
+        if pixels.ndim == 3:
+            pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+        _, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        part = place.with_suffix(".part")
+        try:
+            part.write_bytes(data.tobytes())
+            part.replace(place)
+        except OSError as error:
+            what = f"{place} cannot be written ({error.strerror or error})"
+            do = "make room and give the same command again: what is finished is kept"
+            raise ReadError(self.who, what, do=do) from error
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Note one try."""
+        self._rows.append(row)
+        self._waiting.append(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+        self.tried += 1
+        self.count += not row["reason"]
+
+    def flush(self) -> None:
+        """Write the noted tries to disk."""
+        with (self.out / TRIES).open("a", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in self._waiting))
+        self._waiting.clear()
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """Return the accepted tries in order."""
+        return [row for row in self._rows if not row["reason"]]
+
+    def reasons(self) -> dict[str, int]:
+        """Return reason to number of rejected tries, the most frequent first."""
+        return dict(Counter(row["reason"] for row in self._rows if row["reason"]).most_common())
