@@ -294,7 +294,8 @@ class Dataset:
 class FoldView:
     """A train side and an evaluation side that cannot leak into each other.
 
-    ``train`` holds the kept rows of ``train_ids`` and every grown row all of whose parents are among ``train_ids``.
+    ``train`` holds the kept rows of ``train_ids`` and every grown row all of whose parents are among ``train_ids``;
+    a synthetic row without parents was made from none of the samples and is always there.
     ``eval`` holds the rows of ``eval_ids``, which must be real. No split group may be on both sides.
 
     Raises:
@@ -348,7 +349,10 @@ class FoldView:
         if len(grown):
             allowed = set(self.dataset.ids[wanted & (origin == "real")])
             families = self.dataset.table["parents"].take(pa.array(grown)).to_pylist()
-            mask[grown] = [bool(family) and allowed.issuperset(family) for family in families]
+            free = origin[grown] == "synthetic"  # made from no sample at all, for example from words
+            mask[grown] = [
+                allowed.issuperset(family) if family else alone for family, alone in zip(families, free, strict=True)
+            ]
         return np.flatnonzero(mask)
 
     @cached_property

@@ -50,6 +50,21 @@ def test_pictures_from_words_become_rows_with_prompt_seed_and_model(
     assert not invariant.invariants(ds, parts, "synthesize")
     assert [picture.shape for picture in modality.open_samples(ds, rows)] == [(48, 48, 3)] * 5
     assert ds.steps[-1].params["base_url"] == service.url
+    train, test = (ds.ids[(ds["split"] == part) & (ds["origin"] == "real")] for part in ("train", "test"))
+    assert set(got.ids) <= set(ds.fold(train, test).train.ids)
+
+
+def test_rows_made_from_photos_are_hidden_where_a_photo_is_judged_on(
+    service: Service, parts: Dataset, tmp_path: Path
+) -> None:
+    got = generate.run(parts, api(service, mode="edit"), counts={"Bag": 4}, out=tmp_path / "g")
+    ds = got.dataset
+    families = dict(zip(ds.ids, ds.table["parents"].to_pylist(), strict=True))
+    judged = families[got.ids[0]]
+    train = ds.ids[(ds["split"] == "train") & (ds["origin"] == "real") & ~np.isin(ds.ids, judged)]
+    seen = set(ds.fold(train, judged).train.ids)
+    assert {name in seen for name in got.ids if set(families[name]) & set(judged)} == {False}
+    assert {name in seen for name in got.ids if not set(families[name]) & set(judged)} <= {True}
 
 
 def test_a_real_photo_is_edited_inside_its_mask_only(service: Service, parts: Dataset, tmp_path: Path) -> None:

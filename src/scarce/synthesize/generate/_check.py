@@ -18,6 +18,8 @@ LEAST_CONTRAST: Final = 1.0
 """Standard deviation in gray levels below which a picture shows nothing."""
 NEAR: Final = 0.85
 """Texts whose character 4-grams have at least this cosine are copies."""
+BLOCK: Final = 256
+"""Generated texts that are stacked for one product."""
 
 
 class Copies:
@@ -32,20 +34,34 @@ class Copies:
 
         self._grams: Any = HashingVectorizer(analyzer="char_wb", ngram_range=(4, 4), n_features=2**20,
                                              alternate_sign=False, preprocessor=plain_text)  # fmt: skip
-        self.texts, self.own = list(texts), list[str]()
-        self._real = self._grams.transform(self.texts) if self.texts else None
+        known = list(texts)
+        self._plain = {kind: set[str]() for kind in ("real", "generated")}
+        self._plain["real"].update(map(plain_text, known))
+        self._blocks: list[tuple[str, Any]] = [("real", self._grams.transform(known))] if known else []
+        self._fresh: list[Any] = []
 
-    def find(self, text: str) -> tuple[str, str]:
-        """Return the nearest known text if it is a copy, and which kind it is: real or generated."""
+    def add(self, text: str) -> None:
+        """Take in a generated text; blocks of them are compared at once."""
+        from scipy.sparse import vstack
+
+        self._plain["generated"].add(plain_text(text))
+        self._fresh.append(self._grams.transform([text]))
+        if len(self._fresh) == BLOCK:
+            self._blocks.append(("generated", vstack(self._fresh, format="csr")))
+            self._fresh = []
+
+    def find(self, text: str) -> str:
+        """Return which kind of text this one is a copy of: real, generated or, where it is none, empty."""
+        plain = plain_text(text)
+        for kind, known in self._plain.items():
+            if plain in known:
+                return kind
         row = self._grams.transform([text])
-        own = self._grams.transform(self.own) if self.own else None
-        for kind, known, texts in (("real", self._real, self.texts), ("generated", own, self.own)):
-            if known is not None:
-                likeness = np.asarray((known @ row.T).todense()).ravel()
-                best = int(likeness.argmax())
-                if likeness[best] >= NEAR or plain_text(texts[best]) == plain_text(text):
-                    return texts[best], kind
-        return "", ""
+        for kind, block in (*self._blocks, *(("generated", fresh) for fresh in self._fresh)):
+            likeness = block @ row.T
+            if likeness.nnz and likeness.max() >= NEAR:
+                return kind
+        return ""
 
 
 def plain_text(text: str) -> str:
@@ -67,8 +83,8 @@ def fault(made: Made, seen: set[str], copies: Copies | None) -> str:
 def _text_fault(text: str, copies: Copies | None) -> str:
     if len(plain_text(text)) < 2:
         return "the text is empty"
-    near, kind = copies.find(text) if copies is not None else ("", "")
-    return f"a copy of a {kind} text" if near else ""
+    kind = copies.find(text) if copies is not None else ""
+    return f"a copy of a {kind} text" if kind else ""
 
 
 def _picture_fault(picture: Array, mask: Array | None) -> str:

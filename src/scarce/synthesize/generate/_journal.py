@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import numpy as np
 from scarce.dataset import Array
 from scarce.errors import ConfigError, ReadError
 from scarce.lineage import canonical_json, digest
+from scarce.synthesize._export import IMAGES, objects_of, write_class_folders, write_labels
 
 WHO: Final = "synthesize.generate"
 FORMAT: Final = 1
@@ -110,6 +111,21 @@ class Journal:
         part.write_text(out.getvalue(), "utf-8")
         part.replace(self.folder / TEXTS)
 
+    def write_labels(self, classes: Sequence[str]) -> None:
+        """Write the accepted pictures as class folders, and those with masks as COCO and YOLO files."""
+        import cv2
+
+        rows, marked = [], []
+        for line in self.accepted:
+            row = {"file": Path(line["file"]).name, "class": line["label"]}
+            rows.append(row)
+            if "mask" in line:
+                mask = cv2.imread(str(self.folder / line["mask"]), cv2.IMREAD_GRAYSCALE) >= 128
+                marked.append({**row, "objects": objects_of(line["label"], mask, np.array([line["box"]]))})
+        if marked:
+            write_labels(self.folder, marked, classes)
+        write_class_folders(self.folder, rows)
+
     def _append(self, line: dict[str, Any]) -> None:
         with (self.folder / JOURNAL).open("a", encoding="utf-8") as file:
             file.write(canonical_json(line) + "\n")
@@ -120,13 +136,13 @@ class Journal:
     def _files(self, line: Mapping[str, Any], picture: Array, mask: Array | None) -> dict[str, Any]:
         import cv2
 
-        place = "pictures" if line["accepted"] else "rejected"
+        place = IMAGES if line["accepted"] else "rejected"
         name = f"{line['sha'][:16]}.png"
-        (self.folder / place).mkdir(exist_ok=True)
+        (self.folder / place).mkdir(parents=True, exist_ok=True)
         file = {"file": f"{place}/{name}"}
         pixels = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         _save(self.folder / place / name, pixels)
-        if mask is not None and mask.shape == picture.shape[:2]:
+        if mask is not None and line["accepted"]:
             (self.folder / "masks").mkdir(exist_ok=True)
             file["mask"] = f"masks/{name}"
             _save(self.folder / "masks" / name, mask.astype(np.uint8) * np.uint8(255))

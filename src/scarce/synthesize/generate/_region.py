@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 
 from scarce.dataset import Array
-from scarce.synthesize._base import object_mask, pick
-from scarce.synthesize.stain import blot
+from scarce.synthesize._region import object_mask, pick
 
 CHANGED: Final = 12
 """A pixel counts as changed from this difference in gray levels on."""
@@ -16,14 +15,18 @@ CHANGED: Final = 12
 
 def paint_region(picture: Array, *, seed: int, share: float) -> Array:
     """Return an (H, W) bool blot on the object, whose radius is a share of the shorter side; at least one pixel."""
+    import cv2
+
     rng = np.random.default_rng(seed)
     height, width = picture.shape[:2]
     inside = object_mask(picture)
     x, y = pick(rng, inside, height, width)
     radius = max(1.0, share * min(height, width) * rng.uniform(0.6, 1.0))
-    cover, (left, top) = blot(rng, (x, y), radius, (height, width))
-    mask = np.zeros((height, width), bool)
-    mask[top : top + cover.shape[0], left : left + cover.shape[1]] = cover > 0.3
+    turn, order = np.linspace(0, 2 * np.pi, 64, endpoint=False), np.arange(2, 6)
+    waves, phases = rng.normal(0, 0.2, len(order)) / order, rng.uniform(0, 2 * np.pi, len(order))
+    reach = radius * (1 + (waves[:, None] * np.cos(order[:, None] * turn + phases[:, None])).sum(axis=0))
+    outline = np.stack([x + reach * np.cos(turn), y + reach * np.sin(turn)], axis=1)
+    mask = cv2.fillPoly(np.zeros((height, width), np.uint8), [np.rint(outline).astype(np.int32)], 1).astype(bool)
     if inside is not None:
         mask &= inside
     mask[int(y), int(x)] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,12 @@ import numpy as np
 
 from scarce import modality, progress
 from scarce.dataset import Dataset, Ints
-from scarce.errors import DataError, ScarceError, unknown_name
+from scarce.errors import DataError, ReadError, ScarceError, unknown_name
 from scarce.lineage import Step, digest, key64
 from scarce.modality._base import content_hash
 from scarce.recipe import growable, with_reasons
 from scarce.registry import load
-from scarce.synthesize._base import mask_box
+from scarce.synthesize._region import mask_box
 from scarce.synthesize.generate._base import AbstractGenerator, Made, Maker, Order, Source, Stopped
 from scarce.synthesize.generate._check import Copies, fault
 from scarce.synthesize.generate._journal import TEXTS, Journal, content_key
@@ -33,12 +34,14 @@ class Limits:
     Args:
         most_rejected: so many rejected ones in one call end it.
         most_in_a_row: so many rejected ones without an accepted one between them end it, too.
+        seconds: of wall time in one call; None = no limit.
         ids: if given, only these real samples are shown to the model (a fold's train side).
         accept: called with a sample and its class; returns why it is rejected, empty to accept it.
     """
 
     most_rejected: int = 100
     most_in_a_row: int = 20
+    seconds: float | None = None
     ids: Sequence[str] | None = None
     accept: Accept | None = None
 
@@ -147,17 +150,21 @@ class _Job:
             return None
         rows = self.rows if self.limits.ids is not None else np.flatnonzero(self.ds["origin"] == "real")
         copies = Copies(str(text) for text in modality.open_samples(self.ds, rows))
-        copies.own += [line["text"] for line in self.journal.accepted]
+        for line in self.journal.accepted:
+            copies.add(line["text"])
         return copies
 
     def work(self) -> tuple[str, bool]:
         """Make what is missing; return why it ended early, and whether that was a fault."""
         if not any(self._missing(name) for name in self.counts):
             return "", False
+        begun = time.monotonic()
         try:
             with self.plugin.maker(dict(self.journal.spent)) as maker:
                 for name in self.counts:
                     while self._missing(name):
+                        if self.limits.seconds is not None and time.monotonic() - begun >= self.limits.seconds:
+                            return "the time is over", False
                         self._order(maker, name)
                         if self.rejected >= self.limits.most_rejected or self.in_a_row >= self.limits.most_in_a_row:
                             return f"{self.rejected} samples were rejected; {self._why_rejected()}", False
@@ -200,15 +207,20 @@ class _Job:
             self.journal.spend({key: value - before[key] for key, value in maker.spent.items()})
 
     def _sources(self, name: str, rng: np.random.Generator) -> tuple[Source, ...]:
+        """Return real samples to start from; those that cannot be opened are passed over."""
         _, most = self.plugin.sources()
-        pool = self.pools[name]
-        chosen = np.sort(rng.choice(pool, min(most, len(pool)), replace=False))
-        opened = modality.open_samples(self.ds, chosen)
-        labels = self.ds.table["label"]
-        return tuple(
-            Source(str(self.ds.ids[row]), str(labels[int(row)].as_py()), content)
-            for row, content in zip(chosen, opened, strict=True)
-        )
+        labels, found = self.ds.table["label"], list[Source]()
+        for row in rng.permutation(self.pools[name]).tolist():
+            if len(found) == most:
+                break
+            try:
+                content = modality.open_samples(self.ds, [row])[0]
+            except ReadError:
+                continue
+            found.append(Source(str(self.ds.ids[row]), str(labels[row].as_py()), content))
+        if most and not found:
+            raise ReadError(self.who, f"none of the {len(self.pools[name])} samples to start from can be opened")
+        return tuple(found)
 
     def _judge(self, made: Made, order: Order, combination: int, position: int) -> None:
         why = fault(made, self.seen, self.copies)
@@ -229,7 +241,7 @@ class _Job:
             return
         self.in_a_row = 0
         if self.copies is not None:
-            self.copies.own.append(str(made.content))
+            self.copies.add(str(made.content))
         wanted = sum(self.counts.values())
         progress.report("generate", len(self.journal.accepted), max(wanted, len(self.journal.accepted)))
 
@@ -241,6 +253,8 @@ class _Job:
         """Return the dataset with what the folder holds of the classes asked for."""
         if self.plugin.makes == "text":
             self.journal.write_texts()
+        else:
+            self.journal.write_labels(self.ds.schema.classes)
         lines = [(row, line) for row, line in enumerate(self.journal.accepted) if line["label"] in self.counts]
         ids = [digest("synthetic", self.plugin.plugin_name(), line["label"], line["sha"])[:16] for _, line in lines]
         present = set(self.ds.ids)

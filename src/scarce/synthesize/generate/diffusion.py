@@ -115,7 +115,7 @@ class Diffusion(AbstractGenerator):
 @contextlib.contextmanager
 def _loaded(plugin: Diffusion, templates: tuple[str, ...]) -> Iterator[Maker]:
     """Load the pipeline; its memory is free again at the end of the block."""
-    torch, diffusers = need("torch", extra="synthesize"), need("diffusers", extra="synthesize")
+    diffusers, torch = need("diffusers", extra="synthesize"), need("torch", extra="synthesize")
     device = plugin.device if plugin.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     half = plugin.half and device != "cpu"
     options = {"revision": plugin.revision} if plugin.revision else {}

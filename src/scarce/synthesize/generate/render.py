@@ -29,7 +29,7 @@ SCRIPT: Final = Path(__file__).with_name("_blender.py")
 MARK: Final = "@scarce "
 INSTALL: Final = (
     "make an environment for Blender alone: python3.11 -m venv .venv-render && "
-    ".venv-render/bin/pip install bpy==5.0.1, then python = '.venv-render/bin/python' (bpy needs just this version of Python)"
+    ".venv-render/bin/pip install bpy==5.0.1, then python = '.venv-render/bin/python' (bpy needs this very Python)"
 )
 
 
@@ -222,7 +222,8 @@ def _stamped(surface: Array, path: Path, seed: int) -> tuple[Array, Array]:
     """Return the surface with an RGBA picture put on it at a drawn place, size and angle."""
     import cv2
 
-    from scarce.synthesize.cut_paste import paste, placed_mask
+    from scarce.synthesize._blend import placed_mask
+    from scarce.synthesize.cut_paste import paste
 
     stamp = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if stamp is None or stamp.ndim != 3 or stamp.shape[2] != 4 or not stamp[..., 3].any():
@@ -236,7 +237,7 @@ def _stamped(surface: Array, path: Path, seed: int) -> tuple[Array, Array]:
     top = int(rng.integers(0, max(1, surface.shape[0] - stamp.shape[0])))
     patch = np.ascontiguousarray(stamp[..., 2::-1])
     cover = np.ascontiguousarray(stamp[..., 3]) / 255.0
-    out = paste(surface, patch, cover, xy=(left, top), blend="hard")
+    out = paste(surface, patch, cover, xy=(left, top), blend="alpha")
     return out, placed_mask(cover > 0.5, (left, top), surface.shape)
 
 
