@@ -94,3 +94,26 @@ def test_generators_have_sections_of_their_own() -> None:
     assert config.synthesize.generate.plugins == {"image_api": {"model": "m"}}
     with pytest.raises(ConfigError, match="image_api"):
         Config.from_toml("[synthesize.generate.image-apo]\n")
+
+
+def test_a_project_keeps_generated_rows_and_opens_them_again(service: Service, photos: Path, tmp_path: Path) -> None:
+    from scarce import modality
+    from scarce.project import Project
+    from scarce.synthesize import generate
+    from scarce.synthesize.generate.image_api import ImageApi
+
+    ds = io.read(photos)
+    ds = ds.with_columns({"split": ["train"] * len(ds)})
+    with Project.init(tmp_path / "p") as project:
+        project.commit(ds, "read")
+        plugin = ImageApi(base_url=service.url, model="tiny", mode="inpaint")
+        got = generate.run(project.dataset(), plugin, counts={"bag": 3}, out=tmp_path / "g")
+        project.commit(got.dataset, "generated", owner="synthesize")
+    with Project.open(tmp_path / "p") as project:
+        back = modality.scan(project.dataset())
+        rows = back.rows_of(got.ids)
+        assert all(back["keep"][rows])
+        assert [picture.shape for picture in modality.open_samples(back, rows)] == [(28, 28, 3)] * 3
+        assert list(back["content_hash"][rows]) == list(got.dataset["content_hash"][got.dataset.rows_of(got.ids)])
+        assert set(back["meta.model"][rows]) == {"tiny"}
+        assert "image_api" in [step.name for step in back.steps]

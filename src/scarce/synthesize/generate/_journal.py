@@ -17,6 +17,7 @@ import numpy as np
 from scarce.dataset import Array
 from scarce.errors import ConfigError, ReadError
 from scarce.lineage import canonical_json, digest
+from scarce.recipe import read_mask
 from scarce.synthesize._export import IMAGES, objects_of, write_class_folders, write_labels
 
 WHO: Final = "synthesize.generate"
@@ -113,14 +114,12 @@ class Journal:
 
     def write_labels(self, classes: Sequence[str]) -> None:
         """Write the accepted pictures as class folders, and those with masks as COCO and YOLO files."""
-        import cv2
-
         rows, marked = [], []
         for line in self.accepted:
             row = {"file": Path(line["file"]).name, "class": line["label"]}
             rows.append(row)
             if "mask" in line:
-                mask = cv2.imread(str(self.folder / line["mask"]), cv2.IMREAD_GRAYSCALE) >= 128
+                mask = read_mask(self.folder / line["mask"])
                 marked.append({**row, "objects": objects_of(line["label"], mask, np.array([line["box"]]))})
         if marked:
             write_labels(self.folder, marked, classes)
