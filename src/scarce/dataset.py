@@ -294,8 +294,7 @@ class Dataset:
 class FoldView:
     """A train side and an evaluation side that cannot leak into each other.
 
-    ``train`` holds the kept rows of ``train_ids`` and every grown row all of whose parents are among ``train_ids``;
-    a synthetic row without parents was made from none of the samples and is always there.
+    ``train`` holds the kept rows of ``train_ids`` and every grown row all of whose parents are among ``train_ids``.
     ``eval`` holds the rows of ``eval_ids``, which must be real. No split group may be on both sides.
 
     Raises:
@@ -323,10 +322,8 @@ class FoldView:
             train_groups = {group for group in groups[self.dataset.rows_of(self.train_ids)] if group is not None}
             shared = train_groups & {group for group in groups[rows] if group is not None}
             if shared:
-                raise LeakError(
-                    "fold", f"{len(shared)} groups are in train and evaluation, for example {min(shared)}",
-                    do="split by split_group",
-                )  # fmt: skip
+                what = f"{len(shared)} groups are in train and evaluation, for example {min(shared)}"
+                raise LeakError("fold", what, do="split by split_group")
 
     def __repr__(self) -> str:
         """Return the sizes of both sides."""
@@ -349,10 +346,8 @@ class FoldView:
         if len(grown):
             allowed = set(self.dataset.ids[wanted & (origin == "real")])
             families = self.dataset.table["parents"].take(pa.array(grown)).to_pylist()
-            free = origin[grown] == "synthetic"  # made from no sample at all, for example from words
-            mask[grown] = [
-                allowed.issuperset(family) if family else alone for family, alone in zip(families, free, strict=True)
-            ]
+            pairs = zip(families, origin[grown] == "synthetic", strict=True)  # without parents: made from words
+            mask[grown] = [allowed.issuperset(family) if family else free for family, free in pairs]
         return np.flatnonzero(mask)
 
     @cached_property
