@@ -64,12 +64,13 @@ demo: $(VENV)/.run ## the whole promise on real garments, under 5 minutes on 2 c
 	@$(BIN)/scarce demo
 
 test: $(VENV)/.dev ## the fast tests; says what was skipped and why
-	@$(BIN)/python -m pytest -ra -m "not slow and not browser and not full and not studio"
+	@$(BIN)/python -m pytest -ra -m "not slow and not browser and not full and not studio and not render"
 
-test-all: $(VENV)/.peers ## every test: slow ones, real data sets, browser, Label Studio; installs what they need where it may
+test-all: $(VENV)/.peers ## every test: slow ones, real data sets, browser, Label Studio, Blender; installs what they need where it may
 	@.ci/packages
 	@.ci/dvc $(BIN)/python
 	@.ci/studio $(BIN)/python
+	@.ci/render
 	@$(BIN)/python -m pytest -ra --durations=15
 
 lint: $(VENV)/.dev ## ruff, formatting, mypy --strict, import layers

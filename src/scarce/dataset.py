@@ -322,10 +322,8 @@ class FoldView:
             train_groups = {group for group in groups[self.dataset.rows_of(self.train_ids)] if group is not None}
             shared = train_groups & {group for group in groups[rows] if group is not None}
             if shared:
-                raise LeakError(
-                    "fold", f"{len(shared)} groups are in train and evaluation, for example {min(shared)}",
-                    do="split by split_group",
-                )  # fmt: skip
+                what = f"{len(shared)} groups are in train and evaluation, for example {min(shared)}"
+                raise LeakError("fold", what, do="split by split_group")
 
     def __repr__(self) -> str:
         """Return the sizes of both sides."""
@@ -348,7 +346,8 @@ class FoldView:
         if len(grown):
             allowed = set(self.dataset.ids[wanted & (origin == "real")])
             families = self.dataset.table["parents"].take(pa.array(grown)).to_pylist()
-            mask[grown] = [bool(family) and allowed.issuperset(family) for family in families]
+            pairs = zip(families, origin[grown] == "synthetic", strict=True)  # without parents: made from words
+            mask[grown] = [allowed.issuperset(family) if family else free for family, free in pairs]
         return np.flatnonzero(mask)
 
     @cached_property

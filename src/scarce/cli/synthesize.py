@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def synthesize(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="scratch, stain, dent, hole, tear, cut-paste ...")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="scratch, hole, cut-paste, diffusion, image-api, render ...")
+    ],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A project, or a folder or manifest of pictures.")],
     n: Annotated[int, typer.Option("--n", "-n", min=1, metavar="N", help="Accepted samples.")],
     out_path: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder, or one to go on with.")],
@@ -46,10 +48,16 @@ def synthesize(
     Pictures that are broken, show nothing or lie beside the object are rejected; it goes on until N are accepted. The
     same command picks up after an interruption, or goes on with a larger N. Only training samples are used.
 
+    diffusion, image-api, language-model and render make samples with models. Nothing is sent anywhere unless base_url
+    is set; then image-api sends the prompt and, with mode=edit or inpaint, one training photo a call; language-model
+    sends the prompt with up to `shown` training texts. The key comes from the variable that key_env names.
+
     Example:
         scarce synthesize scratch photos-scarce --n 200 --out scratches
         scarce synthesize hole tiles/ --normal free --class blowhole --n 500 --out holes --json
         scarce synthesize cut-paste photos/ --set patches=library --set blend=poisson --n 100 --out pasted
+        scarce synthesize diffusion tiles/ --class hole --set model=models/inpainting --n 50 --out painted
+        scarce synthesize image-api tiles/ --class hole --set base_url=https://HOST/v1 --set model=NAME -n 9 --out asked
     """
     with screen(as_json, quiet, debug) as out:
         from scarce.loop.making import Order, make_from
@@ -83,5 +91,7 @@ def synthesize(
 WHY = {
     "time": "The time is over; the same command goes on.",
     "rejections": "Too many were rejected: choose another kind or other settings.",
+    "fault": "The model or server failed half way: what was finished is kept, and the same command goes on.",
+    "limit": "A limit was reached before enough were accepted.",
     "originals": "Every sound picture was used as often as allowed.",
 }

@@ -166,10 +166,19 @@ class Augment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Generate:
+    """Samples out of models. Parameters of a generator: [synthesize.generate.<generator>]."""
+
+    most_rejected: int = setting(100, "So many rejected ones in one call end it.", low=1)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Synthesize:
     """Growing rare classes by made defects. Parameters of a kind: [synthesize.<kind>]."""
 
     only: tuple[str, ...] = setting((), "Use these kinds only; empty = those that fit the data.")
+    generate: Generate = Generate()
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 

@@ -54,9 +54,12 @@ def make_from(path: Path, order: Order, out: Path) -> Any:
         DataError, ReadError, UnknownNameError: see ``scarce.synthesize.make``.
     """
     from scarce import io, synthesize
+    from scarce.loop.generating import generate_from
     from scarce.project import Project, is_project
-    from scarce.registry import canonical, load
+    from scarce.registry import canonical, load, names
 
+    if canonical(order.kind) in names("synthesize.generate"):
+        return generate_from(path, order, out)
     plugin = load("synthesize", order.kind, synthesize.AbstractDefect)  # type: ignore[type-abstract]
     params: dict[str, Any] = {}
     if is_project(path):

@@ -13,7 +13,7 @@ from scarce.synthesize._look import Look, learn_looks, mask_from_box
 from scarce.synthesize._make import Limits, Made, make
 from scarce.synthesize._run import run, servable
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("generate",)
 """Public files that are not plugins."""
 
 __all__ = [

@@ -46,12 +46,18 @@ def write_labels(out: Path, made: Sequence[Mapping[str, Any]], classes: Sequence
     (out / COCO).unlink(missing_ok=True)
     io.write(_dataset(out, made, classes, outlines=True), out / COCO, format="coco", files="none")
     beside = out / ".yolo"
-    for folder in (beside, out / "labels", out / "classes"):
+    for folder in (beside, out / "labels"):
         shutil.rmtree(folder, ignore_errors=True)
     io.write(_dataset(out, made, classes, outlines=False), beside, format="yolo", files="link")
     (beside / "labels").rename(out / "labels")
     (beside / "data.yaml").replace(out / "data.yaml")
     shutil.rmtree(beside)
+    write_class_folders(out, made)
+
+
+def write_class_folders(out: Path, made: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``classes/<class>/`` beside the pictures; for pictures without masks this is all there is to say."""
+    shutil.rmtree(out / "classes", ignore_errors=True)
     for row in made:
         target = out / "classes" / _folder(row["class"]) / row["file"]
         target.parent.mkdir(parents=True, exist_ok=True)
