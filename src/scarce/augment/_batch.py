@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,6 @@ from scarce.dataset import Array
 from scarce.errors import DataError
 from scarce.lineage import key64
 from scarce.recipe import Pending
-
-LARGE: Final = 96 * 96
-"""Pictures above so many pixels are finished one after the other, while they are in the cache."""
 
 
 def change_batch(
@@ -44,18 +41,16 @@ def change_batch(
         if one[2].any()
     ]
     waiting = Pending(len(out), *out.shape[1:3])
-    every = np.arange(len(out))
-    for part in [every] if out.shape[1] * out.shape[2] <= LARGE else every[:, None]:
-        for operation, params, applied in drawn:
-            rows = part[applied[part]]
-            if operation.geometric:
-                waiting.move(operation, params, rows)
-            elif operation.color:
-                waiting.shade(operation, params, rows)
-            elif len(rows):
-                waiting.finish(out, rows)
-                operation.change(out, params, rows)
-        waiting.finish(out, part)
+    for operation, params, applied in drawn:
+        rows = np.flatnonzero(applied)
+        if operation.geometric:
+            waiting.move(operation, params, rows)
+        elif operation.color:
+            waiting.shade(operation, params, rows)
+        else:
+            waiting.finish(out, rows)
+            operation.change(out, params, rows)
+    waiting.finish(out, np.arange(len(out)))
     return out
 
 

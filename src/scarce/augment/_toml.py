@@ -50,7 +50,7 @@ def build_entry(table: Any) -> AbstractOperation | OneOf:
     """
     if not isinstance(table, Mapping) or "op" not in table:
         raise _no_table(table)
-    settings = {{"p": "probability"}.get(key, key): value for key, value in table.items() if key != "op"}
+    settings = {("probability" if key == "p" else key): value for key, value in table.items() if key != "op"}
     if str(table["op"]).replace("-", "_") != "one_of":
         return load("augment", str(table["op"]), AbstractOperation).from_params(settings)
     known = ("choices", "weights", "probability")

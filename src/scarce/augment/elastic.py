@@ -70,6 +70,6 @@ def shifted(field: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     import cv2
 
     shape = x.shape
-    flat = (part.astype(np.float32).reshape(-1, shape[-1]) for part in (x, y))
-    moves = cv2.remap(field, *flat, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).reshape(*shape, 2)
+    u, v = (part.astype(np.float32).reshape(-1, shape[-1]) for part in (x, y))
+    moves = cv2.remap(field, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).reshape(*shape, 2)
     return x + moves[..., 0], y + moves[..., 1]

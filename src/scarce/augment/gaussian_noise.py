@@ -64,4 +64,4 @@ def _quantiles() -> Floats:
     from scipy.special import ndtri
 
     found: Floats = ndtri((np.arange(256) + 0.5) / 256)
-    return found / found.std()
+    return np.asarray(found / found.std())

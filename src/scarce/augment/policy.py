@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from scarce.augment._batch import change_batch, keys_of
 from scarce.augment._group import Entry, OneOf
 from scarce.augment._preset import PRESETS, WORDS
 from scarce.augment._toml import build_entry, read_toml, write_toml
+from scarce.augment.automatic import POLICIES
 from scarce.dataset import Array, Dataset, Floats
-from scarce.errors import unknown_name
+from scarce.errors import ReadError, unknown_name
 from scarce.lineage import key64
 from scarce.recipe import Params, Parents, Scene, checked, fit_mask, replay, write
 
@@ -119,7 +121,7 @@ class Policy:
 
     def params(self) -> dict[str, Any]:
         """Return the policy as plain values for the lineage."""
-        finish = {"normalize": [list(part) for part in self.normalize]} if self.normalize else {}
+        finish: dict[str, Any] = {"normalize": [list(part) for part in self.normalize]} if self.normalize else {}
         finish |= {"to_tensor": True} if self.to_tensor else {}
         return {"name": self.name, "operations": [entry.describe() for entry in self.operations], **finish}
 
@@ -153,17 +155,32 @@ def apply_batch(
 
 
 def policy(name: str) -> Policy:
-    """Return the preset of a domain.
+    """Return the preset of a domain, an automatic policy (``rand_augment``, ``strong`` ...), or what a TOML file says.
 
     Raises:
         UnknownNameError: no such preset; the message names the closest.
+        ReadError: the file cannot be read.
+        ConfigError: the file is no policy.
     """
+    if name.endswith(".toml"):
+        return Policy.from_toml(_text(name))
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if key in POLICIES:
+        return POLICIES[key]()
     if key not in PRESETS:
-        raise unknown_name("augment.policy", "policy", name, PRESETS)
+        raise unknown_name("augment.policy", "policy", name, [*PRESETS, *POLICIES])
     why, items = PRESETS[key]
     operations = tuple(build_entry({"op": op, **settings}) for op, settings in items)
     return Policy(operations, key, " ".join(why.split()))
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadError(
+            "augment.policy", f"the policy {path} cannot be read ({error})", do="name a TOML file"
+        ) from error
 
 
 def guess_domain(ds: Dataset) -> tuple[str, str]:

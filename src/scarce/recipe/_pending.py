@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ Params = Mapping[str, Any]
 class Geometric(Protocol):
     """An operation that moves pixels, by a matrix or by a field."""
 
-    bends: bool
+    bends: ClassVar[bool]
 
     def matrices(self, params: Params, height: int, width: int) -> Floats:
         """Return (N, 3, 3) maps from source to destination pixels."""
@@ -63,7 +63,9 @@ class Pending:
     def shade(self, operation: Any, params: Params, rows: Ints) -> None:
         """Add a color operation for some rows; params have N rows."""
         if len(rows):
-            self.tones.append((operation, params, np.isin(np.arange(len(self.moved)), rows)))
+            applied = np.zeros(len(self.moved), bool)
+            applied[rows] = True
+            self.tones.append((operation, params, applied))
 
     def finish(self, images: Array, rows: Ints) -> None:
         """Change some rows of the N pictures in place by what waits for them."""
@@ -96,10 +98,14 @@ class Pending:
         if not self.tones:
             return
         channels = 3 if images.ndim == 4 else 1
-        patterns = np.stack([applied[rows] for _, _, applied in self.tones], axis=1)
-        for pattern in np.unique(patterns, axis=0):
-            own = rows[(patterns == pattern).all(axis=1)]
-            chosen = [item for item, used in zip(self.tones, pattern, strict=True) if used]
+        alike: dict[bytes, list[int]] = {}
+        for row, pattern in zip(
+            rows.tolist(), np.stack([used[rows] for _, _, used in self.tones], axis=1), strict=True
+        ):
+            alike.setdefault(pattern.tobytes(), []).append(row)
+        for key, members in alike.items():
+            own = np.array(members)
+            chosen = [item for item, used in zip(self.tones, key, strict=True) if used]
             tones: list[Tone] = [operation.tone(params, own, channels) for operation, params, _ in chosen]
             apply_tones(images, own, tones)
         for _, _, applied in self.tones:

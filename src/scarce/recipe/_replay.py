@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class Operation(Protocol):
 
     geometric: bool
     color: bool
-    bends: bool
+    bends: ClassVar[bool]
 
     def matrices(self, params: Params, height: int, width: int) -> Floats:
         """Return (N, 3, 3) maps from source to destination pixels (geometric operations only)."""
@@ -177,12 +177,13 @@ def finished(scene: Scene, waiting: Pending) -> Scene:
         mask = None if mask is None else moved_mask(mask, waiting)
         points = None if points is None else moved_points(points, waiting)
         if boxes is not None:
-            height, width = waiting.size
+            only = steps[0] if len(steps) == 1 else None
+            straight = only if isinstance(only, np.ndarray) else None
             boxes = (
-                warp_boxes(boxes, steps[0], height, width)
-                if len(steps) == 1
-                else bent_boxes(boxes, steps, (height, width))
-            )  # type: ignore[arg-type]
+                bent_boxes(boxes, steps, waiting.size)
+                if straight is None
+                else warp_boxes(boxes, straight, *waiting.size)
+            )
     image = scene.image[None].copy()
     waiting.finish(image, np.zeros(1, np.int64))
     return Scene(image[0], mask, boxes, points)

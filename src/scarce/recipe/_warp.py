@@ -31,7 +31,7 @@ def warp_images(images: Array, matrices: Floats, border: str) -> Array:
         matrices: (N, 3, 3) from source to destination pixels.
         border: what is seen beyond the edge: reflect, replicate or constant (black).
     """
-    affine = ~matrices[:, 2, :2].any(axis=1)
+    affine = np.asarray(~matrices[:, 2, :2].any(axis=1))
     if images.shape[1] * images.shape[2] > SMALL:
         affine[:] = False
     elif affine.all():
