@@ -26,7 +26,7 @@ def one_hot(who: str, images: Array, labels: Array) -> Floats:
         raise DataError(
             who, f"labels of type {labels.dtype} are no codes", do="give numbers 0 .. K - 1, or (N, K) shares"
         )
-    return np.eye(int(labels.max()) + 1, dtype=np.float32)[labels]
+    return np.asarray(np.eye(int(labels.max()) + 1, dtype=np.float32)[labels])
 
 
 def shares_and_partners(who: str, n: int, alpha: float, seed: int) -> tuple[Floats, Ints, np.random.Generator]:

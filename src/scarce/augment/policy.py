@@ -19,7 +19,7 @@ from scarce.augment.automatic import POLICIES
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import ReadError, unknown_name
 from scarce.lineage import key64
-from scarce.recipe import Params, Parents, Scene, checked, fit_mask, replay, write
+from scarce.recipe import ALONE, Params, Scene, checked, fit_mask, replay, write
 
 __all__ = ["OneOf", "Policy", "apply_batch", "guess_domain", "keys_of", "policy"]
 
@@ -74,7 +74,7 @@ class Policy:
         """
         image = checked(image)
         held = None if mask is None else fit_mask(np.asarray(mask), image.shape[0], image.shape[1])
-        scene = replay(Scene(image, held, boxes, points), self.draw(rng), Parents(lambda _: image))
+        scene = replay(Scene(image, held, boxes, points), self.draw(rng), ALONE)
         found = [part for part in scene if part is not None]
         return found[0] if len(found) == 1 else tuple(found)
 

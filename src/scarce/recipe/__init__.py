@@ -19,6 +19,7 @@ from scarce.recipe._grow import growable, grown_columns, real_rows_of_class, wit
 from scarce.recipe._mask import fit_mask, mask_opener, read_mask
 from scarce.recipe._pending import Pending
 from scarce.recipe._replay import (
+    ALONE,
     Operation,
     Params,
     Parents,
@@ -40,6 +41,7 @@ from scarce.recipe._tone import Tone
 from scarce.recipe._warp import BORDERS, compose, warp_boxes, warp_images, warp_one
 
 __all__ = [
+    "ALONE",
     "BORDERS",
     "Operation",
     "Params",

@@ -58,6 +58,14 @@ class Parents(NamedTuple):
         return found
 
 
+def _nobody(sample_id: str) -> Array:
+    raise DataError("recipe", f"the recipe needs sample {sample_id}, and a policy changes one picture alone")
+
+
+ALONE: Final = Parents(_nobody)
+"""The parents of a picture that is changed by itself."""
+
+
 class Operation(Protocol):
     """What the plugins of augment and synthesize offer to a replay."""
 
