@@ -21,7 +21,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import cv2
 import numpy as np
 
-from scarce.augment import apply_batch, policy
+from scarce.augment import Policy, apply_batch, policy
+from scarce.augment._toml import build_entry
 from scarce.augment.policy import keys_of
 from scarce.synthesize.cut_paste import feather, paste
 from scarce.synthesize.scratch import draw_scratch
@@ -97,6 +98,42 @@ def photo(rng: np.random.Generator) -> dict[str, float]:
     }
 
 
+def seven(rng: np.random.Generator) -> dict[str, float]:
+    """224 px RGB: seven operations beside Albumentations; a third of the pictures get noise, half get covers."""
+    import albumentations as A  # noqa: N812  as its users write
+
+    tables = [
+        {"op": "flip"},
+        {"op": "shift_scale_rotate", "rotate": 30.0},
+        {"op": "crop"},
+        {"op": "brightness_contrast"},
+        {"op": "hue_saturation_value"},
+        {"op": "gaussian_noise", "p": 0.3},
+        {"op": "coarse_dropout", "p": 0.5},
+    ]
+    ours = Policy(tuple(build_entry(table) for table in tables))
+    theirs = A.Compose(
+        [
+            A.HorizontalFlip(p=0.5),
+            A.ShiftScaleRotate(rotate_limit=30, p=1),
+            A.RandomResizedCrop((224, 224), scale=(0.7, 1), ratio=(1, 1), p=1),
+            A.RandomBrightnessContrast(p=1),
+            A.HueSaturationValue(p=1),
+            A.GaussNoise(p=0.3),
+            A.CoarseDropout(p=0.5),
+        ]
+    )
+    images = np.stack([cv2.GaussianBlur(rng.integers(0, 256, (224, 224, 3), np.uint8), (0, 0), 2) for _ in range(16)])
+    keys = keys_of([str(index) for index in range(16)])
+    return {
+        "scarce batch of 16": rate(lambda epoch: apply_batch(images, keys, ours, 0, epoch), 16),
+        "scarce one by one": rate(
+            lambda epoch: [apply_batch(images[i : i + 1], keys[i : i + 1], ours, 0, epoch) for i in range(16)], 16
+        ),
+        "albumentations one by one": rate(lambda _: [theirs(image=one) for one in images], 16),
+    }
+
+
 def pasting(rng: np.random.Generator) -> dict[str, float]:
     """One 256 px object on 1024 px: region only beside the whole picture; and the drawn defects on 256 px."""
     image, patch = rng.integers(0, 256, (1024, 1024, 3), np.uint8), rng.integers(0, 256, (256, 256, 3), np.uint8)
@@ -122,14 +159,18 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    parser.add_argument("--albumentations", action="store_true", help="also seven operations beside Albumentations")
     chosen = parser.parse_args()
     import torchvision
 
     cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
     found = {"28 px garment": small(rng), "224 px natural": photo(rng), "paste and draw": pasting(rng)}
+    if chosen.albumentations:
+        found["224 px, seven operations"] = seven(rng)
     peers = {"28 px garment": "torchvision v2 one by one", "224 px natural": "torchvision v2 one by one"}
     peers["paste and draw"] = "whole picture in NumPy"
+    peers["224 px, seven operations"] = "albumentations one by one"
     for name, rates in found.items():
         own = next(iter(rates))
         print(f"{name}: {rates[own] / rates[peers[name]]:.1f}x ({own} against {peers[name]})")

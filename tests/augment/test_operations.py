@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scarce.augment._base import AbstractOperation
-from scarce.augment.brightness_contrast import BrightnessContrast, brightness_tables
+from scarce.augment.brightness_contrast import BrightnessContrast
 from scarce.augment.crop import Crop, crop_matrices
 from scarce.augment.flip import flip_matrices
 from scarce.augment.random_erasing import RandomErasing, erase
@@ -89,7 +89,9 @@ def test_crops_keep_the_area_that_they_promise() -> None:
 
 
 def test_brightness_follows_its_formula() -> None:
-    table = brightness_tables(np.array([0.1]), np.array([1.5]), np.array([0.5]))[0]
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    params = {"brightness": 0.1, "contrast": 1.5, "pivot": 0.5}
+    table = BrightnessContrast().replay(Scene(levels), params, PARENTS).image.ravel()
     values = (np.arange(256) - 127.5) * 1.5 + 127.5 + 25.5
     assert np.abs(table - np.clip(values, 0, 255)).max() <= 0.51
 

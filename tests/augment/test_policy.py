@@ -208,4 +208,4 @@ def test_words_are_words() -> None:
 
 def test_policies_name_their_operations_for_the_lineage() -> None:
     params = policy("medical").params()
-    assert [name for name, _ in params["operations"]] == ["shift_scale_rotate", "brightness_contrast"]
+    assert [entry["op"] for entry in params["operations"]] == ["shift_scale_rotate", "brightness_contrast"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from scarce.augment._base import AbstractOperation
 from scarce.augment._run import run
-from scarce.augment.policy import Policy, apply_batch, guess_domain, policy
+from scarce.augment.policy import OneOf, Policy, apply_batch, guess_domain, policy
 
-MODULES = ("policy",)
+MODULES = ("adapt", "automatic", "cutmix", "mixup", "mosaic", "offline", "policy", "strength")
 """Public files that are not plugins."""
 
-__all__ = ["MODULES", "AbstractOperation", "Policy", "apply_batch", "guess_domain", "policy", "run"]
+__all__ = ["MODULES", "AbstractOperation", "OneOf", "Policy", "apply_batch", "guess_domain", "policy", "run"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from scarce.dataset import Array, Floats, Ints
 from scarce.errors import ConfigError
 from scarce.lineage import key64
-from scarce.recipe import Params, Parents, Scene
+from scarce.recipe import Params, Parents, Pending, Scene, Tone, finished, rows_of_one
 from scarce.registry import Plugin
 
 APPLIED = "applied"
@@ -25,7 +25,8 @@ class AbstractOperation(Plugin, ABC):
     """Base of operations: drawn parameters first, pixels second.
 
     A plugin says how many uniform numbers it needs (``uniforms``), turns them into parameters (:meth:`parameters`), and
-    either returns matrices (geometric: neighbors are composed and resampled once) or changes pixels in place. Both work
+    either moves pixels (neighbors are composed and resampled once), gives a tone (neighbors become one table or one
+    matrix, done after the moves), or changes finished pixels in place. All work
     on N samples at once; one picture is N = 1, so that batches and single pictures agree to the bit. Parameters are
     shares of the picture, rounded to five digits, so that a recipe stays short and replays exactly.
 
@@ -36,7 +37,11 @@ class AbstractOperation(Plugin, ABC):
     uniforms: ClassVar[int]
     """How many numbers in [0, 1) one sample needs (one more decides whether it is applied)."""
     geometric: ClassVar[bool] = False
-    """True: moves pixels, offers :meth:`matrices`. False: offers :meth:`change`."""
+    """True: moves pixels, offers :meth:`matrices` or, where it ``bends``, :meth:`sources`."""
+    bends: ClassVar[bool] = False
+    """True: a geometric operation that no matrix describes."""
+    color: ClassVar[bool] = False
+    """True: changes each pixel by its own value, offers :meth:`tone`. Neither: offers :meth:`change`."""
 
     probability: float = 1.0
 
@@ -71,6 +76,14 @@ class AbstractOperation(Plugin, ABC):
         """Return (N, 3, 3) maps from source to destination pixels, pixel centers at whole numbers."""
         raise NotImplementedError
 
+    def sources(self, params: Params, x: Floats, y: Floats, size: tuple[int, int]) -> tuple[Floats, Floats]:
+        """Return where destination points of one (height, width) picture are read from, float32 as x and y."""
+        raise NotImplementedError
+
+    def tone(self, params: Params, rows: Ints, channels: int) -> Tone:
+        """Return what it does to the values of some rows, pictures of 1 or 3 channels; params have N rows."""
+        raise NotImplementedError
+
     def change(self, images: Array, params: Params, rows: Ints) -> None:
         """Change some rows of (N, H, W) or (N, H, W, 3) uint8 pictures in place; params have N rows."""
         raise NotImplementedError
@@ -79,6 +92,15 @@ class AbstractOperation(Plugin, ABC):
         """Return the parameters of N samples from (N, uniforms + 1) numbers, with the mask ``applied``."""
         drawn = {key: _short(value) for key, value in self.parameters(uniform[:, 1:]).items()}
         return {APPLIED: uniform[:, 0] < self.probability, **drawn}
+
+    def draws(self, uniform: Floats) -> list[Drawn]:
+        """Return itself with the parameters of N samples and the (N,) mask of those that get it."""
+        drawn = self.draw_many(uniform)
+        return [(self, drawn, drawn.pop(APPLIED))]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the operation as plain values, with the key ``op``."""
+        return {"op": self.plugin_name(), **self.params()}
 
     def draw(self, rng: np.random.Generator) -> dict[str, Any] | None:
         """Return the parameters of one sample as plain values, or None where it is not applied."""
@@ -91,9 +113,13 @@ class AbstractOperation(Plugin, ABC):
 
     def replay(self, scene: Scene, params: Params, parents: Parents) -> Scene:  # noqa: ARG002  one hook for all stages
         """Return the scene changed by drawn parameters; the mask and the boxes of a pixel operation stay."""
+        values, only = rows_of_one(params), np.zeros(1, np.int64)
+        if self.geometric or self.color:
+            waiting = Pending(1, *scene.image.shape[:2])
+            (waiting.move if self.geometric else waiting.shade)(self, values, only)
+            return finished(scene, waiting)
         images = scene.image[None].copy()
-        values = {key: value if isinstance(value, str) else np.asarray([value]) for key, value in params.items()}
-        self.change(images, values, np.zeros(1, np.int64))
+        self.change(images, values, only)
         return scene._replace(image=images[0])
 
 
@@ -116,3 +142,7 @@ def identities(n: int) -> Floats:
 
 def _short(value: Any) -> Any:
     return np.round(value, _DIGITS) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+Drawn: TypeAlias = tuple[AbstractOperation, dict[str, Any], Array]
+"""An operation, its parameters for N samples, and the (N,) bool mask of the samples that get it."""

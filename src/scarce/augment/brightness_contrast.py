@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
-import numpy.typing as npt
 
 from scarce.augment._base import AbstractOperation, spread
-from scarce.dataset import Array, Floats, Ints
-from scarce.recipe import Params
+from scarce.dataset import Floats, Ints
+from scarce.recipe import Params, Tone
 
 
 @final
@@ -31,6 +30,7 @@ class BrightnessContrast(AbstractOperation):
     """
 
     uniforms: ClassVar[int] = 5
+    color: ClassVar[bool] = True
 
     brightness: float = 0.2
     contrast: float = 0.2
@@ -58,27 +58,19 @@ class BrightnessContrast(AbstractOperation):
         }
         return {**drawn, "tint": 1 + spread(uniform[:, 2:], -self.tint, self.tint)} if self.tint else drawn
 
-    def change(self, images: Array, params: Params, rows: Ints) -> None:
-        """Look every pixel up in its sample's table."""
-        import cv2
-
-        names = ["brightness", "contrast", "pivot", *(["tint"] if images.ndim == 4 and "tint" in params else [])]
-        tables = brightness_tables(*(np.asarray(params[name])[rows] for name in names))
-        for row, table in zip(rows.tolist(), tables, strict=True):
-            cv2.LUT(images[row], table, images[row])
+    def tone(self, params: Params, rows: Ints, channels: int) -> Tone:
+        """Return gains and offsets of the channels."""
+        names = ["brightness", "contrast", "pivot", *(["tint"] if channels == 3 and "tint" in params else [])]
+        gain, offset = brightness_gains(*(np.asarray(params[name])[rows] for name in names))
+        return Tone(gain=gain, offset=offset)
 
 
-def brightness_tables(
+def brightness_gains(
     brightness: Floats, contrast: Floats, pivot: Floats, tint: Floats | None = None
-) -> npt.NDArray[np.uint8]:
-    """Return (N, 256) uint8 tables, or (N, 256, 1, 3) with an (N, 3) tint.
+) -> tuple[Floats, Floats]:
+    """Return (N, 1) or, with an (N, 3) tint, (N, 3) factors and offsets on the scale 0..255.
 
-    A value v becomes ``((v - 255 * pivot) * contrast + 255 * (pivot + brightness)) * tint``, clipped to 0..255.
+    A value v becomes ``((v - 255 * pivot) * contrast + 255 * (pivot + brightness)) * tint``.
     """
-    gain = contrast.astype(np.float32)[:, None]
-    level = (255 * (pivot + brightness - contrast * pivot)).astype(np.float32)[:, None]
-    values = np.arange(256, dtype=np.float32) * gain + level
-    if tint is not None:
-        values = values[:, :, None, None] * tint.astype(np.float32)[:, None, None, :]
-    tables: npt.NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return tables
+    gain, offset = contrast[:, None], (255 * (pivot + brightness - contrast * pivot))[:, None]
+    return (gain, offset) if tint is None else (gain * tint, offset * tint)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from scarce.augment._base import APPLIED, AbstractOperation
-from scarce.augment._preset import PRESETS, WORDS, Settings
-from scarce.augment._uniform import uniforms
+from scarce.augment._base import AbstractOperation, plain_row
+from scarce.augment._batch import change_batch, keys_of
+from scarce.augment._group import Entry, OneOf
+from scarce.augment._preset import PRESETS, WORDS
+from scarce.augment._toml import build_entry, read_toml, write_toml
+from scarce.augment.automatic import POLICIES
 from scarce.dataset import Array, Dataset, Floats
-from scarce.errors import ConfigError, DataError, unknown_name
+from scarce.errors import ReadError, unknown_name
 from scarce.lineage import key64
-from scarce.recipe import BORDERS, Params, Parents, Scene, checked, compose, fit_mask, replay, warp_images, write
-from scarce.registry import load
+from scarce.recipe import ALONE, Params, Scene, checked, fit_mask, replay, write
+
+__all__ = ["OneOf", "Policy", "apply_batch", "guess_domain", "keys_of", "policy"]
 
 
 @dataclass(frozen=True)
@@ -30,62 +32,83 @@ class Policy:
         operations: applied one after the other; neighboring geometric ones cost one resample.
         name: the preset's or the user's name.
         why: the reason for people.
+        normalize: mean and deviation of the channels on the scale 0 to 1, used by :meth:`finish`.
+        to_tensor: :meth:`finish` puts the channels first.
     """
 
-    operations: tuple[AbstractOperation, ...]
+    operations: tuple[AbstractOperation | OneOf, ...]
     name: str = "own"
     why: str = ""
+    normalize: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    to_tensor: bool = False
 
     def draw(self, rng: np.random.Generator) -> list[tuple[str, Params]]:
         """Return (``augment.name``, drawn parameters) of one sample from one generator."""
-        return self._named([operation.draw(rng) for operation in self.operations])
+        return [found for entry in self.operations for found in _drawn(entry, rng)]
 
     def draw_for(self, sample_id: str, *, seed: int = 0, copy: int = 0) -> list[tuple[str, Params]]:
         """Return what copy (or epoch) ``copy`` of a sample gets, whatever the order, batch or worker."""
-        return self._named(
-            [
-                operation.draw_for(sample_id, seed=seed, operation=index, copy=copy)
-                for index, operation in enumerate(self.operations)
-            ]
-        )
+        key = key64(sample_id)
+        return [
+            found
+            for index, entry in enumerate(self.operations)
+            for found in _drawn(entry, np.random.default_rng([seed, key, index, copy]))
+        ]
 
     def recipe(self, sample_id: str, *, seed: int = 0, copy: int = 0) -> str:
         """Return the recipe of one copy of a sample; needs no picture."""
         return write(sample_id, self.draw_for(sample_id, seed=seed, copy=copy), seed=seed, copy=copy)
 
     def apply(
-        self, image: Array, rng: np.random.Generator, mask: Array | None = None, boxes: Floats | None = None
-    ) -> Any:
-        """Return the changed picture, or the tuple of picture, mask (if given) and boxes (if given).
+        self, image: Array, rng: np.random.Generator, mask: Array | None = None, boxes: Floats | None = None,
+        points: Floats | None = None,
+    ) -> Any:  # fmt: skip
+        """Return the changed picture, or the tuple of picture, mask, boxes and points, those that were given.
 
         Args:
             image: uint8 (H, W) or (H, W, 3).
             rng: where the parameters are drawn from.
             mask: (H, W) bool that follows.
             boxes: (M, 4) x0 y0 x1 y1 pixels that follow; a box that left the picture comes back without area.
+            points: (M, 2) x y pixels that follow; they may leave the picture.
         """
         image = checked(image)
         held = None if mask is None else fit_mask(np.asarray(mask), image.shape[0], image.shape[1])
-        scene = replay(Scene(image, held, boxes), self.draw(rng), Parents(lambda _: image))
-        found = [scene.image, *([] if mask is None else [scene.mask]), *([] if boxes is None else [scene.boxes])]
+        scene = replay(Scene(image, held, boxes, points), self.draw(rng), ALONE)
+        found = [part for part in scene if part is not None]
         return found[0] if len(found) == 1 else tuple(found)
 
     def apply_batch(self, images: Array, ids: Sequence[str] | Array, *, seed: int = 0, epoch: int | Array = 0) -> Array:
         """Return N changed pictures; see :func:`apply_batch`."""
         return apply_batch(images, ids, self, seed, epoch)
 
+    def parts(self) -> tuple[AbstractOperation, ...]:
+        """Return every operation that a sample may get, those in groups too."""
+        return tuple(one for entry in self.operations for one in _operations(entry))
+
+    def only(self, kept: Sequence[AbstractOperation]) -> Policy:
+        """Return the policy with these of its operations; a group keeps the choices that are whole."""
+        left = (entry.only(kept) if isinstance(entry, OneOf) else entry for entry in self.operations)
+        chosen = (one for one in left if isinstance(one, OneOf) or (one is not None and one in kept))
+        return replace(self, operations=tuple(chosen))
+
     def without_color(self) -> Policy:
         """Return the policy for gray pictures: operations that work on color channels are left out."""
-        kept = tuple(operation for operation in self.operations if not operation.uses_color())
-        return Policy(kept, self.name, self.why)
+        return self.only([operation for operation in self.parts() if not operation.uses_color()])
+
+    def finish(self, images: Array) -> Array:
+        """Return pictures as a network takes them: normalized float32 if ``normalize`` is set, (..., C, H, W) if
+        ``to_tensor`` is; else as they are.
+        """  # noqa: D205  one sentence
+        out = images
+        if self.normalize is not None:
+            mean, deviation = (np.asarray(part, np.float32) for part in self.normalize)
+            out = (images.astype(np.float32) / np.float32(255) - mean) / deviation
+        return np.ascontiguousarray(np.moveaxis(out, -1, -3)) if self.to_tensor else out
 
     def to_toml(self) -> str:
-        """Return the policy as TOML: name, why, and one ``[[operation]]`` table each."""
-        lines = [f"name = {_toml(self.name)}", f"why = {_toml(self.why)}"]
-        for operation in self.operations:
-            lines += ["", "[[operation]]", f"op = {_toml(operation.plugin_name())}"]
-            lines += [f"{key} = {_toml(value)}" for key, value in operation.params().items()]
-        return "\n".join(lines) + "\n"
+        """Return the policy as TOML; :meth:`from_toml` reads it."""
+        return write_toml(self.params(), self.why)
 
     @classmethod
     def from_toml(cls, text: str) -> Policy:
@@ -94,31 +117,25 @@ class Policy:
         Raises:
             ConfigError: the text is no TOML, or an operation or a setting is unknown.
         """
-        try:
-            body = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError("augment.policy", f"the policy is no valid TOML ({error})") from error
-        known = {"name", "why", "operation"}
-        if set(body) - known:
-            raise unknown_name("augment.policy", "key", min(set(body) - known), known)
-        tables = body.get("operation", [])
-        if not isinstance(tables, list) or not all(isinstance(table, dict) and "op" in table for table in tables):
-            raise ConfigError("augment.policy", "a policy needs [[operation]] tables, each with a key op",
-                              do='write [[operation]] and op = "flip"')  # fmt: skip
-        items = [(str(table["op"]), {key: value for key, value in table.items() if key != "op"}) for table in tables]
-        return build(items, name=str(body.get("name", "own")), why=str(body.get("why", "")))
+        return cls(**read_toml(text))
 
     def params(self) -> dict[str, Any]:
         """Return the policy as plain values for the lineage."""
-        return {"name": self.name, "operations": [[op.plugin_name(), op.params()] for op in self.operations]}
+        finish: dict[str, Any] = {"normalize": [list(part) for part in self.normalize]} if self.normalize else {}
+        finish |= {"to_tensor": True} if self.to_tensor else {}
+        return {"name": self.name, "operations": [entry.describe() for entry in self.operations], **finish}
 
-    def _named(self, drawn: Sequence[Params | None]) -> list[tuple[str, Params]]:
-        pairs = zip(self._names, drawn, strict=True)
-        return [(name, params) for name, params in pairs if params is not None]
 
-    @cached_property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(f"augment.{operation.plugin_name()}" for operation in self.operations)
+def _drawn(entry: Entry, rng: np.random.Generator) -> list[tuple[str, Params]]:
+    found = entry.draws(rng.random((1, entry.uniforms + 1)))
+    return [(f"augment.{one.plugin_name()}", plain_row(drawn, 0)) for one, drawn, applied in found if applied[0]]
+
+
+def _operations(entry: Entry) -> Iterator[AbstractOperation]:
+    if isinstance(entry, OneOf):
+        yield from (operation for choice in entry.choices for operation in choice)
+    elif isinstance(entry, AbstractOperation):
+        yield entry
 
 
 def apply_batch(
@@ -134,73 +151,36 @@ def apply_batch(
         epoch: the epoch; equals the number of the copy offline. (N,) numbers where a sample occurs more than once in
             an epoch and each time should look different.
     """
-    if images.ndim == 4 and images.shape[3] == 1:
-        return apply_batch(images[..., 0], ids, policy, seed, epoch)[..., None]
-    keys = keys_of(ids)
-    fits = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
-    if images.dtype != np.uint8 or not fits or len(images) != len(keys):
-        raise DataError("augment", f"a batch of type {images.dtype} and shape {images.shape} for {len(keys)} ids",
-                        "it takes uint8 (N, H, W) or (N, H, W, 3)")  # fmt: skip
-    out = images.copy()
-    matrix: Floats | None = None
-    border = np.full(len(out), BORDERS[0], object)
-    width = max((operation.uniforms + 1 for operation in policy.operations), default=0)
-    numbers = uniforms(seed, keys, len(policy.operations), epoch, width)
-    for operation, uniform in zip(policy.operations, numbers, strict=True):
-        drawn = operation.draw_many(uniform[:, : operation.uniforms + 1])
-        applied = drawn.pop(APPLIED)
-        if operation.geometric:
-            step = operation.matrices(drawn, out.shape[1], out.shape[2])
-            step[~applied] = np.eye(3)
-            matrix = step if matrix is None else compose(step, matrix)
-            border[applied] = drawn.get("border", border[applied])
-            continue
-        if matrix is not None:
-            _warp_batch(out, matrix, border)
-            matrix, border[:] = None, BORDERS[0]
-        operation.change(out, drawn, np.flatnonzero(applied))
-    if matrix is not None:
-        _warp_batch(out, matrix, border)
-    return out
-
-
-def keys_of(ids: Sequence[str] | Array) -> npt.NDArray[np.uint64]:
-    """Return (N,) random keys of sample ids; keys pass through."""
-    if isinstance(ids, np.ndarray) and ids.dtype == np.uint64:
-        return ids
-    return np.fromiter((key64(str(item)) for item in ids), np.uint64, count=len(ids))
-
-
-def _warp_batch(images: Array, matrices: Floats, border: Array) -> None:
-    moved = (matrices != np.eye(3)).any(axis=(1, 2))
-    for name in BORDERS:
-        rows = np.flatnonzero(moved & (border == name))
-        if len(rows):
-            images[rows] = warp_images(images[rows], matrices[rows], name)
-
-
-def build(items: Sequence[tuple[str, Settings]], *, name: str = "own", why: str = "") -> Policy:
-    """Return a policy from (operation, settings) pairs.
-
-    Raises:
-        UnknownNameError: no such operation.
-        ConfigError: a setting is unknown or wrong.
-    """
-    operations = (load("augment", op, AbstractOperation).from_params(settings) for op, settings in items)
-    return Policy(tuple(operations), name, why)
+    return change_batch(images, ids, policy.operations, seed, epoch)
 
 
 def policy(name: str) -> Policy:
-    """Return the preset of a domain.
+    """Return the preset of a domain, an automatic policy (``rand_augment``, ``strong`` ...), or what a TOML file says.
 
     Raises:
         UnknownNameError: no such preset; the message names the closest.
+        ReadError: the file cannot be read.
+        ConfigError: the file is no policy.
     """
+    if name.endswith(".toml"):
+        return Policy.from_toml(_text(name))
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if key in POLICIES:
+        return POLICIES[key]()
     if key not in PRESETS:
-        raise unknown_name("augment.policy", "policy", name, PRESETS)
+        raise unknown_name("augment.policy", "policy", name, [*PRESETS, *POLICIES])
     why, items = PRESETS[key]
-    return build(items, name=key, why=" ".join(why.split()))
+    operations = tuple(build_entry({"op": op, **settings}) for op, settings in items)
+    return Policy(operations, key, " ".join(why.split()))
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadError(
+            "augment.policy", f"the policy {path} cannot be read ({error})", do="name a TOML file"
+        ) from error
 
 
 def guess_domain(ds: Dataset) -> tuple[str, str]:
@@ -225,12 +205,3 @@ def guess_domain(ds: Dataset) -> tuple[str, str]:
 
 def _words(name: str) -> set[str]:
     return set(re.split(r"[^a-z]+", name.lower().replace("t-shirt", "tshirt")))
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    return "[" + ", ".join(_toml(item) for item in value) + "]" if isinstance(value, list) else repr(value)

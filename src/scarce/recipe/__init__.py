@@ -8,7 +8,8 @@ A recipe is one line of JSON that a grown row carries instead of pixels::
 
 ``params`` hold what was *drawn*, in shares of the image, so that replaying needs no random numbers and a recipe can be
 written without opening the picture. Draws come from ``default_rng([seed, key64(base), operation index, copy])``.
-Neighboring geometric operations are composed into one matrix and resampled once. An operation is the plugin
+Neighboring geometric operations are composed and resampled once, neighboring color operations become one table or
+one matrix. An operation is the plugin
 ``stage.name``; this module imports no stage, the registry does on demand.
 """
 
@@ -16,7 +17,9 @@ from __future__ import annotations
 
 from scarce.recipe._grow import growable, grown_columns, real_rows_of_class, with_reasons
 from scarce.recipe._mask import fit_mask, mask_opener, read_mask
+from scarce.recipe._pending import Pending
 from scarce.recipe._replay import (
+    ALONE,
     Operation,
     Params,
     Parents,
@@ -24,26 +27,33 @@ from scarce.recipe._replay import (
     Scene,
     checked,
     find,
+    finished,
     opencv_version,
     parse,
     render,
     render_full,
     replay,
+    rows_of_one,
     warp,
     write,
 )
+from scarce.recipe._tone import Tone
 from scarce.recipe._warp import BORDERS, compose, warp_boxes, warp_images, warp_one
 
 __all__ = [
+    "ALONE",
     "BORDERS",
     "Operation",
     "Params",
     "Parents",
+    "Pending",
     "Recipe",
     "Scene",
+    "Tone",
     "checked",
     "compose",
     "find",
+    "finished",
     "fit_mask",
     "growable",
     "grown_columns",
@@ -55,6 +65,7 @@ __all__ = [
     "render",
     "render_full",
     "replay",
+    "rows_of_one",
     "warp",
     "warp_boxes",
     "warp_images",

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from scarce.dataset import Array, Floats
 from scarce.errors import DataError
 from scarce.lineage import canonical_json
 from scarce.recipe._mask import fit_mask
-from scarce.recipe._warp import BORDERS, compose, warp_boxes, warp_images, warp_one
+from scarce.recipe._pending import Pending, moved_mask, moved_points
+from scarce.recipe._warp import bent_boxes, warp_boxes, warp_images, warp_one
 from scarce.registry import Plugin, load
 
 FORMAT: Final = 1
@@ -29,11 +30,13 @@ class Scene(NamedTuple):
         image: (H, W) or (H, W, 3) uint8.
         mask: (H, W) bool, the defect's pixels; None = no mask.
         boxes: (M, 4) float64 x0 y0 x1 y1 in pixels; a box that left the picture has no area. None = no boxes.
+        points: (M, 2) float64 x y key points in pixels; a point may leave the picture. None = no points.
     """
 
     image: Array
     mask: Array | None = None
     boxes: Floats | None = None
+    points: Floats | None = None
 
 
 class Parents(NamedTuple):
@@ -55,13 +58,27 @@ class Parents(NamedTuple):
         return found
 
 
+def _nobody(sample_id: str) -> Array:
+    raise DataError("recipe", f"the recipe needs sample {sample_id}, and a policy changes one picture alone")
+
+
+ALONE: Final = Parents(_nobody)
+"""The parents of a picture that is changed by itself."""
+
+
 class Operation(Protocol):
     """What the plugins of augment and synthesize offer to a replay."""
 
     geometric: bool
+    color: bool
+    bends: ClassVar[bool]
 
     def matrices(self, params: Params, height: int, width: int) -> Floats:
         """Return (N, 3, 3) maps from source to destination pixels (geometric operations only)."""
+        ...
+
+    def sources(self, params: Params, x: Floats, y: Floats, size: tuple[int, int]) -> tuple[Floats, Floats]:
+        """Return where one picture's destination points are read from (bending operations only)."""
         ...
 
     def replay(self, scene: Scene, params: Params, parents: Parents) -> Scene:
@@ -144,21 +161,40 @@ def render_full(
 
 
 def replay(scene: Scene, ops: Sequence[tuple[str, Params]], parents: Parents) -> Scene:
-    """Apply operations with drawn parameters to a scene; neighboring geometric ones as one resample."""
-    matrix: Floats | None = None
-    border = BORDERS[0]
+    """Apply operations with drawn parameters to a scene; neighboring ones as one resample and one table."""
+    waiting: Pending | None = None
+    only = np.zeros(1, np.int64)
     for name, params in ops:
         operation = find(name)
-        if operation.geometric:
-            height, width = scene.image.shape[:2]
-            step = operation.matrices(rows_of_one(params), height, width)[0]
-            matrix = step if matrix is None else compose(step, matrix)
-            border = str(params.get("border", border))
+        if operation.geometric or operation.color:
+            waiting = waiting or Pending(1, *scene.image.shape[:2])
+            add = waiting.move if operation.geometric else waiting.shade
+            add(operation, rows_of_one(params), only)
             continue
-        if matrix is not None:
-            scene, matrix, border = warp(scene, matrix, border), None, BORDERS[0]
+        if waiting is not None:
+            scene, waiting = finished(scene, waiting), None
         scene = operation.replay(scene, params, parents)
-    return scene if matrix is None else warp(scene, matrix, border)
+    return scene if waiting is None else finished(scene, waiting)
+
+
+def finished(scene: Scene, waiting: Pending) -> Scene:
+    """Return the scene after all that waits for it: one resample, then one table or matrix."""
+    steps = waiting.steps(0)
+    mask, boxes, points = scene.mask, scene.boxes, scene.points
+    if steps:
+        mask = None if mask is None else moved_mask(mask, waiting)
+        points = None if points is None else moved_points(points, waiting)
+        if boxes is not None:
+            only = steps[0] if len(steps) == 1 else None
+            straight = only if isinstance(only, np.ndarray) else None
+            boxes = (
+                bent_boxes(boxes, steps, waiting.size)
+                if straight is None
+                else warp_boxes(boxes, straight, *waiting.size)
+            )
+    image = scene.image[None].copy()
+    waiting.finish(image, np.zeros(1, np.int64))
+    return Scene(image[0], mask, boxes, points)
 
 
 @cache
@@ -182,7 +218,7 @@ def warp(scene: Scene, matrix: Floats, border: str = "reflect") -> Scene:
     if mask is not None:
         mask = warp_one(mask.astype(np.uint8), matrix, border, nearest=True).astype(bool)
     boxes = None if scene.boxes is None else warp_boxes(scene.boxes, matrix, scene.image.shape[0], scene.image.shape[1])
-    return Scene(image, mask, boxes)
+    return Scene(image, mask, boxes, scene.points)
 
 
 def checked(image: Array) -> Array:

@@ -42,6 +42,7 @@ class AbstractDefect(Plugin, ABC):
     """
 
     geometric: ClassVar[bool] = False
+    color: ClassVar[bool] = False
     words: ClassVar[frozenset[str]] = frozenset()
     """Words in class names that say that the class is about this defect."""
 
@@ -115,4 +116,4 @@ def add_defect(scene: Scene, image: Array, mask: Array) -> Scene:
     """Return the scene with a new picture whose defect pixels join the mask and whose box joins the boxes."""
     joined = mask if scene.mask is None else scene.mask | mask
     boxes = mask_box(mask)[None] if scene.boxes is None else np.vstack([scene.boxes, mask_box(mask)])
-    return Scene(image, joined, boxes)
+    return Scene(image, joined, boxes, scene.points)

@@ -1,0 +1,94 @@
+"""``scarce augment``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scarce.cli._options import AsJson, Debug, LabelColumn, Quiet, Seed, SplitColumn, Workers
+from scarce.cli._screen import safe, screen, size
+
+if TYPE_CHECKING:
+    from scarce.dataset import Dataset
+
+
+def augment(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A project, or a folder or manifest of pictures.")],
+    named: Annotated[
+        str | None,
+        typer.Option(
+            "--policy",
+            metavar="P",
+            help="Preset, rand_augment ..., or FILE.toml, FILE.yaml.",
+            show_default="told by the data",
+        ),
+    ] = None,
+    per_sample: Annotated[int, typer.Option("--per-sample", min=1, help="Copies of one original.")] = 5,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write copies and a manifest here.")] = None,
+    preview: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet (PNG).")] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Find the strongest setting that keeps the label readable.")
+    ] = False,
+    all_train: Annotated[
+        bool, typer.Option("--all-train", help="The data has no split, and all of it is for training.")
+    ] = False,
+    label: LabelColumn = None,
+    split: SplitColumn = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write changed copies of the training pictures, or a sheet that shows what a policy does.
+
+    Copies are files named {name}_aug_{i}, with a manifest that scarce reads; the same command goes on after an
+    interruption. Samples of val and test are never augmented. Training does the same without files, epoch by epoch.
+
+    Example:
+        scarce augment photos-scarce --policy surface --preview sheet.png
+        scarce augment photos-scarce --policy surface --per-sample 5 --out copies
+        scarce augment photos-scarce --policy own.toml --tune
+    """
+    with screen(as_json, quiet, debug) as screened:
+        from scarce.augment import adapt, guess_domain, offline, strength
+        from scarce.errors import ConfigError
+
+        if out is None and preview is None and not tune:
+            raise ConfigError("augment", "nothing was asked for", do="give --out DIR, --preview FILE or --tune")
+        ds = _data(path, {"label": label, "split": split})
+        ds = offline.as_train(ds) if all_train else ds
+        domain = guess_domain(ds)[0]
+        policy = adapt.policy_of(named or domain)
+        body: dict[str, object] = {"policy": policy.name, "why": policy.why, "warnings": adapt.warnings(policy, domain)}
+        said = [f"Policy {policy.name}: {policy.why}", *(f"Warning: {text}" for text in adapt.warnings(policy, domain))]
+        if tune:
+            found = strength.tune(ds, policy, seed=seed)
+            body["tune"] = found.to_json()
+            said += found.lines()
+        if preview is not None:
+            body["preview"] = str(offline.preview(ds, policy, preview, seed=seed))
+            said.append(f"Sheet: {preview}")
+        if out is not None:
+            done = offline.write(ds, policy, out, per_sample=per_sample, seed=seed, workers=workers)
+            body |= done.to_json()
+            said.append(
+                f"{done.written:,} pictures written, {done.reused:,} were there, {len(done.failed)} originals failed; "
+                f"{size(done.bytes)}, {done.seconds:.1f} s; {done.manifest}"
+            )
+            said += [f"  {name}: {why}" for name, why in list(done.failed.items())[:5]]
+        screened.show(body, lambda console: console.print(safe("\n".join(said))))
+
+
+def _data(path: Path, columns: dict[str, str | None]) -> Dataset:
+    from scarce import io
+    from scarce.cli._work import holds_data, refuse_columns
+    from scarce.project import Project
+
+    if holds_data(path):
+        return io.read(path, **columns)
+    refuse_columns(columns, path)
+    with Project.open(path) as project:
+        return project.dataset()
