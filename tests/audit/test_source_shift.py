@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scarce.audit.source_shift import SourceShift, told_apart
+from scarce.audit.source_shift import SourceShift
+from scarce.two_sample import told_apart
 from scarce.dataset import Dataset
 from scarce.errors import DataError
 from scarce.testing import check_audit, tiny_dataset

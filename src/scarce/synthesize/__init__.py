@@ -11,7 +11,7 @@ from __future__ import annotations
 from scarce.synthesize._base import AbstractDefect
 from scarce.synthesize._run import run, servable
 
-MODULES: tuple[str, ...] = ()
-"""Public files that are not plugins."""
+MODULES: tuple[str, ...] = ("screen",)
+"""Public files and packages that are not plugins."""
 
 __all__ = ["MODULES", "AbstractDefect", "run", "servable"]
