@@ -14,6 +14,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,17 @@ def timed(call: Callable[[], float], repeats: int) -> dict[str, float]:
     return {"value": value, "seconds": min(a for a, _ in best), "cpu_seconds": min(b for _, b in best)}
 
 
+PEERS: dict[str, Callable[[Floats, Floats], float]] = {
+    "torchmetrics frechet": torchmetrics_frechet, "torch-fidelity frechet": fidelity_frechet,
+    "scikit-learn kernel": sklearn_kernel,
+}  # fmt: skip
+
+
 def main() -> None:
     """Measure, print ratios, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[200, 500, 10_000])
+    parser.add_argument("--peers", nargs="*", default=["torchmetrics", "torch-fidelity", "scikit-learn"])
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "frechet.json")
     given = parser.parse_args()
@@ -107,15 +115,14 @@ def main() -> None:
         real, made = features(count, rng, mix, 0.0), features(count, rng, mix, 0.05)
         rows: dict[str, dict[str, float]] = {}
         jobs: dict[str, Callable[[Floats, Floats], float]] = {"scarce frechet": frechet_distance}
-        if "torchmetrics" in body["versions"]:
-            jobs["torchmetrics frechet"] = torchmetrics_frechet
-        if "torch-fidelity" in body["versions"]:
-            jobs["torch-fidelity frechet"] = fidelity_frechet
         jobs["scarce kernel"] = kernel_distance
-        jobs["scikit-learn kernel"] = sklearn_kernel
+        for name, job in PEERS.items():
+            peer = name.split()[0]
+            if peer in body["versions"] and peer in given.peers:
+                jobs[name] = job
         for name, job in jobs.items():
             repeats = 1 + 2 * given.repeats if name.startswith("scarce") else max(1, given.repeats - 1)
-            rows[name] = timed(lambda job=job: job(real, made), repeats)  # type: ignore[misc]
+            rows[name] = timed(partial(job, real, made), repeats)
             own = rows[f"scarce {name.split()[-1]}"]
             rows[name]["ratio"] = rows[name]["seconds"] / own["seconds"]
             rows[name]["cpu_ratio"] = rows[name]["cpu_seconds"] / own["cpu_seconds"]

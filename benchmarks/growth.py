@@ -2,8 +2,8 @@
 
     python benchmarks/growth.py [--set magnetic_tile] [--seeds 5] [--per-class 120] [--minutes 30] [--work FOLDER]
 
-magnetic_tile is grouped by tile. fabric_defects (its small crops) has no sound class, so that nothing can be drawn on it:
-policies only, classes one against the rest. Reads the folder that SCARCE_DATA names, or ../shared/data.
+magnetic_tile is grouped by tile. fabric_defects (its small crops) has no sound class, so that nothing can be drawn on
+it: policies only, classes one against the rest. Reads the folder that SCARCE_DATA names, or ../shared/data.
 """
 
 from __future__ import annotations

@@ -12,6 +12,9 @@ from scarce.synthesize.screen._base import AbstractScreen, Exam, Judgement, chec
 from scarce.synthesize.screen._by_class import by_class
 
 WHO: Final = "synthesize.screen.frechet"
+EXACT: Final = 512
+"""Features up to so many are multiplied in double precision, which costs little there."""
+BLOCK: Final = 1024
 
 
 class Distance(NamedTuple):
@@ -52,7 +55,7 @@ def frechet_distance(real: Array, synthetic: Array) -> float:
     first, second = checked_features(real, synthetic, WHO)
     mean_a, mean_b = first.mean(axis=0, dtype=np.float64), second.mean(axis=0, dtype=np.float64)
     few = min(len(first), len(second)) < first.shape[1]
-    kind = np.float64 if few else np.float32
+    kind = np.float64 if few or first.shape[1] <= EXACT else np.float32
     left, right = (_centred(rows, mean, kind) for rows, mean in ((first, mean_a), (second, mean_b)))
     spread = _square(left) + _square(right)
     cross = _nuclear(left, right) if few else _product_root(left, right)
@@ -81,18 +84,22 @@ def _product_root(left: Floats, right: Floats) -> float:
     """Return the trace of the root of the product of two covariances of more samples than features."""
     from scipy.linalg import LinAlgError, cholesky
 
-    first, second = left.T @ left, right.T @ right
+    first, second = _covariance(left), _covariance(right)
     try:
-        lower = cholesky(first, lower=True, overwrite_a=False, check_finite=False)
-    except LinAlgError:  # a covariance that is singular in float32
-        return _nuclear_wide(first, second)
+        lower = cholesky(first, lower=True, check_finite=False)
+    except LinAlgError:  # a constant feature, or one that others determine
+        values, vectors = np.linalg.eigh(first)
+        lower = vectors * np.sqrt(np.maximum(values, 0.0))
     return _roots(lower.T @ second @ lower)
 
 
-def _nuclear_wide(first: Floats, second: Floats) -> float:
-    values, vectors = np.linalg.eigh(first.astype(np.float64))
-    half = vectors * np.sqrt(np.maximum(values, 0.0))
-    return _roots(half.T @ second.astype(np.float64) @ half)
+def _covariance(rows: Floats) -> Floats:
+    """Return the float64 product of the rows with themselves; single precision is summed over short blocks only."""
+    out = np.zeros((rows.shape[1], rows.shape[1]))
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        out += block.T @ block
+    return out
 
 
 def _roots(matrix: Floats) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
 from scarce.synthesize.screen._base import AbstractScreen, Exam, Judgement, nearest_real, real_limits
+
+FEW: Final = 1e-3
+"""The limit where too few real samples say one."""
 
 
 @final
@@ -23,17 +26,15 @@ class Memorized(AbstractScreen):
 
     Args:
         share: of the real samples that are as near to one of another group; the limit is this quantile.
-        most: a distance (1 - cosine) over this is never a copy.
     """
 
     share: float = 0.01
-    most: float = 0.1
 
     def judge(self, exam: Exam) -> Judgement:
         """Judge by the nearest real sample outside the canvas's group."""
         real, made, place = nearest_real(exam)
         limit = real_limits(real, self.share)
-        limit = min(limit, self.most) if np.isfinite(limit) else 1e-3
+        limit = limit if np.isfinite(limit) else FEW
         near = made <= limit
         reasons = {
             int(row): f"copies {exam.ds.ids[exam.real[place[row]]]}: distance {made[row]:.4f}, limit {limit:.4f}"
