@@ -68,8 +68,8 @@ def kernel_interval(
     n, m = len(first), len(second)
     scale = np.float32(1 / np.sqrt(first.shape[1]))
     left, right = first.astype(np.float32) * scale, second.astype(np.float32) * scale
-    own_left, own_right = (_row_sums(rows, rows) - _self(rows) for rows in (left, right))
-    cross_left, cross_right = _row_sums(left, right), _row_sums(right, left)
+    own_left, own_right = _own_sums(left), _own_sums(right)
+    cross_left, cross_right = _cross_sums(left, right)
     within = own_left.sum() / (n * (n - 1)) + own_right.sum() / (m * (m - 1))
     value = float(within - 2 * cross_left.sum() / (n * m))
     parts = (own_left / (n - 1) - cross_left / m, own_right / (m - 1) - cross_right / n)
@@ -85,22 +85,36 @@ def kernel_interval(
     return KernelDistance(value, value - float(reach), value + float(reach))
 
 
-def _row_sums(left: Floats, right: Floats) -> Floats:
-    """Return (N,) float64 sums of the kernel of each row with all rows of the other side."""
-    out = np.zeros(len(left))
+def _cube(left: Floats, right: Floats) -> Floats:
+    """Return the kernel of each row with each row of the other side."""
+    near = left @ right.T
+    near += 1
+    cube: Floats = near * near
+    cube *= near
+    return cube
+
+
+def _own_sums(rows: Floats) -> Floats:
+    """Return (N,) float64 sums of the kernel of each row with all others of its side; each pair is computed once."""
+    out = np.zeros(len(rows))
+    for top in range(0, len(rows), BLOCK):
+        for start in range(top, len(rows), BLOCK):
+            cube = _cube(rows[top : top + BLOCK], rows[start : start + BLOCK])
+            out[top : top + BLOCK] += cube.sum(axis=1, dtype=np.float64)
+            if start > top:
+                out[start : start + BLOCK] += cube.sum(axis=0, dtype=np.float64)
+    return out - (np.einsum("nd,nd->n", rows, rows, dtype=np.float64) + 1) ** 3
+
+
+def _cross_sums(left: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """Return (N,) and (M,) float64 sums of the kernel of each row with all rows of the other side."""
+    rows, columns = np.zeros(len(left)), np.zeros(len(right))
     for top in range(0, len(left), BLOCK):
         for start in range(0, len(right), BLOCK):
-            near = left[top : top + BLOCK] @ right[start : start + BLOCK].T
-            near += 1
-            cube = near * near
-            cube *= near
-            out[top : top + BLOCK] += cube.sum(axis=1, dtype=np.float64)
-    return out
-
-
-def _self(rows: Floats) -> Floats:
-    length: Floats = (np.einsum("nd,nd->n", rows, rows, dtype=np.float64) + 1) ** 3
-    return length
+            cube = _cube(left[top : top + BLOCK], right[start : start + BLOCK])
+            rows[top : top + BLOCK] += cube.sum(axis=1, dtype=np.float64)
+            columns[start : start + BLOCK] += cube.sum(axis=0, dtype=np.float64)
+    return rows, columns
 
 
 @final
