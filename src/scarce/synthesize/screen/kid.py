@@ -103,7 +103,8 @@ def _own_sums(rows: Floats) -> Floats:
             out[top : top + BLOCK] += cube.sum(axis=1, dtype=np.float64)
             if start > top:
                 out[start : start + BLOCK] += cube.sum(axis=0, dtype=np.float64)
-    return out - (np.einsum("nd,nd->n", rows, rows, dtype=np.float64) + 1) ** 3
+    out -= (np.einsum("nd,nd->n", rows, rows, dtype=np.float64) + 1) ** 3
+    return out
 
 
 def _cross_sums(left: Floats, right: Floats) -> tuple[Floats, Floats]:
