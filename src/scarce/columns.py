@@ -63,8 +63,8 @@ NARROW: Final[tuple[Column, ...]] = (
     Column("origin", pa.string(), GROWERS, "where the pixels come from", ORIGINS),
     Column("parents", STRINGS, GROWERS, "ids of all samples it was made from or fitted on"),
     Column("recipe", pa.string(), GROWERS, "JSON: operations, parameters, seed, copy"),
-    Column("keep", pa.bool_(), ("io", "clean", "split", "rebalance"), "false = set aside"),
-    Column("drop_reason", pa.string(), ("io", "clean", "split", "rebalance"), "why it was set aside"),
+    Column("keep", pa.bool_(), ("io", "clean", "split", "rebalance", "synthesize"), "false = set aside"),
+    Column("drop_reason", pa.string(), ("io", "clean", "split", "rebalance", "synthesize"), "why it was set aside"),
     Column("meta.*", pa.null(), ("io",), "every other column of the manifest, typed"),
     Column("audit.*", pa.float32(), ("audit",), "score of one check in [0, 1]; 1 = worst"),
 )

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scarce.audit.source_shift import SourceShift, told_apart
+from scarce.audit.source_shift import SourceShift
 from scarce.dataset import Dataset
 from scarce.errors import DataError
 from scarce.testing import check_audit, tiny_dataset
+from scarce.two_sample import told_apart
 
 
 def drawn(n: int, shift: float, seed: int, k: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ from scarce.synthesize._look import Look, learn_looks, mask_from_box
 from scarce.synthesize._make import Limits, Made, make
 from scarce.synthesize._run import run, servable
 
-MODULES: tuple[str, ...] = ("generate",)
-"""Public files that are not plugins."""
+MODULES: tuple[str, ...] = ("generate", "screen")
+"""Public files and packages that are not plugins."""
 
 __all__ = [
     "MODULES", "AbstractDefect", "Limits", "Look", "Made", "learn_looks", "make", "mask_from_box", "run", "servable",

@@ -1,0 +1,179 @@
+"""Grown candidates of a study, each maker's apart, and what a model is trained on in each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from scarce import augment, synthesize
+from scarce.augment.policy import guess_domain
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
+from scarce.decision import Fold, fold_of_view
+from scarce.errors import ConfigError, ScarceError, unknown_name
+from scarce.probe import LinearProbe, Projection
+from scarce.registry import load, names
+from scarce.synthesize import screen
+from scarce.synthesize._base import AbstractDefect
+
+REAL, ALL, SCREENED, ONLY, BARE = "real", "all_synthesis", "all_synthesis_screened", "synthetic_only", "without"
+SAMPLE_SCREENS: Final = ("probe_confidence", "memorized", "distant", "duplicate")
+"""What refuses samples one by one by their features; broken ones have none."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Real rows, and the rows that each maker grew from them.
+
+    Attributes:
+        ds: all of them, split train.
+        made: arm to ids of the rows that it adds.
+        served: classes that synthetic rows were made of, by code.
+        refused: maker to why it made nothing, or less.
+    """
+
+    ds: Dataset
+    made: Mapping[str, frozenset[str]]
+    served: tuple[int, ...]
+    refused: Mapping[str, str]
+
+
+def policies_of(ds: Dataset, asked: Sequence[str]) -> list[str]:
+    """Return the augmentation policies: those asked for, or the one of the domain."""
+    return list(asked) if asked else [guess_domain(ds)[0]]
+
+
+def kinds_of(asked: Sequence[str], shows: Sequence[str]) -> list[AbstractDefect]:
+    """Return the generators with the classes that the user says they show.
+
+    Args:
+        asked: names; empty = all of them.
+        shows: ``kind:class``.
+
+    Raises:
+        ConfigError: an entry of ``shows`` is no pair of a kind and a class.
+        UnknownNameError: there is no such generator.
+    """
+    extra: dict[str, list[str]] = {}
+    for pair in shows:
+        kind, colon, name = pair.partition(":")
+        if not colon or not name:
+            raise ConfigError("study", f"shows has {pair!r}", "wanted is KIND:CLASS", "for example scratch:crack")
+        if kind not in names("synthesize"):
+            raise unknown_name("study", "generator", kind, names("synthesize"))
+        extra.setdefault(kind, []).append(name)
+    found = []
+    for name in asked or names("synthesize"):
+        plugin = load("synthesize", name, AbstractDefect)  # type: ignore[type-abstract]
+        found.append(plugin.from_params({"classes": extra.get(plugin.plugin_name(), [])}))
+    return found
+
+
+def grow(
+    ds: Dataset, kinds: Sequence[AbstractDefect], policies: Sequence[str], wanted: Mapping[str, int], seed: int
+) -> Candidates:
+    """Let every policy and every generator make its candidates of the wanted classes.
+
+    Args:
+        ds: real rows, all of split train.
+        kinds: generators.
+        policies: names of augmentation policies.
+        wanted: class to rows; a generator makes only the classes that it can show.
+        seed: each maker adds its place to it.
+    """
+    joint, made, refused = ds, {}, {}
+    served: set[int] = set()
+    makers: list[tuple[str, Any]] = [(f"augment.{name}", name) for name in policies]
+    makers += [(f"synthesize.{kind.plugin_name()}", kind) for kind in kinds]
+    for place, (name, maker) in enumerate(makers):
+        try:
+            if isinstance(maker, str):
+                grown = augment.run(ds, maker, counts=wanted, seed=seed + place)
+            else:
+                reasons = synthesize.servable(ds, maker)
+                counts = {title: number for title, number in wanted.items() if not reasons[title]}
+                if not counts:
+                    refused[name] = "; ".join(dict.fromkeys(reasons[title] for title in wanted))
+                    continue
+                grown = synthesize.run(ds, maker, counts=counts, seed=seed + place)
+        except ScarceError as error:
+            refused[name] = error.what
+            continue
+        new = grown.table.filter(np.isin(grown.ids, ds.ids, invert=True))
+        new = new.filter(np.isin(new["id"].to_numpy(zero_copy_only=False), joint.ids, invert=True))
+        if not len(new):
+            refused[name] = "it made no sample"
+            continue
+        joint = joint.append({column: new[column].combine_chunks() for column in new.column_names})
+        made[name] = frozenset(new["id"].to_pylist())
+        if not isinstance(maker, str):
+            served |= {ds.schema.classes.index(title) for title in new["label"].unique().to_pylist()}
+    drawn = {name: rows for name, rows in made.items() if name.startswith("synthesize.")}
+    if drawn:
+        every = frozenset().union(*drawn.values())
+        made |= {ALL: every, SCREENED: every, ONLY: every, BARE: frozenset()}
+        first = next((name for name in made if name.startswith("augment.")), None)
+        if first:
+            made[f"{first}+{ALL}"] = every | made[first]
+    return Candidates(joint, {REAL: frozenset(), **made}, tuple(sorted(served)), refused)
+
+
+@dataclass(eq=False)
+class Trial:
+    """One fold: its training side is projected once for all arms.
+
+    Attributes:
+        candidates: what may be added.
+        view: who is trained on and who is judged.
+        embedding: the features' column.
+        seed: of the fold.
+    """
+
+    candidates: Candidates
+    view: FoldView
+    embedding: str
+    seed: int
+    _fold: tuple[Fold, Array] | None = field(default=None, repr=False)
+    _passed: frozenset[str] | None = field(default=None, repr=False)
+
+    def probs(self, arm: str) -> tuple[Floats, dict[str, int]]:
+        """Return (n, K) probabilities of the judged rows by the probe of an arm, and class to grown rows it used.
+
+        Every class weighs the same in every arm, so that what is measured is new pictures and not new weights.
+        """
+        if self._fold is None:
+            self._fold = fold_of_view(self.view, self.embedding, self.seed, LinearProbe().components)
+        fold, points = self._fold
+        added = self.candidates.made[arm]
+        if arm == SCREENED:
+            added = added & self._accepted()
+        labels, ids = fold.labels, fold.train.ids
+        use = (fold.train["origin"] == "real") & (labels >= 0)
+        if arm in (ONLY, BARE):
+            use &= ~np.isin(labels, self.candidates.served)
+        extra = np.array([name in added for name in ids], bool)
+        rows: Ints = np.flatnonzero(use | extra)
+        counts = np.bincount(labels[rows], minlength=fold.n_classes)
+        weights = 1.0 / counts[labels[rows]]
+        fitted = LinearProbe().fit(
+            fold.points[rows], labels[rows], fold.n_classes, weights=weights,
+            projection=Projection.identity(fold.points.shape[1]),
+        )  # fmt: skip
+        told = np.bincount(labels[extra], minlength=fold.n_classes)
+        classes = fold.train.schema.classes
+        return fitted.predict_proba(points), {classes[code]: int(told[code]) for code in np.flatnonzero(told)}
+
+    def _accepted(self) -> frozenset[str]:
+        """Return the synthetic rows that pass screens fitted on this fold's training side."""
+        if self._passed is None:
+            found = screen.judge(self.view, SAMPLE_SCREENS, embedding=self.embedding, seed=self.seed)
+            self._passed = frozenset(found.ids[found.accepted].tolist())
+        return self._passed
+
+
+def as_training(ds: Dataset, rows: Ints) -> Dataset:
+    """Return some rows as if all were of split train: folds are cut from them, nothing else is judged."""
+    part = ds.take(rows)
+    return replace(part.with_columns({"split": ["train"] * len(part)}), findings=part.findings.slice(0, 0))

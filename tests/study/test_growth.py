@@ -1,0 +1,98 @@
+"""What growing gains, on real tiles: paired, resumable, and blind to what is held out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scarce import encode
+from scarce.dataset import Dataset, Schema
+from scarce.errors import ConfigError, DataError, UnknownNameError
+from scarce.study._candidates import ALL, BARE, ONLY, REAL, SCREENED
+from scarce.study.growth import Growth
+
+SMALL = Growth(policies=("surface",), shows=("scratch:crack",), per_class=10, seeds=2, folds=3, draws=50)
+
+
+@pytest.fixture(scope="module")
+def tiles(shared_data: Path) -> Dataset:
+    """260 magnetic tiles of three classes, grouped by tile, with small features of their pixels; a few are test."""
+    root = shared_data / "magnetic_tile"
+    with (root / "index.csv").open() as file:
+        every = [row for row in csv.DictReader(file) if row["class"] in ("free", "crack", "blowhole")]
+    rows = [row for row in every if row["class"] != "free"][::2] + [row for row in every if row["class"] == "free"][
+        :180
+    ]
+    values = {
+        "id": [f"{row:05d}" for row in range(len(rows))], "uri": [row["image"] for row in rows],
+        "source": ["tiles"] * len(rows), "label": [row["class"] for row in rows], "label_source": ["given"] * len(rows),
+        "mask_uri": [row["mask"] or None for row in rows], "split_group": [row["tile_group"] for row in rows],
+        "split": ["test" if int(row["tile_group"][5:]) % 7 == 0 else "train" for row in rows],
+    }  # fmt: skip
+    schema = Schema(classes=("free", "crack", "blowhole"), normal_classes=("free",))
+    return encode.run(Dataset.from_columns(schema, values, sources={"tiles": str(root)}), "pixel")
+
+
+def test_arms_are_paired_resumed_and_told(tiles: Dataset, tmp_path: Path) -> None:
+    journal = tmp_path / "growth.jsonl"
+    first = replace(SMALL, seeds=1).run(tiles, journal=journal, minutes=9, seed=0)
+    found = SMALL.run(tiles, journal=journal, minutes=9, seed=0)
+    body = found.body
+    arms = body["arms"]
+    assert set(arms) == {
+        REAL, "augment.surface", "synthesize.cut_paste", "synthesize.scratch", ALL, SCREENED, ONLY, BARE,
+        f"augment.surface+{ALL}",
+    }  # fmt: skip
+    assert first.body["seeds_done"] == 1
+    assert body["seeds_done"] == 2
+    assert "stain" in next(iter(key for key in body["not_made"]))
+    assert arms[REAL]["average_precision"]["gain"] == 0
+    assert "verdict" not in arms[REAL]["average_precision"]
+    assert all(arms[name]["average_precision"]["verdict"] in ("helped", "hurt", "no evidence")
+               for name in arms if name not in (REAL, ONLY, BARE))  # fmt: skip
+    assert arms["synthesize.scratch"]["rows_a_fold"].keys() == {"crack"}
+    assert 0 < arms["synthesize.cut_paste"]["rows_a_fold"]["crack"] < 10
+    assert sum(arms[SCREENED]["rows_a_fold"].values()) <= sum(arms[ALL]["rows_a_fold"].values())
+    assert arms[BARE]["average_precision"]["value"] < arms[REAL]["average_precision"]["value"]
+    assert {"recall_at_0.01:rare", "recall_at_0.05:crack"} <= arms[REAL].keys()
+    assert "no evidence" in found.page or "helped" in found.page or "hurt" in found.page
+    assert json.loads(json.dumps(body)) == body
+    lines = journal.read_text("utf-8").splitlines(keepends=True)
+    journal.write_text("".join(lines[:5]), "utf-8")
+    assert SMALL.run(tiles, journal=journal, minutes=9, seed=0).body == body
+
+
+def test_the_test_split_and_held_out_labels_do_not_reach_training(tiles: Dataset) -> None:
+    one = replace(SMALL, seeds=1, generators=("cut_paste",))
+    test = tiles["split"] == "test"
+    features = tiles["embedding.pixel"].copy()
+    features[test] = 5.0
+    labels = ["crack" if out else name for name, out in zip(tiles.table["label"].to_pylist(), test, strict=True)]
+    other = replace(tiles, wide={**tiles.wide, "embedding.pixel": features}).with_columns({"label": labels})
+    same = [one.run(ds, journal=None, minutes=9, seed=0).body for ds in (tiles, other)]
+    assert same[0] == same[1]
+    assert same[0]["judged"] == int((~test).sum())
+
+
+def test_without_a_sound_class_only_policies_are_judged(tiles: Dataset) -> None:
+    bare = replace(tiles, schema=Schema(classes=tiles.schema.classes))
+    body = replace(SMALL, seeds=1, shows=()).run(bare, journal=None, minutes=9, seed=0).body
+    assert set(body["arms"]) == {REAL, "augment.surface"}
+    assert "sound" in body["not_made"]["synthesize.cut_paste"]
+    assert np.isfinite(body["arms"][REAL]["recall_at_0.05:rare"]["value"])
+
+
+def test_bad_settings_are_refused(tiles: Dataset) -> None:
+    for study, kind in (
+        (Growth(folds=1), ConfigError), (Growth(shows=("scratch",)), ConfigError),
+        (Growth(shows=("scrach:crack",)), UnknownNameError), (Growth(generators=("dnt",)), UnknownNameError),
+    ):  # fmt: skip
+        with pytest.raises(kind):
+            study.run(tiles, journal=None, minutes=1, seed=0)
+    with pytest.raises(DataError, match="no features"):
+        SMALL.run(replace(tiles, wide={}), journal=None, minutes=1, seed=0)
