@@ -202,12 +202,11 @@ def _classes(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001 
 
 def _augment(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001  one shape for all stages
     from scarce import augment
-    from scarce.augment import AbstractOperation, Policy
+    from scarce.augment import Policy
+    from scarce.augment._toml import build_entry
 
-    made = tuple(
-        registry.load("augment", name, AbstractOperation).from_params(params)
-        for name, params in step.params["operations"]
-    )
+    tables = ({"op": item[0], **item[1]} if isinstance(item, list) else item for item in step.params["operations"])
+    made = tuple(build_entry(table) for table in tables)
     more: dict[str, Any] = {key: step.params[key] for key in ("counts", "cap")}
     return augment.run(ds, Policy(made, name=step.params["name"]), seed=step.seed or 0, **more)
 
