@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+Minutes: TypeAlias = Annotated[
+    float | None, typer.Option(min=0, help="Time to keep to; run it again to go on.", show_default="scarce.toml, or 60")
+]
+OutFolder: TypeAlias = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Where results go.", show_default="reports/")
+]
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scarce.cli._group import register
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import relative, safe, screen, table
-from scarce.cli._study import Common, studied
+from scarce.cli._study import Common, Minutes, OutFolder, studied
+from scarce.cli._study_growth import growth
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-Minutes: TypeAlias = Annotated[
-    float | None, typer.Option(min=0, help="Time to keep to; run it again to go on.", show_default="scarce.toml, or 60")
-]
-OutFolder: TypeAlias = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where results go.", show_default="reports/")
-]
 
 app = typer.Typer(
     help="Answer one question by a whole experiment on your own data; resumable.", no_args_is_help=True,
@@ -122,59 +116,6 @@ def zero_shot(
             rows = [(arm["what"], f"{arm['mean']:.1%}", gap(arm["over_human"])) for arm in body["arms"].values()]
             console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
             console.print(table(("trained on", body["metric"].replace("_", " "), "points over people"), rows))
-            console.print(f"All of it: {safe(relative(Path(body['page'])))}")
-
-        out.show(body, draw)
-
-
-def growth(
-    project: ProjectFolder = None,
-    named: InProject = None,
-    version: Version = None,
-    generator: Annotated[
-        list[str] | None, typer.Option(help="Kind of synthesize. May be repeated.", show_default="all that fit")
-    ] = None,
-    policy: Annotated[
-        list[str] | None, typer.Option(help="Augmentation policy. May be repeated.", show_default="the domain's")
-    ] = None,
-    shows: Annotated[
-        list[str] | None, typer.Option(metavar="KIND:CLASS", help="A class that a drawn defect shows; repeat.")
-    ] = None,
-    per_class: Annotated[int | None, typer.Option(min=1, help="Rows of a class and maker.", show_default="120")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Repeats.", show_default="scarce.toml, or 5")] = None,
-    minutes: Minutes = None,
-    out_folder: OutFolder = None,
-    workers: Workers = None,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
-) -> None:
-    """Measure what each generator and augmentation policy gains on real held-out pictures, alone and together.
-
-    Average precision of the rare classes and their recall at 1 % and 5 % false alarms, out of fold, with intervals; the
-    test split is not touched. Says so where nothing helps. Results are appended as they come: run it again to go on.
-
-    Example:
-        scarce study growth photos-scarce --shows scratch:scuffed --minutes 20
-    """
-    with screen(as_json, quiet, debug) as out:
-        given = {"generators": generator, "policies": policy, "shows": shows, "per_class": per_class, "seeds": seeds}
-        common = Common(folder_of(project, named), version, minutes, out_folder, workers, seed)
-        body = studied("growth", given, common)
-
-        def draw(console: Console) -> None:
-            from scarce.study.growth import conclusion, points
-
-            console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
-            keys = ("average_precision", "recall_at_0.01:rare", "recall_at_0.05:rare")
-            rows = [
-                (arm["what"], *(f"{arm[key]['value']:.1%}, {points(arm[key])}" for key in keys))
-                for arm in body["arms"].values()
-            ]
-            if rows:
-                console.print(table(("trained on", "average precision", "recall at 1 %", "recall at 5 %"), rows))
-                console.print(safe(conclusion(body)))
             console.print(f"All of it: {safe(relative(Path(body['page'])))}")
 
         out.show(body, draw)
