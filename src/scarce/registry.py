@@ -126,6 +126,22 @@ def load(stage: str, name: str, base: type[AnyPlugin]) -> type[AnyPlugin]:
     return plugin
 
 
+def part(package: str, name: str) -> types.ModuleType:
+    """Import a plugin's module, or another public one, as an attribute of its stage: what ``__getattr__`` asks for.
+
+    Args:
+        package: the stage's full name, ``scarce.label.query``.
+        name: the module's.
+
+    Raises:
+        AttributeError: the stage has no such part.
+    """
+    known = (*getattr(importlib.import_module(package), "MODULES", ()), *names(package.removeprefix("scarce.")))
+    if name.startswith("_") or name not in known:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    return importlib.import_module(f"{package}.{name}")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]

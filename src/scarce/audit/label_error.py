@@ -148,10 +148,11 @@ def judge_labels(labels: Array, pred_probs: Array, *, seed: int = 0) -> LabelJud
     known = np.flatnonzero(codes >= 0)
     wrong = np.full(len(codes), np.nan)
     suggested = np.zeros(len(codes), np.int64)
-    for a in range(0, len(codes), 65_536):
-        suggested[a : a + 65_536] = probs[a : a + 65_536].argmax(axis=1)
+    rest = np.flatnonzero(codes < 0)
+    for a in range(0, len(rest), 65_536):
+        suggested[rest[a : a + 65_536]] = probs[rest[a : a + 65_536]].argmax(axis=1)
     if classes < 2 or len(known) < 2:
-        wrong[known] = 0.0
+        wrong[known], suggested[known] = 0.0, probs[known].argmax(axis=1) if len(known) else 0
         return LabelJudgement(wrong, suggested, 0.0, 0.0, 1.0, np.eye(classes), np.zeros(classes, bool), wrong * 0)
     given, part = (codes, probs) if len(known) == len(codes) else (codes[known], probs[known])
     seen = _confident.scan(given, part)

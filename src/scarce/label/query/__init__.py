@@ -8,7 +8,6 @@ shape of scikit-activeml. :mod:`scarce.label.query.learner` has the shape of mod
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from scarce import registry
@@ -23,6 +22,4 @@ __all__ = ["MODULES", "AbstractQuery", "Batch", "Picks", "Pool", "Question", "Sc
 
 def __getattr__(name: str) -> Any:
     """Import a method's module when it is first asked for."""
-    if name.startswith("_") or name not in (*MODULES, *registry.names(__name__.removeprefix("scarce."))):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module(f"{__name__}.{name}")
+    return registry.part(__name__, name)

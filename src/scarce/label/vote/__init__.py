@@ -64,9 +64,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"scarce.label.{_HOME[name]}"), name)
     from scarce import registry
 
-    if name.startswith("_") or name not in registry.names(__name__.removeprefix("scarce.")):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module(f"{__name__}.{name}")
+    return registry.part(__name__, name)
 
 
 def __dir__() -> list[str]:
