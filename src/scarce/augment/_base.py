@@ -35,6 +35,10 @@ class AbstractOperation(Plugin, ABC):
 
     uniforms: ClassVar[int]
     """How many numbers in [0, 1) one sample needs (one more decides whether it is applied)."""
+    modality: ClassVar[str] = "image"
+    """The kind of data that it changes; other kinds than pictures offer :meth:`alter`."""
+    partner: ClassVar[bool] = False
+    """Whether :meth:`alter` takes a second sample of the same class."""
     geometric: ClassVar[bool] = False
     """True: moves pixels, offers :meth:`matrices`. False: offers :meth:`change`."""
 
@@ -73,6 +77,16 @@ class AbstractOperation(Plugin, ABC):
 
     def change(self, images: Array, params: Params, rows: Ints) -> None:
         """Change some rows of (N, H, W) or (N, H, W, 3) uint8 pictures in place; params have N rows."""
+        raise NotImplementedError
+
+    def alter(self, sample: Any, params: Params, other: Any = None) -> Any:
+        """Return a changed text, sound (T,) or series (T,) or (C, T); never writes into its input.
+
+        Args:
+            sample: the decoded sample.
+            params: its drawn parameters as plain values.
+            other: the decoded partner, for operations that take one.
+        """
         raise NotImplementedError
 
     def draw_many(self, uniform: Floats) -> dict[str, Any]:

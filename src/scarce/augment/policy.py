@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from scarce.augment._base import APPLIED, AbstractOperation
-from scarce.augment._preset import PRESETS, WORDS, Settings
+from scarce.augment._partner import partners_of, with_partners
+from scarce.augment._preset import BY_KIND, PRESETS, WORDS, Settings
 from scarce.augment._uniform import uniforms
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import ConfigError, DataError, unknown_name
 from scarce.lineage import key64
-from scarce.recipe import BORDERS, Params, Parents, Scene, checked, compose, fit_mask, replay, warp_images, write
+from scarce.recipe import BORDERS, Params, Parents, Scene, checked, compose, find, fit_mask, replay, warp_images, write
 from scarce.registry import load
 
 
@@ -36,6 +37,23 @@ class Policy:
     name: str = "own"
     why: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse operations on different kinds of data.
+
+        Raises:
+            ConfigError: there are some.
+        """
+        kinds = {operation.modality: operation.plugin_name() for operation in self.operations}
+        if len(kinds) > 1:
+            told = ", ".join(f"{name} changes {kind}" for kind, name in kinds.items())
+            raise ConfigError("augment.policy", "its operations change different kinds of data", told,
+                              "write one policy for each kind")  # fmt: skip
+
+    @property
+    def modality(self) -> str:
+        """The kind of data that it changes."""
+        return self.operations[0].modality if self.operations else "image"
+
     def draw(self, rng: np.random.Generator) -> list[tuple[str, Params]]:
         """Return (``augment.name``, drawn parameters) of one sample from one generator."""
         return self._named([operation.draw(rng) for operation in self.operations])
@@ -52,6 +70,19 @@ class Policy:
     def recipe(self, sample_id: str, *, seed: int = 0, copy: int = 0) -> str:
         """Return the recipe of one copy of a sample; needs no picture."""
         return write(sample_id, self.draw_for(sample_id, seed=seed, copy=copy), seed=seed, copy=copy)
+
+    def recipe_with(self, sample_id: str, ids: Sequence[str], *, seed: int, copy: int) -> tuple[str, list[str]]:
+        """Return the recipe of one copy and its partners, chosen from ids of the same class where one is taken."""
+        wanted = {f"augment.{operation.plugin_name()}": operation.partner for operation in self.operations}
+        drawn = self.draw_for(sample_id, seed=seed, copy=copy)
+        drawn = with_partners(drawn, wanted, ids, base=sample_id, key=(seed, copy))
+        return write(sample_id, drawn, seed=seed, copy=copy), partners_of(drawn)
+
+    def alter(self, sample: Any, rng: np.random.Generator, other: Any = None) -> Any:
+        """Return a changed text, sound or series; ``other``: a second sample of its class, for those that take one."""
+        for name, params in self.draw(rng):
+            sample = find(name).alter(sample, params, other)
+        return sample
 
     def apply(
         self, image: Array, rng: np.random.Generator, mask: Array | None = None, boxes: Floats | None = None
@@ -206,6 +237,8 @@ def policy(name: str) -> Policy:
 def guess_domain(ds: Dataset) -> tuple[str, str]:
     """Return (domain, reason) from class names, known sound classes and the gray flag of the scan."""
     names = ds.schema.classes
+    if ds.schema.modality in BY_KIND:
+        return BY_KIND[ds.schema.modality], f"the samples are {ds.schema.modality}"
     for domain in ("garment", "medical", "surface", "text_in_picture"):
         hits = [name for name in names if WORDS[domain] & _words(name)]
         if hits and len(hits) * 3 >= len(names):

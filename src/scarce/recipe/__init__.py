@@ -26,16 +26,17 @@ from scarce.recipe._replay import (
     find,
     opencv_version,
     parse,
-    render,
     render_full,
     replay,
     warp,
     write,
 )
+from scarce.recipe._sample import PARTNER, is_sample, render, replay_sample
 from scarce.recipe._warp import BORDERS, compose, warp_boxes, warp_images, warp_one
 
 __all__ = [
     "BORDERS",
+    "PARTNER",
     "Operation",
     "Params",
     "Parents",
@@ -47,6 +48,7 @@ __all__ = [
     "fit_mask",
     "growable",
     "grown_columns",
+    "is_sample",
     "mask_opener",
     "opencv_version",
     "parse",
@@ -55,6 +57,7 @@ __all__ = [
     "render",
     "render_full",
     "replay",
+    "replay_sample",
     "warp",
     "warp_boxes",
     "warp_images",
