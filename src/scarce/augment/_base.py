@@ -79,6 +79,13 @@ class AbstractOperation(Plugin, ABC):
         """Change some rows of (N, H, W) or (N, H, W, 3) uint8 pictures in place; params have N rows."""
         raise NotImplementedError
 
+    def ready(self) -> None:
+        """Load what it needs beside the samples (words, models), so that what is missing is told at once.
+
+        Raises:
+            ConfigError: something is missing; the message says how to get it.
+        """
+
     def alter(self, sample: Any, params: Params, other: Any = None) -> Any:
         """Return a changed text, sound (T,) or series (T,) or (C, T); never writes into its input.
 

@@ -19,7 +19,8 @@ FOLDERS: Final = ("/usr/share/wordnet", "/usr/share/wordnet-3.0/dict", "/usr/loc
 KINDS: Final = ("noun", "verb", "adj", "adv")
 _ENDINGS: Final = {
     "noun": (
-        ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"), ("ies", "y"), ("s", ""),
+        ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"), ("ies", "y"),
+        ("s", ""),
     ),
     "verb": (("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", ""), ("s", "")),
     "adj": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),

@@ -36,11 +36,14 @@ def run(
 
     Raises:
         LeakError: the data is not split, or ``ids`` names samples outside the training split.
-        DataError: a class has no sample to grow from.
+        DataError: a class has no sample to grow from, or the policy is for another kind of data.
+        ConfigError: an operation lacks what it needs: words, a model.
     """
     chosen = preset(policy) if isinstance(policy, str) else policy
     parents = growable(ds, ids, who="augment")
     same_kind(ds, chosen)
+    for operation in chosen.operations:
+        operation.ready()
     made: list[tuple[int, str, tuple[int, ...]]] = []
     findings: list[dict[str, Any]] = []
     for name, wanted in counts.items():

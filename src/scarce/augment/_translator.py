@@ -47,7 +47,7 @@ def translator(model: str, source: str, target: str, prefix: str, engine: str) -
 
 
 def _languages(source: str, target: str) -> dict[str, str]:
-    """Return what tokenizers of models of many languages are told (NLLB and mBART: eng_Latn, en_XX); others ignore it."""
+    """Return what tokenizers of models of many languages are told (NLLB: eng_Latn, mBART: en_XX)."""
     return {"src_lang": source, "tgt_lang": target} if "_" in source and "_" in target else {}
 
 
@@ -76,7 +76,7 @@ def _converted(name: str, tokenizer: Any, start: str) -> Translate:
     ctranslate2 = need("ctranslate2", extra="text")
     if not Path(name).is_dir():
         raise ConfigError("augment.back_translation", f"{name!r} is no folder", "CTranslate2 takes converted models",
-                          "ct2-transformers-converter --model NAME --output_dir FOLDER --copy_files tokenizer.json")  # fmt: skip
+                          "convert one: ct2-transformers-converter --model NAME --output_dir FOLDER")  # fmt: skip
     network = ctranslate2.Translator(name, device="cpu", inter_threads=1)
 
     def run(texts: list[str], temperature: float, seeds: list[int]) -> list[str]:

@@ -57,6 +57,11 @@ class BackTranslation(AbstractOperation):
         held = {name: getattr(self, name) for name in ("model", "language", "pivot", "prefix", "engine")}
         return {**held, "temperature": constant(uniform, self.temperature), "seed": seeds(uniform[:, 0])}
 
+    def ready(self) -> None:
+        """Load the models there and back."""
+        for ends in ((self.language, self.pivot), (self.pivot, self.language)):
+            translator(self.model, *ends, self.prefix, self.engine)
+
     def alter(self, sample: Any, params: Params, other: Any = None) -> str:  # noqa: ARG002  one hook for all
         """Return the paraphrase."""
         settings = {str(name): value for name, value in params.items() if name != "seed"}

@@ -62,6 +62,11 @@ class ContextualReplacement(AbstractOperation):
         numbers = {name: constant(uniform, getattr(self, name)) for name in ("n", "share", "top")}
         return {"model": self.model, "kept": self.kept, **numbers, "seed": seeds(uniform[:, 0])}
 
+    def ready(self) -> None:
+        """Load the model and the stop words."""
+        masked_model(self.model, self.top)
+        stop_words(self.kept)
+
     def alter(self, sample: Any, params: Params, other: Any = None) -> str:  # noqa: ARG002  one hook for all
         """Return the text with other words."""
         n = how_many(len(words_at(parts_of(str(sample)))), params["n"], params["share"])
@@ -114,8 +119,8 @@ def masked_model(model: str, top: int = 10) -> Fill:
         tokenizer = transformers.AutoTokenizer.from_pretrained(model)
         network = transformers.AutoModelForMaskedLM.from_pretrained(model).eval()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        raise ConfigError("augment.contextual_replacement", f"the model {model!r} cannot be loaded ({str(error)[:200]})",
-                          do=NOT_HERE) from error  # fmt: skip
+        what = f"the model {model!r} cannot be loaded ({str(error)[:200]})"
+        raise ConfigError("augment.contextual_replacement", what, do=NOT_HERE) from error
     if tokenizer.mask_token_id is None:
         raise ConfigError("augment.contextual_replacement", f"the model {model!r} has no mask token", do=NOT_HERE)
 

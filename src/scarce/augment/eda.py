@@ -60,6 +60,11 @@ class Eda(AbstractOperation):
         held = {"lexicon": self.lexicon, "kept": self.kept}
         return {**{name: constant(uniform, value) for name, value in numbers.items()}, **held, **drawn}
 
+    def ready(self) -> None:
+        """Load the synonyms and the stop words."""
+        lexicon(self.lexicon)
+        stop_words(self.kept)
+
     def alter(self, sample: Any, params: Params, other: Any = None) -> str:  # noqa: ARG002  one hook for all
         """Return the edited text."""
         text, edit, seed = str(sample), EDITS[int(params["edit"])], int(params["seed"])

@@ -56,6 +56,11 @@ class SynonymReplacement(AbstractOperation):
             "seed": seeds(uniform[:, 0]),
         }
 
+    def ready(self) -> None:
+        """Load the synonyms and the stop words."""
+        lexicon(self.lexicon)
+        stop_words(self.kept)
+
     def alter(self, sample: Any, params: Params, other: Any = None) -> str:  # noqa: ARG002  one hook for all
         """Return the text with other words."""
         n = how_many(len(words_at(parts_of(str(sample)))), params["n"], params["share"])

@@ -27,6 +27,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "review": "Look through labels that may be wrong, labels of models, and synthetic samples.",
         "split": "Split into train, val and test: groups first, classes second.",
         "label": "Get labels for less work: a label book, rules, votes, models that are sure, rounds of questions.",
+        "augment": "Write changed copies of training samples, with a manifest; others are never changed.",
         "encode": "Turn every sample into features, cached by content.",
         "query": "Choose the samples to ask a person about next, and say why.",
         "train": "Train a model on the train split.",

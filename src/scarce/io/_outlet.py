@@ -151,7 +151,7 @@ class Outlet:
             if isinstance(raw, str):
                 return raw.encode(), ".txt"
         (pixels,) = open_samples(self.whole, self.whole.rows_of([picture.id or ""]))
-        return encoded(pixels, self.ds.schema.modality)
+        return sample_file(pixels, self.ds.schema.modality)
 
     def _copy(self, source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -336,7 +336,7 @@ def _ending(data: bytes) -> str:
     return _ENDINGS.get(header.format, ".png") if header else _SOUND.get(data[:4], ".bin")
 
 
-def encoded(sample: Array | str, modality: str) -> tuple[bytes, str]:
+def sample_file(sample: Array | str, modality: str) -> tuple[bytes, str]:
     """Return the bytes of a decoded sample as a file, and its ending: .png, .txt, .wav (16 bit) or .npy."""
     if isinstance(sample, str):
         return sample.encode(), ".txt"
