@@ -55,7 +55,8 @@ def run_through(found: Array, times: Floats, hop: int = HOP) -> Array:
     angle = np.angle(found)
     step = angle[:, right] - angle[:, left] - expected
     step -= 2 * np.pi * np.round(step / (2 * np.pi))
-    phase = np.cumsum(expected + step, axis=1)
+    step += expected
+    phase = np.cumsum(step, axis=1) - step  # each frame goes on from the one before
     loudest = int((size**2).sum(axis=0).argmax())  # there the phases of neighboring frequencies fit, as they did before
     phase += angle[:, left[loudest], None] - phase[:, loudest, None]
     return np.asarray(size * np.exp(1j * phase))

@@ -13,7 +13,7 @@ import numpy as np
 from scarce.dataset import Floats
 from scarce.errors import ReadError
 
-_PART = re.compile(r"\s+|\w+(?:['’\-]\w+)*|[^\w\s]")
+_PART = re.compile(r"\s+|\w+(?:['’.\-]\w+)*|[^\w\s]")
 _WORD = re.compile(r"\w")
 SHORTEST = 2
 """Words of fewer characters are not replaced, unless their script has no letters (one sign can be a word)."""

@@ -54,18 +54,21 @@ def _languages(source: str, target: str) -> dict[str, str]:
 def _network(network: Any, tokenizer: Any, start: str, target: str) -> Translate:
     torch = need("torch", extra="train")
     own = tokenizer.convert_tokens_to_ids(target) if hasattr(tokenizer, "src_lang") else None
+    room = min(LONGEST, getattr(network.config, "max_position_embeddings", LONGEST + 1) - 1)
     forced = {} if own is None else {"forced_bos_token_id": own}
 
     def run(texts: list[str], temperature: float, seeds: list[int]) -> list[str]:
         found = []
         for text, seed in zip(texts, seeds, strict=True):  # one by one, so that a text's neighbors change nothing
-            tokens = tokenizer([start + text], return_tensors="pt", truncation=True, max_length=LONGEST)
+            tokens = tokenizer([start + text], return_tensors="pt", truncation=True, max_length=room)
             tokens.pop("token_type_ids", None)
             drawn = {"do_sample": True, "temperature": temperature, "num_beams": 1, "top_k": 50}
             how = drawn if temperature else {"do_sample": False, "num_beams": BEAMS}
             with torch.random.fork_rng(devices=[]), torch.inference_mode():
                 torch.manual_seed(seed)
-                made = network.generate(**tokens, **how, **forced, max_new_tokens=LONGEST)
+                made = network.generate(
+                    **tokens, **how, **forced, max_new_tokens=min(room, 2 * tokens["input_ids"].shape[1] + 16)
+                )
             found.append(str(tokenizer.decode(made[0], skip_special_tokens=True)))
         return found
 
