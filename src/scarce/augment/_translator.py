@@ -1,10 +1,9 @@
-"""Translation models of transformers and CTranslate2, loaded once."""
+"""Translation models of transformers, loaded once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 from scarce.errors import ConfigError
@@ -18,7 +17,7 @@ BEAMS: Final = 4
 
 
 @lru_cache(maxsize=4)
-def translator(model: str, source: str, target: str, prefix: str, engine: str) -> Translate:
+def translator(model: str, source: str, target: str, prefix: str) -> Translate:
     """Return the function that translates from one language to another.
 
     Args:
@@ -26,19 +25,16 @@ def translator(model: str, source: str, target: str, prefix: str, engine: str) -
         source: language of the texts.
         target: language that is wanted.
         prefix: what each text begins with, with {source} and {target}.
-        engine: transformers or ctranslate2.
 
     Raises:
         ConfigError: the model cannot be loaded.
-        MissingExtraError: the engine is not installed.
+        MissingExtraError: transformers is not installed.
     """
     name = model.replace("{source}", source).replace("{target}", target)
     start = prefix.replace("{source}", source).replace("{target}", target)
     transformers = need("transformers", extra="text")
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **_languages(source, target))
-        if engine == "ctranslate2":
-            return _converted(name, tokenizer, start)
         network = transformers.AutoModelForSeq2SeqLM.from_pretrained(name).eval()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise ConfigError("augment.back_translation", f"the model {name!r} cannot be loaded ({str(error)[:200]})",
@@ -70,30 +66,6 @@ def _network(network: Any, tokenizer: Any, start: str, target: str) -> Translate
                     **tokens, **how, **forced, max_new_tokens=min(room, 2 * tokens["input_ids"].shape[1] + 16)
                 )
             found.append(str(tokenizer.decode(made[0], skip_special_tokens=True)))
-        return found
-
-    return run
-
-
-def _converted(name: str, tokenizer: Any, start: str) -> Translate:
-    ctranslate2 = need("ctranslate2", extra="text")
-    if not Path(name).is_dir():
-        raise ConfigError("augment.back_translation", f"{name!r} is no folder", "CTranslate2 takes converted models",
-                          "convert one: ct2-transformers-converter --model NAME --output_dir FOLDER")  # fmt: skip
-    network = ctranslate2.Translator(name, device="cpu", inter_threads=1)
-
-    def run(texts: list[str], temperature: float, seeds: list[int]) -> list[str]:
-        found = []
-        for text, seed in zip(texts, seeds, strict=True):
-            ids = tokenizer(start + text, truncation=True, max_length=LONGEST)["input_ids"]
-            ctranslate2.set_random_seed(seed)
-            how = (
-                {"sampling_topk": 50, "sampling_temperature": temperature, "beam_size": 1}
-                if temperature
-                else {"beam_size": BEAMS}
-            )
-            made = network.translate_batch([tokenizer.convert_ids_to_tokens(ids)], **how)[0].hypotheses[0]
-            found.append(str(tokenizer.decode(tokenizer.convert_tokens_to_ids(made), skip_special_tokens=True)))
         return found
 
     return run

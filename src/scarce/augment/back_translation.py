@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, final
+from typing import Any, ClassVar, final
 
 from scarce.augment._base import AbstractOperation
 from scarce.augment._text import constant, seeds
@@ -21,7 +21,7 @@ class BackTranslation(AbstractOperation):
     Use when translation models of the language are at hand and the label is in the meaning.
     Do not use when wording is the label (dialect, style, spelling), or terms of a trade must not change.
     Needs: texts; the extra text, and translation models (MarianMT, T5, M2M100, NLLB ...) on disk or on the hub.
-    Writes: parameters model, language, pivot, prefix, engine, temperature, seed.
+    Writes: parameters model, language, pivot, prefix, temperature, seed.
     Source: Sennrich, Haddow and Birch 2016; Edunov et al. 2018 (sampling in place of the likeliest translation).
 
     Args:
@@ -29,7 +29,6 @@ class BackTranslation(AbstractOperation):
         language: of the texts, as the model calls it.
         pivot: the language between.
         prefix: what a text begins with, for models that are told in words: "translate {source} to {target}: ".
-        engine: transformers, or ctranslate2 (model = folder of a converted model that keeps its tokenizer).
         temperature: of sampling on the way back, so that variants differ; 0 = the likeliest words both ways.
     """
 
@@ -41,7 +40,6 @@ class BackTranslation(AbstractOperation):
     language: str = "en"
     pivot: str = "fr"
     prefix: str = ""
-    engine: Literal["transformers", "ctranslate2"] = "transformers"
     temperature: float = 0.7
 
     def __post_init__(self) -> None:
@@ -54,13 +52,13 @@ class BackTranslation(AbstractOperation):
 
     def parameters(self, uniform: Floats) -> dict[str, Any]:
         """Return the seed and the settings."""
-        held = {name: getattr(self, name) for name in ("model", "language", "pivot", "prefix", "engine")}
+        held = {name: getattr(self, name) for name in ("model", "language", "pivot", "prefix")}
         return {**held, "temperature": constant(uniform, self.temperature), "seed": seeds(uniform[:, 0])}
 
     def ready(self) -> None:
         """Load the models there and back."""
         for ends in ((self.language, self.pivot), (self.pivot, self.language)):
-            translator(self.model, *ends, self.prefix, self.engine)
+            translator(self.model, *ends, self.prefix)
 
     def alter(self, sample: Any, params: Params, other: Any = None) -> str:  # noqa: ARG002  one hook for all
         """Return the paraphrase."""
@@ -70,7 +68,7 @@ class BackTranslation(AbstractOperation):
 
 def translate_back(  # noqa: PLR0913  the settings of BackTranslation
     texts: list[str], *, seeds: list[int], model: str, language: str = "en", pivot: str = "fr", prefix: str = "",
-    engine: str = "transformers", temperature: float = 0.7,
+    temperature: float = 0.7,
 ) -> list[str]:  # fmt: skip
     """Return texts after the way through another language; an empty translation gives the text itself.
 
@@ -81,13 +79,12 @@ def translate_back(  # noqa: PLR0913  the settings of BackTranslation
         language: of the texts.
         pivot: the language between.
         prefix: what the model is told before each text.
-        engine: transformers or ctranslate2.
         temperature: of sampling; 0 = none.
 
     Raises:
         ConfigError: a model cannot be loaded.
-        MissingExtraError: the engine is not installed.
+        MissingExtraError: transformers is not installed.
     """
-    there = translator(model, language, pivot, prefix, engine)(texts, 0.0, seeds)
-    back = translator(model, pivot, language, prefix, engine)(there, temperature, seeds)
+    there = translator(model, language, pivot, prefix)(texts, 0.0, seeds)
+    back = translator(model, pivot, language, prefix)(there, temperature, seeds)
     return [found.strip() or text for found, text in zip(back, texts, strict=True)]

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from scarce.augment._base import APPLIED, AbstractOperation
 from scarce.augment._partner import partners_of, with_partners
-from scarce.augment._preset import BY_KIND, PRESETS, WORDS, Settings
+from scarce.augment._preset import BY_KIND, PRESETS, WORDS
+from scarce.augment._preset_other import Settings
 from scarce.augment._uniform import uniforms
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import ConfigError, DataError, unknown_name

@@ -66,4 +66,4 @@ def add_noise(sound: Any, *, decibels: float, pink: bool = False, seed: int) -> 
         bands = np.fft.rfft(noise)
         noise = np.fft.irfft(bands / np.sqrt(np.maximum(np.arange(len(bands)), 1)), len(values))
     loud = np.sqrt(np.mean(values**2) / max(float(np.mean(noise**2)), 1e-30)) * 10 ** (-decibels / 20)
-    return np.clip(values + loud * noise, -1.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(values + loud * noise, -1.0, 1.0), np.float32)

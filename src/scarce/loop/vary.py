@@ -122,7 +122,7 @@ def _write(grown: Dataset, out: Path, found: Varied) -> None:
                 name = TABLE if isinstance(sample, str) else _name(uris[base], row)
                 if isinstance(sample, str) and not why:
                     texts.append((sample, row["label"], uris[base]))
-                elif not why:
+                elif not isinstance(sample, str) and not why:
                     name = _put(out / name, sample, grown.schema.modality).relative_to(out).as_posix()
                 lines.append(("" if why else name, row["label"], uris[base], row["recipe"], why))
         if texts:
