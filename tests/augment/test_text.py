@@ -27,7 +27,8 @@ WORDNET = {
 06262567 10 n 03 film 0 cinema 0 celluloid 0 009 @ 06254669 n 0000 ;c 00933420 n 0000 | a medium
 06613686 10 n 09 movie 0 film 0 picture 0 moving_picture 0 moving-picture_show 0 motion_picture 0 """
     """motion-picture_show 0 picture_show 0 pic 0 000 | a form
-09917593 18 n 0c child 0 kid 0 youngster 0 minor 0 shaver 0 nipper 0 small_fry 1 tiddler 0 tike 1 tyke 1 fry 0 nestling 0 000 | a child
+09917593 18 n 0c child 0 kid 0 youngster 0 minor 0 shaver 0 nipper 0 small_fry 1 tiddler 0 """
+    """tike 1 tyke 1 fry 0 nestling 0 000 | a child
 """,
     "data.verb": "01525684 35 v 05 function 0 work 2 operate 3 go 0 run 0 001 $ 01526308 v 0000 01 + 08 00 | perform\n",
     "data.adj": "01000442 00 s 02 happy 0 well-chosen 0 001 & 00999817 a 0000 | well expressed\n"
