@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from scarce.augment._preset_other import OTHER_PRESETS, Settings
+from scarce.augment._preset_other import Settings
 
 PRESETS: Final[Mapping[str, tuple[str, tuple[tuple[str, Settings], ...]]]] = {
-    **OTHER_PRESETS,
     "garment": (
         """a garment hangs or lies upright, so it is never turned upside down; it fills the picture, so crops
         keep 90 % of the area and shifts stay under 10 % and push out at most 3 % of a side (a cropped shirt
@@ -87,7 +86,7 @@ PRESETS: Final[Mapping[str, tuple[str, tuple[tuple[str, Settings], ...]]]] = {
         ),
     ),
 }
-"""Domain to (reason, operations)."""
+"""Domain of pictures to (reason, operations)."""
 
 BY_KIND: Final[Mapping[str, str]] = {"text": "text", "audio": "sound", "time_series": "series"}
 """Kind of data other than pictures to its preset."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scarce.augment._base import APPLIED, AbstractOperation
 from scarce.augment._partner import partners_of, with_partners
 from scarce.augment._preset import BY_KIND, PRESETS, WORDS
-from scarce.augment._preset_other import Settings
+from scarce.augment._preset_other import OTHER_PRESETS, Settings
 from scarce.augment._uniform import uniforms
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import ConfigError, DataError, unknown_name
@@ -229,9 +229,10 @@ def policy(name: str) -> Policy:
         UnknownNameError: no such preset; the message names the closest.
     """
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
-    if key not in PRESETS:
-        raise unknown_name("augment.policy", "policy", name, PRESETS)
-    why, items = PRESETS[key]
+    known = {**PRESETS, **OTHER_PRESETS}
+    if key not in known:
+        raise unknown_name("augment.policy", "policy", name, known)
+    why, items = known[key]
     return build(items, name=key, why=" ".join(why.split()))
 
 
