@@ -36,6 +36,10 @@ class AbstractOperation(Plugin, ABC):
 
     uniforms: ClassVar[int]
     """How many numbers in [0, 1) one sample needs (one more decides whether it is applied)."""
+    modality: ClassVar[str] = "image"
+    """The kind of data that it changes; other kinds than pictures offer :meth:`alter`."""
+    partner: ClassVar[bool] = False
+    """Whether :meth:`alter` takes a second sample of the same class."""
     geometric: ClassVar[bool] = False
     """True: moves pixels, offers :meth:`matrices` or, where it ``bends``, :meth:`sources`."""
     bends: ClassVar[bool] = False
@@ -86,6 +90,23 @@ class AbstractOperation(Plugin, ABC):
 
     def change(self, images: Array, params: Params, rows: Ints) -> None:
         """Change some rows of (N, H, W) or (N, H, W, 3) uint8 pictures in place; params have N rows."""
+        raise NotImplementedError
+
+    def ready(self) -> None:
+        """Load what it needs beside the samples (words, models), so that what is missing is told at once.
+
+        Raises:
+            ConfigError: something is missing; the message says how to get it.
+        """
+
+    def alter(self, sample: Any, params: Params, other: Any = None) -> Any:
+        """Return a changed text, sound (T,) or series (T,) or (C, T); never writes into its input.
+
+        Args:
+            sample: the decoded sample.
+            params: its drawn parameters as plain values.
+            other: the decoded partner, for operations that take one.
+        """
         raise NotImplementedError
 
     def draw_many(self, uniform: Floats) -> dict[str, Any]:

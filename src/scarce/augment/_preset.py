@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-Settings = Mapping[str, Any]
+from scarce.augment._preset_other import Settings
 
 PRESETS: Final[Mapping[str, tuple[str, tuple[tuple[str, Settings], ...]]]] = {
     "garment": (
@@ -86,7 +86,10 @@ PRESETS: Final[Mapping[str, tuple[str, tuple[tuple[str, Settings], ...]]]] = {
         ),
     ),
 }
-"""Domain to (reason, operations)."""
+"""Domain of pictures to (reason, operations)."""
+
+BY_KIND: Final[Mapping[str, str]] = {"text": "text", "audio": "sound", "time_series": "series"}
+"""Kind of data other than pictures to its preset."""
 
 WORDS: Final[Mapping[str, frozenset[str]]] = {
     "garment": frozenset(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from scarce.augment._partner import ids_of, same_kind
 from scarce.augment.policy import Policy
 from scarce.augment.policy import policy as preset
 from scarce.dataset import Dataset, Ints
@@ -35,11 +36,15 @@ def run(
 
     Raises:
         LeakError: the data is not split, or ``ids`` names samples outside the training split.
-        DataError: a class has no sample to grow from.
+        DataError: a class has no sample to grow from, or the policy is for another kind of data.
+        ConfigError: an operation lacks what it needs: words, a model.
     """
     chosen = preset(policy) if isinstance(policy, str) else policy
     parents = growable(ds, ids, who="augment")
-    made: list[tuple[int, str]] = []
+    same_kind(ds, chosen)
+    for operation in chosen.parts():
+        operation.ready()
+    made: list[tuple[int, str, tuple[int, ...]]] = []
     findings: list[dict[str, Any]] = []
     for name, wanted in counts.items():
         rows = real_rows_of_class(ds, parents, name, who="augment")
@@ -48,13 +53,16 @@ def run(
         if not wanted:
             continue
         turns = _turns(ds, rows, wanted, seed, cap)
-        made += [(row, chosen.recipe(str(ds.ids[row]), seed=seed, copy=copy)) for row, copy in turns]
+        names = ids_of(ds, rows)
+        for row, copy in turns:
+            recipe, others = chosen.recipe_with(str(ds.ids[row]), names, seed=seed, copy=copy)
+            made.append((row, recipe, tuple(ds.rows_of(others).tolist()) if others else ()))
         if len(turns) < wanted:
             why = f"{len(turns)} of {wanted} copies made: {len(rows)} originals, at most {cap} copies each"
             findings.append({"level": "class", "members": [name], "score": 1 - len(turns) / wanted, "why": why})
     if not made:
         return ds
-    grown = ds.append(grown_columns(ds, [(row, recipe, ()) for row, recipe in made], origin="augmented"))
+    grown = ds.append(grown_columns(ds, made, origin="augmented"))
     grown = with_reasons(grown, "augment", findings)
     params = {**chosen.params(), "counts": dict(counts), "cap": cap}
     return grown.with_step(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,17 @@ import numpy as np
 from scarce.augment._base import AbstractOperation, plain_row
 from scarce.augment._batch import change_batch, keys_of
 from scarce.augment._group import Entry, OneOf
-from scarce.augment._preset import PRESETS, WORDS
+from scarce.augment._partner import partners_of, with_partners
+from scarce.augment._preset import BY_KIND, PRESETS, WORDS
+from scarce.augment._preset_other import OTHER_PRESETS
 from scarce.augment._toml import build_entry, read_toml, write_toml
 from scarce.augment.automatic import POLICIES
 from scarce.dataset import Array, Dataset, Floats
-from scarce.errors import ReadError, unknown_name
+from scarce.errors import ConfigError, ReadError, unknown_name
 from scarce.lineage import key64
-from scarce.recipe import ALONE, Params, Scene, checked, fit_mask, replay, write
+from scarce.recipe import ALONE, Params, Scene, checked, find, fit_mask, replay, write
 
-__all__ = ["OneOf", "Policy", "apply_batch", "guess_domain", "keys_of", "policy"]
+__all__ = ["OneOf", "Policy", "apply_batch", "build", "guess_domain", "keys_of", "policy"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,24 @@ class Policy:
     normalize: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     to_tensor: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse operations on different kinds of data.
+
+        Raises:
+            ConfigError: there are some.
+        """
+        kinds = {operation.modality: operation.plugin_name() for operation in self.parts()}
+        if len(kinds) > 1:
+            told = ", ".join(f"{name} changes {kind}" for kind, name in kinds.items())
+            raise ConfigError("augment.policy", "its operations change different kinds of data", told,
+                              "write one policy for each kind")  # fmt: skip
+
+    @property
+    def modality(self) -> str:
+        """The kind of data that it changes."""
+        parts = self.parts()
+        return parts[0].modality if parts else "image"
+
     def draw(self, rng: np.random.Generator) -> list[tuple[str, Params]]:
         """Return (``augment.name``, drawn parameters) of one sample from one generator."""
         return [found for entry in self.operations for found in _drawn(entry, rng)]
@@ -58,6 +78,19 @@ class Policy:
     def recipe(self, sample_id: str, *, seed: int = 0, copy: int = 0) -> str:
         """Return the recipe of one copy of a sample; needs no picture."""
         return write(sample_id, self.draw_for(sample_id, seed=seed, copy=copy), seed=seed, copy=copy)
+
+    def recipe_with(self, sample_id: str, ids: Sequence[str], *, seed: int, copy: int) -> tuple[str, list[str]]:
+        """Return the recipe of one copy and its partners, chosen from ids of the same class where one is taken."""
+        wanted = {f"augment.{operation.plugin_name()}": operation.partner for operation in self.parts()}
+        drawn = self.draw_for(sample_id, seed=seed, copy=copy)
+        drawn = with_partners(drawn, wanted, ids, base=sample_id, key=(seed, copy))
+        return write(sample_id, drawn, seed=seed, copy=copy), partners_of(drawn)
+
+    def alter(self, sample: Any, rng: np.random.Generator, other: Any = None) -> Any:
+        """Return a changed text, sound or series; ``other``: a second sample of its class, for those that take one."""
+        for name, params in self.draw(rng):
+            sample = find(name).alter(sample, params, other)
+        return sample
 
     def apply(
         self, image: Array, rng: np.random.Generator, mask: Array | None = None, boxes: Floats | None = None,
@@ -167,11 +200,21 @@ def policy(name: str) -> Policy:
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
     if key in POLICIES:
         return POLICIES[key]()
-    if key not in PRESETS:
-        raise unknown_name("augment.policy", "policy", name, [*PRESETS, *POLICIES])
-    why, items = PRESETS[key]
-    operations = tuple(build_entry({"op": op, **settings}) for op, settings in items)
-    return Policy(operations, key, " ".join(why.split()))
+    known = {**PRESETS, **OTHER_PRESETS}
+    if key not in known:
+        raise unknown_name("augment.policy", "policy", name, [*known, *POLICIES])
+    why, items = known[key]
+    return build(items, name=key, why=" ".join(why.split()))
+
+
+def build(items: Iterable[tuple[str, Mapping[str, Any]]], *, name: str = "own", why: str = "") -> Policy:
+    """Return a policy from (operation, settings).
+
+    Raises:
+        UnknownNameError: no such operation.
+        ConfigError: a setting is unknown, or the operations change different kinds of data.
+    """
+    return Policy(tuple(build_entry({"op": op, **settings}) for op, settings in items), name, why)
 
 
 def _text(path: str) -> str:
@@ -186,6 +229,8 @@ def _text(path: str) -> str:
 def guess_domain(ds: Dataset) -> tuple[str, str]:
     """Return (domain, reason) from class names, known sound classes and the gray flag of the scan."""
     names = ds.schema.classes
+    if ds.schema.modality in BY_KIND:
+        return BY_KIND[ds.schema.modality], f"the samples are {ds.schema.modality}"
     for domain in ("garment", "medical", "surface", "text_in_picture"):
         hits = [name for name in names if WORDS[domain] & _words(name)]
         if hits and len(hits) * 3 >= len(names):

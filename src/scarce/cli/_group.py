@@ -27,7 +27,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "review": "Look through labels that may be wrong, labels of models, and synthetic samples.",
         "split": "Split into train, val and test: groups first, classes second.",
         "label": "Get labels for less work: a label book, rules, votes, models that are sure, rounds of questions.",
-        "augment": "Write changed copies of the training pictures, or a sheet that shows what a policy does.",
+        "augment": "Write changed copies of the training samples, or a sheet that shows what a policy does.",
         "encode": "Turn every sample into features, cached by content.",
         "query": "Choose the samples to ask a person about next, and say why.",
         "synthesize": "Make synthetic defects on sound pictures: pictures, masks, COCO, YOLO and class folders.",

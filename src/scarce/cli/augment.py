@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scarce.cli._options import AsJson, Debug, LabelColumn, Quiet, Seed, SplitColumn, Workers
+from scarce.cli._options import (
+    AsJson,
+    Debug,
+    GroupColumn,
+    LabelColumn,
+    Quiet,
+    Seed,
+    SplitColumn,
+    TextColumn,
+    Workers,
+)
 from scarce.cli._screen import safe, screen, size
 
 if TYPE_CHECKING:
@@ -15,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def augment(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A project, or a folder or manifest of pictures.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A project, or a folder, table or manifest of samples.")],
     named: Annotated[
         str | None,
         typer.Option(
@@ -35,22 +45,25 @@ def augment(
         bool, typer.Option("--all-train", help="The data has no split, and all of it is for training.")
     ] = False,
     label: LabelColumn = None,
+    group: GroupColumn = None,
     split: SplitColumn = None,
+    text: TextColumn = None,
     workers: Workers = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write changed copies of the training pictures, or a sheet that shows what a policy does.
+    """Write changed copies of the training samples, or a sheet that shows what a policy does.
 
-    Copies are files named {name}_aug_{i}, with a manifest that scarce reads; the same command goes on after an
+    Copies are files named {name}_aug_{i} (of texts one table), with a manifest; the same command goes on after an
     interruption. Samples of val and test are never augmented. Training does the same without files, epoch by epoch.
 
     Example:
         scarce augment photos-scarce --policy surface --preview sheet.png
         scarce augment photos-scarce --policy surface --per-sample 5 --out copies
         scarce augment photos-scarce --policy own.toml --tune
+        scarce augment reviews-scarce --policy text --per-sample 4 --out more
     """
     with screen(as_json, quiet, debug) as screened:
         from scarce.augment import adapt, guess_domain, offline, strength
@@ -58,7 +71,7 @@ def augment(
 
         if out is None and preview is None and not tune:
             raise ConfigError("augment", "nothing was asked for", do="give --out DIR, --preview FILE or --tune")
-        ds = _data(path, {"label": label, "split": split})
+        ds = _data(path, {"label": label, "group": group, "split": split, "text": text})
         ds = offline.as_train(ds) if all_train else ds
         domain = guess_domain(ds)[0]
         policy = adapt.policy_of(named or domain)
@@ -71,7 +84,13 @@ def augment(
         if preview is not None:
             body["preview"] = str(offline.preview(ds, policy, preview, seed=seed))
             said.append(f"Sheet: {preview}")
-        if out is not None:
+        if out is not None and ds.schema.modality != "image":
+            from scarce.loop.vary import vary
+
+            varied = vary(ds, policy, out, per_sample=per_sample, seed=seed)
+            body |= varied.to_json() | {"path": str(out)}
+            said += varied.lines(out)
+        elif out is not None:
             done = offline.write(ds, policy, out, per_sample=per_sample, seed=seed, workers=workers)
             body |= done.to_json()
             said.append(

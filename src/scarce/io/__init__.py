@@ -7,6 +7,7 @@ of rows; ``merge_sources`` adds another source. ``write`` gives what others read
 from __future__ import annotations
 
 from scarce.io._base import AbstractReader, Options
+from scarce.io._outlet import sample_file
 from scarce.io._run import as_test, choose, fetch, merge_sources, read, with_normal
 from scarce.io._write import Written, formats, write
 
@@ -14,5 +15,5 @@ MODULES: tuple[str, ...] = ("boxes",)
 
 __all__ = [
     "MODULES", "AbstractReader", "Options", "Written", "as_test", "choose", "fetch", "formats", "merge_sources", "read",
-    "with_normal", "write",
+    "sample_file", "with_normal", "write",
 ]  # fmt: skip

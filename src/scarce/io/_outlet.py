@@ -8,6 +8,7 @@ import json
 import posixpath
 import re
 import shutil
+import wave
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from scarce.io._picture import Picture, inside, picture_size, sure_size
 from scarce.io._walk import trouble
 from scarce.modality import open_samples
 from scarce.modality._base import BrokenSampleError
+from scarce.modality.audio import RATE
 from scarce.modality.header import read_header
 from scarce.modality.raw import Address, addresses, content, read_bytes
 
@@ -149,7 +151,7 @@ class Outlet:
             if isinstance(raw, str):
                 return raw.encode(), ".txt"
         (pixels,) = open_samples(self.whole, self.whole.rows_of([picture.id or ""]))
-        return _png(np.asarray(pixels)), ".png"
+        return sample_file(pixels, self.ds.schema.modality)
 
     def _copy(self, source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -332,6 +334,27 @@ def _unique(name: str, taken: set[str], *, by_stem: bool) -> str:
 def _ending(data: bytes) -> str:
     header = read_header(data)
     return _ENDINGS.get(header.format, ".png") if header else _SOUND.get(data[:4], ".bin")
+
+
+def sample_file(sample: Array | str, modality: str) -> tuple[bytes, str]:
+    """Return the bytes of a decoded sample as a file, and its ending: .png, .txt, .wav (16 bit) or .npy."""
+    if isinstance(sample, str):
+        return sample.encode(), ".txt"
+    if modality == "audio":
+        return _wav(sample), ".wav"
+    body = io.BytesIO()
+    if modality == "image":
+        return _png(sample), ".png"
+    np.save(body, sample, allow_pickle=False)
+    return body.getvalue(), ".npy"
+
+
+def _wav(sound: Array) -> bytes:
+    body = io.BytesIO()
+    with wave.open(body, "wb") as out:
+        out.setparams((1, 2, RATE, len(sound), "NONE", ""))
+        out.writeframes(np.rint(np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+    return body.getvalue()
 
 
 def _png(pixels: Array) -> bytes:

@@ -143,12 +143,13 @@ class Clock:
 
 def _choices() -> dict[str, tuple[str, ...]]:
     from scarce.augment._preset import PRESETS
+    from scarce.augment._preset_other import OTHER_PRESETS
     from scarce.metric.choice import METRICS
 
     return {
         "metric": METRICS,
         "trainer": ("auto", *registry.names("train")),
-        "policy": tuple(PRESETS),
+        "policy": (*PRESETS, *OTHER_PRESETS),
     }
 
 

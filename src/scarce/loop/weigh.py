@@ -85,7 +85,7 @@ def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Wei
         counts, label_error_rate=None if np.isnan(error_rate) else error_rate, modality=ds.schema.modality,
         normal_classes=ds.schema.normal_classes, thresholds=thresholds_of(project.config),
     )  # fmt: skip
-    policy = options.policy or (guess_domain(ds)[0] if ds.schema.modality == "image" else "")
+    policy = options.policy or (guess_domain(ds)[0] if ds.schema.modality in GROWN else "")
     with clock.step("grow"):
         grown, seconds, missing = grow(project, ds, ready.embedding, policy, options)
     with clock.step("judge"):
@@ -155,10 +155,10 @@ def grow(
     """
     seconds: dict[str, float] = {}
     missing: list[Row] = []
-    if ds.schema.modality != "image":
-        why = f"augmentation and synthesis of {ds.schema.modality} are not built yet"
-        return ds, seconds, [Row(decision=name, why=why) for name in ("augment", "synthesize")]
-    makers = {"augment": _augmented, "synthesize": _synthetic}
+    makers = {name: make for name, make in MAKERS.items() if name in GROWN.get(ds.schema.modality, ())}
+    missing += [
+        Row(decision=name, why=f"there is none for {ds.schema.modality}") for name in MAKERS if name not in makers
+    ]
     for name, make in makers.items():
         progress.say(f"{name}: making candidates for the rare classes")
         started = time.perf_counter()
@@ -222,6 +222,11 @@ def _synthetic(ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: 
     if len(out) == len(ds) and reasons:
         raise ScarceError("synthesize", "; ".join(sorted(set(reasons))[:3]))
     return out
+
+
+MAKERS = {"augment": _augmented, "synthesize": _synthetic}
+GROWN = {"image": ("augment", "synthesize"), **dict.fromkeys(("text", "audio", "time_series"), ("augment",))}
+"""Kind of data to what grows it."""
 
 
 def _encoded(project: Project, ds: Dataset, embedding: str, options: Options) -> Dataset:

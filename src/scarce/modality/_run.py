@@ -234,23 +234,24 @@ def _one_thread_each(modality: str) -> Iterator[None]:
         cv2.utils.logging.setLogLevel(level)
 
 
-def _parents(ds: Dataset) -> Callable[[str], Array]:
+def _parents(ds: Dataset) -> Callable[[str], Array | str]:
     """Return the function that opens a sample by id, grown ones included."""
     row_of = {str(sample_id): row for row, sample_id in enumerate(ds.ids)}
 
-    def open_parent(sample_id: str) -> Array:
+    def open_parent(sample_id: str) -> Array | str:
         if sample_id not in row_of:
             what = f"parent {sample_id} of a grown sample is not in this dataset"
             raise DataError("modality", what, do="open it from the whole dataset")
-        return np.asarray(open_samples(ds, [row_of[sample_id]])[0])
+        return open_samples(ds, [row_of[sample_id]])[0]
 
     return open_parent
 
 
-def _render(recipe: str, open_parent: Callable[[str], Array]) -> Array:
+def _render(recipe: str, open_parent: Callable[[str], Array | str]) -> Array | str:
     """Rebuild a grown sample. The recipe module lies above this one, so it is looked up when first needed."""
     module = importlib.import_module("scarce.recipe")
-    return np.asarray(module.render(recipe, open_parent))
+    found: Array | str = module.render(recipe, open_parent)
+    return found
 
 
 def _blank(kind: np.dtype[Any], n: int) -> Array:

@@ -52,7 +52,8 @@ class Audio(AbstractModality):
         sound, rate = read_sound(raw)
         size = np.abs(sound)
         return {
-            "rate": rate, "channels": sound.shape[1], "bytes": len(raw), "seconds": len(sound) / rate,
+            "rate": rate, "channels": sound.shape[1], "bytes": raw.nbytes if isinstance(raw, np.ndarray) else len(raw),
+            "seconds": len(sound) / rate,
             "peak": float(size.max()), "rms": float(np.sqrt(np.mean(sound.astype(np.float64) ** 2))),
             "silence": float((size < 1e-3).mean()), "clipped": float((size >= 0.999).mean()),
         }  # fmt: skip
@@ -61,10 +62,14 @@ class Audio(AbstractModality):
 def read_sound(raw: Raw) -> tuple[Array, int]:
     """Return (T, channels) float32 in [-1, 1] and the samples per second.
 
+    A (T,) array, a sound that was decoded or made before, is taken as it is at :data:`RATE`.
+
     Raises:
         BrokenSampleError: empty, truncated or no sound.
         MissingExtraError: the format needs the extra ``audio``.
     """
+    if isinstance(raw, np.ndarray) and raw.ndim == 1 and raw.size:
+        return raw[:, None].astype(np.float32), RATE
     if not isinstance(raw, bytes) or not raw:
         raise BrokenSampleError("empty: 0 bytes" if isinstance(raw, bytes) else "broken: not a sound")
     kind = _FORMATS.get(raw[:4])

@@ -30,19 +30,20 @@ from scarce.recipe._replay import (
     finished,
     opencv_version,
     parse,
-    render,
     render_full,
     replay,
     rows_of_one,
     warp,
     write,
 )
+from scarce.recipe._sample import PARTNER, is_sample, render, replay_sample
 from scarce.recipe._tone import Tone
 from scarce.recipe._warp import BORDERS, compose, warp_boxes, warp_images, warp_one
 
 __all__ = [
     "ALONE",
     "BORDERS",
+    "PARTNER",
     "Operation",
     "Params",
     "Parents",
@@ -57,6 +58,7 @@ __all__ = [
     "fit_mask",
     "growable",
     "grown_columns",
+    "is_sample",
     "mask_opener",
     "opencv_version",
     "parse",
@@ -65,6 +67,7 @@ __all__ = [
     "render",
     "render_full",
     "replay",
+    "replay_sample",
     "rows_of_one",
     "warp",
     "warp_boxes",

@@ -85,6 +85,10 @@ class Operation(Protocol):
         """Return the changed scene; never writes into its input."""
         ...
 
+    def alter(self, sample: Any, params: Params, other: Any = None) -> Any:
+        """Return the changed text, sound or series (operations on these only)."""
+        ...
+
 
 class Recipe(NamedTuple):
     """A parsed recipe."""
@@ -123,13 +127,6 @@ def parse(recipe: str) -> Recipe:
         return Recipe(str(body["base"]), ops, int(body["seed"]), int(body["copy"]), str(body.get("cv", "")))
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise DataError("recipe", f"cannot read the recipe {recipe[:80]!r} ({error!r})") from error
-
-
-def render(
-    recipe: str, open_parent: Callable[[str], Array], open_mask: Callable[[str], Array | None] | None = None
-) -> Array:
-    """Return the picture that a recipe describes; see :func:`render_full`."""
-    return render_full(recipe, open_parent, open_mask).image
 
 
 def render_full(
