@@ -12,7 +12,8 @@ import numpy as np
 from scarce import encode
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
-from scarce.ledger import Design, development, groups_of, holm, paired_effect
+from scarce.folds import development, groups_of
+from scarce.ledger import Design, holm, paired_effect
 from scarce.lineage import digest
 from scarce.metric import Setting, rare_codes
 from scarce.probe import fold_of
