@@ -15,28 +15,33 @@ from scarce.study._page import STYLE, page_with
 KEYS: Final = ("average_precision", "recall_at_0.01:rare", "recall_at_0.05:rare")
 HEADS: Final = ("average precision", "recall at 1 % false alarms", "recall at 5 %")
 FOREST: Final = """
-.forest td:first-child{min-width:15rem;white-space:normal}.forest .plot{width:38%;min-width:15rem;padding:0 .3rem}
+main{max-width:74rem}h2{margin-top:2.2rem}
+.forest td:first-child{min-width:15rem;white-space:normal}
+.forest .plot{width:32%;min-width:14rem;padding:0 .3rem}
 .forest th{vertical-align:bottom}.forest td{white-space:nowrap}.forest .sub{display:block;opacity:.7;font-size:.8rem}
 """
 
 
 def page_of(body: Mapping[str, Any]) -> str:
     """Return the page of what :class:`~scarce.study.growth.Growth` found."""
-    rare = ", ".join(f"{name} {count}" for name, count in body["rare_groups"].items())
+    rare = ", ".join(f"{name}: {count}" for name, count in body["rare_groups"].items())
     parts = [
         tag("p", f"{body['seeds_done']} of {body['seeds_wanted']} seeds; judged on {body['judged']:,} real samples of "
                  f"{body['groups']:,} groups, out of fold. Groups of each class that is grown: {rare}."),
     ]  # fmt: skip
     if not body["arms"]:
         return page_with(body["question"], parts, STYLE)
-    parts.append(tag("p", tag("strong", conclusion(body))))
+    parts.append(tag("ul", [tag("li", line) for line in lines_of(body)]))
     parts.append(tag(
         "p", "Gains are against the real samples alone, in points, with 95 % intervals over groups and seeds; those of "
-        "average precision are drawn, and a bar that touches the line of zero proves nothing. Verdicts are corrected "
-        "for the number of arms. Every class weighs the same in every arm.",
+        "average precision are drawn, and a bar that touches the line of zero proves nothing. Verdicts are about "
+        "average precision, corrected for the number of arms. Every class weighs the same in every arm.",
     ))  # fmt: skip
-    for title, arms in levels_of(body):
-        parts += [tag("h2", title), _table(arms)]
+    levels = levels_of(body)
+    bounds = [arm[KEYS[0]][key] for _, arms in levels for arm in arms.values() for key in ("low", "high")]
+    axis = Axis.around([bound for bound in bounds if np.isfinite(bound)])
+    for title, arms in levels:
+        parts += [tag("h2", title), _table(arms, axis)]
     unmade = [tag("li", f"{name}: {why}.") for name, why in body["not_made"].items()]
     if unmade:
         parts += [tag("h2", "What could not be made"), tag("ul", unmade)]
@@ -59,6 +64,11 @@ def points(found: Mapping[str, Any]) -> str:
 
 def conclusion(body: Mapping[str, Any]) -> str:
     """Return one sentence for each number of real samples: what helped, what hurt, of what nothing is proven."""
+    return "By average precision of the rare classes: " + " ".join(lines_of(body))
+
+
+def lines_of(body: Mapping[str, Any]) -> list[str]:
+    """Return the sentences of :func:`conclusion`."""
     told = []
     for title, arms in levels_of(body):
         said: dict[str, list[str]] = {"helped": [], "hurt": [], "no evidence": []}
@@ -66,16 +76,15 @@ def conclusion(body: Mapping[str, Any]) -> str:
             if "verdict" in arm["average_precision"]:
                 said[arm["average_precision"]["verdict"]].append(name)
         parts = [f"{verdict}: {', '.join(names)}" for verdict, names in said.items() if names]
-        told.append(f"{title}, by average precision of the rare classes - {'; '.join(parts) or 'nothing compared'}.")
-    return " ".join(told)
+        told.append(f"{title} - {'; '.join(parts) or 'nothing compared'}.")
+    return told
 
 
-def _table(arms: Mapping[str, Any]) -> Safe:
+def _table(arms: Mapping[str, Any], axis: Axis) -> Safe:
     found = {name: arm["average_precision"] for name, arm in arms.items()}
-    axis = Axis.around([one[key] for one in found.values() for key in ("low", "high") if np.isfinite(one[key])])
     head = tag(
-        "tr", tag("th", "trained on"), tag("th", HEADS[0]), tag("th", forest_axis(axis)),
-        *(tag("th", name) for name in HEADS[1:]), tag("th", "share synthetic"), tag("th", "verdict"),
+        "tr", tag("th", "trained on"), tag("th", HEADS[0]), tag("th", forest_axis(axis)), tag("th", "verdict"),
+        *(tag("th", name) for name in HEADS[1:]), tag("th", "share synthetic"),
     )  # fmt: skip
     rows = []
     for name, arm in arms.items():
@@ -88,11 +97,16 @@ def _table(arms: Mapping[str, Any]) -> Safe:
         rows.append(tag(
             "tr", tag("td", arm["what"]), tag("td", f"{one['value']:.1%}", "" if base else _under(points(one))),
             tag("td", "" if base else drawn, class_="plot"),
-            *(tag("td", f"{arm[key]['value']:.1%}", "" if base else _under(points(arm[key]))) for key in KEYS[1:]),
-            tag("td", f"{min(share):.0%} to {max(share):.0%}" if share else "none"),
             tag("td", verdict, class_=f"verdict {verdict.split()[0] if verdict else ''}"),
+            *(tag("td", f"{arm[key]['value']:.1%}", "" if base else _under(points(arm[key]))) for key in KEYS[1:]),
+            tag("td", _range(min(share), max(share)) if share else "none"),
         ))  # fmt: skip
     return tag("div", tag("table", tag("thead", head), tag("tbody", join(*rows)), class_="forest"), class_="wide")
+
+
+def _range(low: float, high: float) -> str:
+    ends = (f"{low:.0%}", f"{high:.0%}")
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def _under(text: str) -> Safe:
