@@ -15,9 +15,10 @@ from scarce.study._page import STYLE, page_with
 KEYS: Final = ("average_precision", "recall_at_0.01:rare", "recall_at_0.05:rare")
 HEADS: Final = ("average precision", "recall at 1 % false alarms", "recall at 5 %")
 FOREST: Final = """
-main{max-width:74rem}h2{margin-top:2.2rem}
-.forest td:first-child{min-width:15rem;white-space:normal}
-.forest .plot{width:32%;min-width:14rem;padding:0 .3rem}
+main{max-width:78rem}h2{margin-top:2.2rem}
+.forest{font-size:.85rem}.forest td,.forest th{padding:.3rem .45rem}
+.forest td:first-child{min-width:12rem;white-space:normal}
+.forest .plot{width:28%;min-width:13rem;padding:0 .3rem}
 .forest th{vertical-align:bottom}.forest td{white-space:nowrap}.forest .sub{display:block;opacity:.7;font-size:.8rem}
 """
 
