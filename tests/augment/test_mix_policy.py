@@ -46,8 +46,8 @@ def masked(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Datas
             )
             image = cv2.resize(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), (64, 64), interpolation=cv2.INTER_AREA)
             cv2.imwrite(str(root / f"{name}_{place}.png"), image)
-            row = {"file": f"{name}_{place}.png", "label": name, "split": "test" if place > 5 else "train", "mask_uri": "",
-                   "boxes": ""}  # fmt: skip
+            row = {"file": f"{name}_{place}.png", "label": name, "split": "test" if place > 5 else "train",
+                   "mask_uri": "", "boxes": ""}  # fmt: skip
             if mask is not None and mask.any():
                 small = cv2.resize((mask > 0).astype(np.uint8), (64, 64), interpolation=cv2.INTER_AREA)
                 cv2.imwrite(str(root / f"{name}_{place}_mask.png"), 255 * small)
@@ -131,9 +131,11 @@ def test_a_mix_on_disk_names_partners_shares_masks_and_boxes(masked: Dataset, tm
             assert max(x + wide, y + high) <= 64.01
     assert any(row["label_shares"] for row in rows)
     assert max(len(json.loads(row["boxes"] or "[]")) for row in rows) > 1
-    shown = [row for row in rows if row["mask"]]
+    shown = [row for row in rows if row["mask_uri"]]
     assert shown
-    assert all((tmp_path / "a" / row["mask"]).is_file() for row in shown)
+    assert all((tmp_path / "a" / row["mask_uri"]).is_file() for row in shown)
+    back = io.read(one.manifest)
+    assert sum(bool(item) for item in back.table["mask_uri"].to_pylist()) == len(shown)
     before = one.manifest.read_text()
     (tmp_path / "a" / rows[0]["file"]).unlink()
     assert offline.write(masked, chosen, tmp_path / "a", per_sample=2, seed=1).written == 1

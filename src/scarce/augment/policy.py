@@ -17,7 +17,7 @@ from scarce.augment._partner import Pool, with_partners
 from scarce.augment._preset import BY_KIND, PRESETS, WORDS
 from scarce.augment._preset_other import OTHER_PRESETS
 from scarce.augment._toml import build_entry, read_toml, write_toml
-from scarce.augment.automatic import POLICIES
+from scarce.augment.automatic import POLICIES, rand_augment
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import ConfigError, ReadError, unknown_name
 from scarce.lineage import key64
@@ -216,7 +216,9 @@ def apply_batch(
 
 
 def policy(name: str) -> Policy:
-    """Return the preset of a domain, an automatic policy (``rand_augment``, ``strong`` ...), or what a TOML file says.
+    """Return the preset of a domain, an automatic policy, or what a TOML file says.
+
+    Automatic ones are ``rand_augment``, ``rand_augment_n2_m9`` (any n and m), ``trivial_augment``, ``strong`` ...
 
     Raises:
         UnknownNameError: no such preset; the message names the closest.
@@ -226,6 +228,8 @@ def policy(name: str) -> Policy:
     if name.endswith(".toml"):
         return Policy.from_toml(_text(name))
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if found := re.fullmatch(r"rand_augment_n(\d)_m(\d+(?:\.\d+)?)", key):
+        return rand_augment(int(found[1]), float(found[2]))
     if key in POLICIES:
         return POLICIES[key]()
     known = {**PRESETS, **OTHER_PRESETS}

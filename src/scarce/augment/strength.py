@@ -110,6 +110,9 @@ class Judge:
     """
 
     def __init__(self, ds: Dataset, *, seed: int = 0, embed: Embed | None = None) -> None:
+        if ds.schema.modality != "image":
+            raise DataError(WHO, f"the strength of changes of {ds.schema.modality} samples is not tuned",
+                            "the probe reads pictures", "use --preview, or let scarce run judge them")  # fmt: skip
         rows = growable(ds, who=WHO)
         codes = ds["label"][rows]
         rng = np.random.default_rng([seed, 0x73747265])

@@ -49,7 +49,7 @@ def kinds_of(asked: Sequence[str], shows: Sequence[str]) -> list[AbstractDefect]
     """Return the generators with the classes that the user says they show.
 
     Args:
-        asked: names; empty = all of them.
+        asked: names; empty = all of them, ``none`` = none.
         shows: ``kind:class``.
 
     Raises:
@@ -64,6 +64,8 @@ def kinds_of(asked: Sequence[str], shows: Sequence[str]) -> list[AbstractDefect]
         if kind not in names("synthesize"):
             raise unknown_name("study", "generator", kind, names("synthesize"))
         extra.setdefault(kind, []).append(name)
+    if list(asked) == ["none"]:
+        return []
     found = []
     for name in asked or names("synthesize"):
         plugin = load("synthesize", name, AbstractDefect)  # type: ignore[type-abstract]
