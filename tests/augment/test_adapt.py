@@ -110,6 +110,19 @@ def test_a_wrapped_pipeline_that_fails_says_so(pictures: Pictures) -> None:
         ).apply(pictures[0], np.random.default_rng(0))
 
 
+def test_a_wrapped_pipeline_that_breaks_the_domain_is_warned_about() -> None:
+    pytest.importorskip("torch")
+    from torchvision.transforms import v2
+
+    for pipeline in (v2.RandomVerticalFlip(), v2.RandomApply([v2.RandomRotation(180)]), v2.RandomAffine(120)):
+        [told] = adapt.warnings(adapt.from_torchvision(pipeline), "garment")
+        assert "upside down" in told
+    calm = adapt.from_torchvision(v2.Compose([v2.RandomHorizontalFlip(), v2.RandomRotation(10), v2.ColorJitter(0.1)]))
+    assert adapt.warnings(calm, "garment") == []
+    assert "mirrors" in adapt.warnings(calm, "medical")[0]
+    assert "colors" in adapt.warnings(calm, "gray")[0]
+
+
 @pytest.mark.slow
 def test_an_albumentations_pipeline_gets_recipes(pictures: Pictures, tmp_path: Path) -> None:
     library: Any = pytest.importorskip("albumentations", reason="albumentations is in the dependency group peers")

@@ -44,7 +44,7 @@ class Pool:
 
     def label(self, name: str, n_classes: int) -> Floats:
         """Return the (K,) label of a sample."""
-        return np.eye(n_classes, dtype=np.float32)[self.codes[self.place[key64(name)]]]
+        return np.asarray(np.eye(n_classes, dtype=np.float32)[self.codes[self.place[key64(name)]]])
 
     def choose(self, operation: AbstractOperation, key: int, rng: np.random.Generator) -> list[str]:
         """Return the partners of the sample with a key, none of them itself; empty where there is no other.

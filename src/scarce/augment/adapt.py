@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from scarce.augment import _albumentations, _mapping, _torchvision
+from scarce.augment._base import AbstractOperation
 from scarce.augment._toml import build_entry
 from scarce.augment.flip import Flip
 from scarce.augment.policy import Policy, policy
+from scarce.augment.rotate import Rotate
 from scarce.augment.rotate_90 import Rotate90
+from scarce.augment.wrapped import Wrapped
 from scarce.errors import ConfigError, ReadError, unknown_name
 from scarce.extras import need
 
@@ -234,16 +239,45 @@ def warnings(chosen: Policy, domain: str) -> list[str]:
             continue
         if domain in ("garment", "natural", "gray") and _upside_down(operation):
             out.append(f"{operation.plugin_name()} turns upside down, and {domain} pictures have an upright")
-        if domain in ("text_in_picture", "medical") and isinstance(operation, Flip) and operation.horizontal > 0:
-            out.append(f"flip mirrors left-right, and in {domain} pictures the side matters")
+        if domain in ("text_in_picture", "medical") and _mirrors(operation):
+            out.append(f"{operation.plugin_name()} mirrors left-right, and in {domain} pictures the side matters")
         if domain == "gray" and operation.uses_color():
             out.append(f"{operation.plugin_name()} changes colors, and gray pictures have none")
-        if domain == "surface" and operation.plugin_name() in ("random_erasing", "coarse_dropout"):
+        if domain == "surface" and operation.plugin_name() in COVERING:
             out.append(f"{operation.plugin_name()} may cover the one defect that the label is about")
     return list(dict.fromkeys(out))
 
 
-def _upside_down(operation: object) -> bool:
-    angle = max(map(abs, getattr(operation, "angle", (0.0,)))) if operation.__class__.__name__ == "Rotate" else 0.0
+COVERING: Final = ("random_erasing", "coarse_dropout", "cutmix", "mixup")
+"""Operations that may take a small defect away."""
+TURNED: Final = ("VerticalFlip", "RandomRotate90", "Transpose", "D4")
+MIRRORED: Final = ("HorizontalFlip", "Transpose", "D4")
+
+
+def _upside_down(operation: AbstractOperation) -> bool:
+    if isinstance(operation, Wrapped):
+        parts = json.loads(operation.transform or "[]")
+        return any(word in operation.transform for word in TURNED) or _largest_turn(parts) > 90
+    angle = max(map(abs, operation.angle)) if isinstance(operation, Rotate) else 0.0
     turned = max(angle, getattr(operation, "rotate", 0.0)) > 90
     return turned or isinstance(operation, Rotate90) or (isinstance(operation, Flip) and operation.vertical > 0)
+
+
+def _mirrors(operation: AbstractOperation) -> bool:
+    if isinstance(operation, Wrapped):
+        return any(word in operation.transform for word in MIRRORED)
+    return isinstance(operation, Flip) and operation.horizontal > 0
+
+
+def _largest_turn(parts: Any) -> float:
+    """Return the largest angle in degrees that plain values of transforms ask for."""
+    if isinstance(parts, list):
+        return max(map(_largest_turn, parts), default=0.0)
+    if not isinstance(parts, Mapping):
+        return 0.0
+    parts = {**parts, **parts.get("params", {})}
+    name = str(parts.get("__class_fullname__", parts.get("name", "")))
+    turning = any(word in name for word in ("Rotat", "Affine"))
+    angles = [parts.get(key) for key in ("limit", "rotate", "rotate_limit", "degrees")] if turning else []
+    own = [abs(float(one)) for pair in angles for one in np.atleast_1d(pair) if isinstance(one, int | float)]
+    return max([*own, *(_largest_turn(one) for key, one in parts.items() if key != "params")], default=0.0)

@@ -29,7 +29,8 @@ from scarce.recipe import write as recipe_of
 WHO: Final = "augment.offline"
 MANIFEST, RUN = "manifest.csv", "run.json"
 HEADS: Final = (
-    "file", "label", "split", "parent", "source_file", "copy", "mask_uri", "boxes", "partners", "label_shares", "recipe",
+    "file", "label", "split", "parent", "source_file", "copy", "mask_uri", "boxes", "partners",
+    "label_shares", "recipe",
 )  # fmt: skip
 PER_SAMPLE: Final = 5
 BLOCK: Final = 64
