@@ -110,10 +110,10 @@ def run(transform: str, seed: int, scene: Scene) -> Scene:
         parts["mask"] = tv_tensors.Mask(torch.from_numpy(scene.mask.astype(np.uint8)))
     if scene.boxes is not None:
         values = torch.from_numpy(np.asarray(scene.boxes, np.float32))
-        parts["boxes"] = tv_tensors.BoundingBoxes(values, format="XYXY", canvas_size=(height, width))  # type: ignore[call-arg]
+        parts["boxes"] = tv_tensors.BoundingBoxes(values, format="XYXY", canvas_size=(height, width))
     if scene.points is not None:
         values = torch.from_numpy(np.asarray(scene.points, np.float32))
-        parts["points"] = tv_tensors.KeyPoints(values, canvas_size=(height, width))  # type: ignore[call-arg]
+        parts["points"] = tv_tensors.KeyPoints(values, canvas_size=(height, width))
     with _lock, torch.random.fork_rng(devices=()):  # torch has one generator for all threads
         torch.manual_seed(seed)
         for step in _pipeline(transform):
