@@ -70,7 +70,11 @@ def distribution(ds: Dataset, policy: Policy, *, per_sample: int = 1, seed: int 
     codes = ds["label"][rows]
     counts = {ds.schema.classes[code]: int((codes == code).sum()) for code in np.unique(codes).tolist()}
     chosen = _spread(rows, codes, np.random.default_rng([seed, 0x64697374]))
-    pool, parents = pool_of(ds, rows), Parents(lambda name: open_samples(ds, ds.rows_of([name]))[0], mask_opener(ds))
+
+    def opened(name: str) -> Any:
+        return open_samples(ds, ds.rows_of([name]))[0]
+
+    pool, parents = pool_of(ds, rows), Parents(opened, mask_opener(ds))
     measure, picture = MEASURES[ds.schema.modality], ds.schema.modality == "image"
     before, after = [], []
     for row in chosen.tolist():
