@@ -51,7 +51,7 @@ def kinds_of(asked: Sequence[str], shows: Sequence[str]) -> list[AbstractDefect]
     """Return the generators of pictures with the classes that the user says they show.
 
     Args:
-        asked: names; empty = all of them.
+        asked: names; empty = all of them, ``none`` = none.
         shows: ``kind:class``.
 
     Raises:
@@ -66,6 +66,8 @@ def kinds_of(asked: Sequence[str], shows: Sequence[str]) -> list[AbstractDefect]
         if kind not in names("synthesize"):
             raise unknown_name("study", "generator", kind, names("synthesize"))
         extra.setdefault(kind, []).append(name)
+    if list(asked) == ["none"]:
+        return []
     found = []
     for name in asked or names("synthesize"):
         plugin = load("synthesize", name, AbstractDefect)  # type: ignore[type-abstract]

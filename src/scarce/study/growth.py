@@ -55,7 +55,7 @@ class Growth(AbstractStudy):
     Source: the design is the ledger's: paired folds, bootstrap over groups and repeats, Holm over the arms.
 
     Args:
-        generators: names of ``synthesize``; empty = all that can show a class honestly.
+        generators: names of ``synthesize``; empty = all that can show a class honestly, ``none`` = none.
         policies: augmentation policies; empty = that of the domain.
         shows: ``kind:class`` pairs: which classes a drawn defect shows although their name does not say so.
         per_class: grown rows of each rare class and maker, at most, and at most ``times`` its real ones.
