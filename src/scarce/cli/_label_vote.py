@@ -71,7 +71,7 @@ def _draw(console: Console, found: Counted) -> None:
     for one in found.voted.annotators[:40]:
         notes = {"constant": "always one class", "random": "no better than chance", "contrary": "rather the opposite"}
         table.add_row(safe(one.name), f"{one.votes:,}", f"{one.accuracy:.2f}", f"{one.low:.2f} to {one.high:.2f}",
-                      f"{one.skill:.2f}", notes.get(one.verdict, ""))  # fmt: skip
+                      "-" if one.skill != one.skill else f"{one.skill:.2f}", notes.get(one.verdict, ""))  # fmt: skip
     console.print(table)
     if len(found.voted.annotators) > 40:
         console.print(f"and {len(found.voted.annotators) - 40} more annotators; --json lists all")

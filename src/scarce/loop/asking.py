@@ -18,7 +18,7 @@ from scarce.clean import Action, read_text
 from scarce.clean.relabel import suggestion
 from scarce.columns import sample_name
 from scarce.errors import DataError, unknown_name
-from scarce.loop.answering import ASIDE, RIGHT, UNSURE, Answer, Frozen, follows, freeze, say, verdict_of
+from scarce.loop.answering import ASIDE, RIGHT, UNSURE, UNSURE_OF, Answer, Frozen, follows, freeze, say, verdict_of
 from scarce.modality.words import words_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ ANSWERS: Final = (RIGHT, ASIDE, UNSURE)
 """What ``answer`` may say; it may also be empty where ``new_label`` is given, or where there is no answer yet."""
 LABEL, CLEAN = "label", "clean"
 REVIEWED: Final = ("label_error", "label_conflict", "zero_shot", "synthetic")
-KINDS: Final = (LABEL, *REVIEWED, CLEAN)
+DOUBTED: Final = "unsure"
+"""Samples without a label that a zero-shot model was unsure about; ``scarce query`` and rounds may ask about them."""
+KINDS: Final = (LABEL, *REVIEWED, DOUBTED, CLEAN)
 KEYS: Final = "1234567890abcdefghijklmnoptvwyzrs"
 """Keys of the classes in their order, at the terminal and on the page; ``u``, ``x`` and ``q`` mean something else."""
 NOBODY: Final = "a person"
@@ -87,6 +89,8 @@ class Answers:
 
 def kind_of(reason: str) -> str:
     """Return what a question is about."""
+    if reason.startswith(UNSURE_OF):
+        return DOUBTED
     head, sign, _ = reason.partition(": ")
     return head if sign and head in KINDS else CLEAN
 

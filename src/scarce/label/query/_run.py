@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
 
 from scarce import registry
-from scarce.dataset import Dataset, Floats, Ints
+from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import ConfigError
 from scarce.label.query._base import AbstractQuery, Pool
 from scarce.label.query._copies import Sieve, copy_groups
@@ -58,6 +58,7 @@ class Batch:
         budget: what could be spent.
         spent: what these labels cost.
         notes: what a person should know about the choice.
+        probs: (n, K) what the model that chose says about the questions, fitted without them; None = no model did.
     """
 
     samples: tuple[Question, ...]
@@ -68,10 +69,11 @@ class Batch:
     budget: float
     spent: float
     notes: tuple[str, ...] = ()
+    probs: Array | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        names = [field.name for field in fields(Question)]
+        names = [one.name for one in fields(Question)]
         rows = [{name: getattr(one, name) for name in names} for one in self.samples]
         return {
             "samples": rows, "strategy": self.strategy, "params": dict(self.params), "pool": self.pool,
@@ -139,7 +141,7 @@ def run(
     return Batch(
         samples=questions, strategy=chosen.plugin_name(), params=chosen.params(), pool=len(pool.candidates),
         labeled=len(pool.labeled), budget=float(budget), spent=float(sum(one.cost for one in questions)),
-        notes=tuple(notes),
+        notes=tuple(notes), probs=None if pool.pred_probs is None else pool.pred_probs[picked],
     )  # fmt: skip
 
 
@@ -172,7 +174,7 @@ def built(name: str, settings: Mapping[str, Mapping[str, Any]] | None, seed: int
         names = [registry.canonical(part) for part in given.get("parts", Mix.parts)]
         told = {**{part: params[part] for part in names if part in params}, **given.get("settings", {})}
         given |= {"settings": told} if told else {}
-    if any(field.name == "seed" for field in fields(kind)):
+    if any(one.name == "seed" for one in fields(kind)):
         given = {"seed": seed, **given}
     made = kind.from_params(given)
     if isinstance(made, Mix):
