@@ -86,15 +86,16 @@ def ask_next(project: Project, wish: Wish, *, dry_run: bool = False) -> tuple[Ba
 
     ds = project.dataset()
     version = str(project.head)
+    settings = project.config.label.query
+    strategy, budget = wish.strategy or settings.strategy, settings.budget if wish.budget is None else wish.budget
+    query.check(strategy, budget, settings=settings.plugins)
+    wish.scope(ds)
     ds = with_scan(project, ds, workers=wish.workers)
     ds = with_features(project, ds, encoder=wish.encoder or None, workers=wish.workers, seed=wish.seed)
-    settings = project.config.label.query
     free = askable(project, ds, include=wish.include)
     seen = as_pool(ds, free)
     batch = query.run(
-        seen, wish.strategy or settings.strategy,
-        budget=settings.budget if wish.budget is None else wish.budget,
-        scope=wish.scope(ds), settings=settings.plugins, seed=wish.seed,
+        seen, strategy, budget=budget, scope=wish.scope(ds), settings=settings.plugins, seed=wish.seed,
     )  # fmt: skip
     if not dry_run and batch.samples:
         names = [name for name in ds.wide if name.startswith("embedding.")] if batch.probs is None else []
@@ -120,10 +121,9 @@ def choose_from(path: Path, wish: Wish, *, named: Mapping[str, str | None] | Non
     from scarce.label import query
 
     settings = Config().label.query
+    strategy, budget = wish.strategy or settings.strategy, settings.budget if wish.budget is None else wish.budget
+    query.check(strategy, budget)
     ds: Any = modality.scan(io.read(path, **(named or {})), workers=wish.workers)
     if (ds["label"] < 0).any() and np.any(ds["keep"].astype(bool)):
         ds = encode.run(ds, wish.encoder or "auto", workers=wish.workers, seed=wish.seed)
-    return query.run(
-        ds, wish.strategy or settings.strategy, budget=settings.budget if wish.budget is None else wish.budget,
-        scope=wish.scope(ds), seed=wish.seed,
-    )  # fmt: skip
+    return query.run(ds, strategy, budget=budget, scope=wish.scope(ds), seed=wish.seed)
