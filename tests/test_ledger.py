@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from scarce.ledger import Design, detectable_gain, holm, paired_effect
+from scarce.ledger import Design, detectable_gain, paired_effect
+from scarce.metric.interval import holm
 
 CLASSES = (300, 60, 40)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +21,8 @@ from scarce.errors import unknown_name
 SPLITS: Final = ("train", "val", "test", "pool")
 ORIGINS: Final = ("real", "augmented", "synthetic")
 LABEL_SOURCES: Final = ("given", "human", "vote", "rule", "zero_shot", "model", "inherited")
+MACHINE_LABELS: Final = ("rule", "zero_shot", "model")
+"""Sources of labels that no person stands behind."""
 WIDE: Final = ("embedding", "pred_probs", "scan")
 """First names of the arrays that live beside the table: joined by id on read, never part of a version."""
 LEVELS: Final = ("sample", "box", "pair", "group", "class", "data")
@@ -113,6 +116,11 @@ def sample_names(table: pa.Table) -> dict[str, str]:
     """Return sample id to what people call it; see :func:`sample_name`."""
     uris = table["uri"].to_pylist() if "uri" in table.column_names else [None] * len(table)
     return {name: sample_name(uri, name) for name, uri in zip(table["id"].to_pylist(), uris, strict=True)}
+
+
+def by_machine(sources: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return (N,) which labels only a machine gave, by their (N,) sources: trained on, never judged on."""
+    return np.isin(sources.astype(str), MACHINE_LABELS)
 
 
 def describe(name: str) -> Column:

@@ -17,10 +17,12 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from scarce import progress
+from scarce.columns import by_machine
 from scarce.dataset import Array, Dataset, Floats, FoldView
 from scarce.errors import DataError
 from scarce.execute.local import spread
 from scarce.metric import Setting, weighted
+from scarce.metric.interval import holm
 from scarce.probe import fold_of
 
 VERDICTS = ("helped", "hurt", "no evidence", "not applicable")
@@ -224,17 +226,6 @@ def paired_effect(
     return Effect(gain, min(float(low), gain - reach), max(float(high), gain + reach), min(1.0, p), se, freedom)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p values; NaN stays NaN and does not count."""
-    order = sorted((index for index, p in enumerate(p_values) if not math.isnan(p)), key=lambda index: p_values[index])
-    out = [math.nan] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(order) - rank) * p_values[index]))
-        out[index] = running
-    return out
-
-
 def detectable_gain(effect: Effect, *, alpha: float, tests: int, power: float = 0.8) -> float:
     """Return the smallest gain that would be claimed with the given power after correcting for ``tests``."""
     from scipy import stats
@@ -245,12 +236,13 @@ def detectable_gain(effect: Effect, *, alpha: float, tests: int, power: float = 
 
 @dataclass(frozen=True)
 class Folds:
-    """The folds of all repeats: (R, N) fold numbers over the development rows."""
+    """The folds of all repeats: (R, N) fold numbers; ``lent`` (M, 2): ids and groups of rows that only train."""
 
     ids: Array
     labels: Array
     groups: Array
     place: Array
+    lent: Array
 
     @classmethod
     def of(cls, dev: Dataset, design: Design) -> Folds:
@@ -265,19 +257,26 @@ class Folds:
             raise DataError("ledger", "the development data has one class only", do="add samples of another class")
         count = min(design.folds, len(np.unique(groups)))
         if count < 2:
-            raise DataError(
-                "ledger", "the development data is one single group", do="add data or check the group column"
-            )
+            raise DataError("ledger", "the development data is one group", do="add data or check the group column")
         place = np.stack([fold_of(labels, groups, count, seed=design.seed + 1000 * r) for r in range(design.repeats)])
-        return cls(rows.ids, labels, groups, place)
+        made = dev.take(development(dev, lent=True))
+        return cls(rows.ids, labels, groups, place, np.stack([made.ids, groups_of(made)], axis=1))
+
+    def train_ids(self, mask: Array) -> Array:
+        """Return what is trained on where the (N,) rows of a mask are judged on."""
+        free = ~np.isin(self.lent[:, 1].astype(str), self.groups[mask].astype(str))
+        return np.concatenate([self.ids[~mask], self.lent[free, 0]])
 
 
-def development(ds: Dataset) -> Array:
-    """Return (N,) which rows decisions may be judged on: kept, labelled, real, and neither test nor pool."""
+def development(ds: Dataset, *, lent: bool = False) -> Array:
+    """Return (N,) which rows decisions may be judged on: kept, labelled, real, and neither test nor pool.
+
+    A person stands behind their labels; with ``lent`` it is those that only a machine labelled.
+    """
     mask: Array = ds["keep"].astype(bool) & (ds["label"] >= 0) & (ds["origin"] == "real")
     if "split" in ds:
         mask &= ~np.isin(ds["split"].astype(str), ("test", "pool"))
-    return mask
+    return np.asarray(mask & (by_machine(ds["label_source"]) == lent))
 
 
 def groups_of(ds: Dataset) -> Array:
@@ -291,7 +290,7 @@ def views_of(ds: Dataset, folds: Folds) -> Views:
     out = []
     for place in folds.place:
         masks = [place == fold for fold in np.unique(place)]
-        out.append([(mask, ds.fold(folds.ids[~mask], folds.ids[mask])) for mask in masks])
+        out.append([(mask, ds.fold(folds.train_ids(mask), folds.ids[mask])) for mask in masks])
     return out
 
 

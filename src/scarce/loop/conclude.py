@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scarce.columns import by_machine
 from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
 from scarce.ledger import HYBRID, Design, Ledger, groups_of, paired_effect
@@ -254,8 +255,8 @@ def look(
 
 
 def held_out(ds: Dataset) -> Array:
-    """Return (N,) bool: the kept, real, labelled rows of the test split."""
-    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    """Return (N,) bool: the kept, real rows of the test split with a label that a person stands behind."""
+    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0) & ~by_machine(ds["label_source"])
     return np.asarray(mask & (ds["split"] == "test"))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scarce import progress
+from scarce.columns import by_machine
 from scarce.dataset import Array
 from scarce.ledger import groups_of
 from scarce.loop.fitting import fit_after, training_view
@@ -48,7 +49,7 @@ def pooled_folds(  # noqa: PLR0917  the run's parts
     from scarce.loop.weigh import weigh
 
     ds = ready.dataset
-    good = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    good = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0) & ~by_machine(ds["label_source"])
     rows = np.flatnonzero(good & np.isfinite(ds[ready.embedding]).all(1))
     groups = groups_of(ds)[rows]
     place = fold_of(ds["label"][rows], groups, min(options.folds, len(set(groups))), seed=options.seed + 17)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from scarce import registry
+from scarce.columns import by_machine
 from scarce.dataset import Array, Dataset, Ints, Mask
 from scarce.errors import ConfigError, DataError, unknown_name
 from scarce.lineage import Step
@@ -43,7 +44,8 @@ def run(
     and test, as many as bring the class nearest to its shares, and so do those that it gets later. Only where the test
     was named (``hold_out``, ``test``) does no other row enter it. Copies of test samples among the new rows, and rows
     that would bridge two splits, wait in the pool; a finding of level ``sample`` says why, and they stay kept, since a
-    later split may take them. Unlabelled rows are the pool; once labelled, they count as new.
+    later split may take them. Unlabelled rows are the pool; once labelled, they count as new. Rows whose label only a
+    machine gave (rule, zero_shot, model) are trained on and never judged on.
 
     Where a given split cuts a group, its evaluation rows stay and its training rows wait in the pool.
 
@@ -154,7 +156,9 @@ class _Job:
     def __post_init__(self) -> None:
         self.findings: list[Mapping[str, Any]] = []
         self.labels: Ints = self.ds["label"]
-        self.usable: Mask = self.ds["keep"].astype(bool) & (self.labels >= 0)
+        labelled = self.ds["keep"].astype(bool) & (self.labels >= 0)
+        self.made: Mask = labelled & by_machine(self.ds["label_source"])
+        self.usable: Mask = labelled & ~self.made
         self.split: Ints = self.given.copy()
         self.code: Ints = np.arange(len(self.ds))
         self.links = Links(np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
@@ -247,12 +251,26 @@ class _Job:
         free = self.usable & np.isin(self.split, source)
         if free.any() and max(ratios) > 0:
             self._assign(free, ratios)
+        self._lend()
         loose = self.split == FREE
         self.split[loose & self.ds["keep"].astype(bool)] = POOL
         tied = np.full(int(self.code.max(initial=0)) + 1, FREE)
         decided = np.flatnonzero((self.split >= TRAIN) & (self.split <= TEST))
         tied[self.code[decided]] = self.split[decided]
         self.split = np.where(self.split == FREE, tied[self.code], self.split)
+
+    def _lend(self) -> None:
+        """Let rows whose label a machine gave be trained on, unless their group is judged on: then they wait."""
+        if not self.made.any():
+            return
+        if not self.usable.any():
+            raise DataError(
+                "split", f"all {int(self.made.sum())} labels were given by rules or models",
+                "no model can be judged by them", "label some samples yourself: scarce label, or scarce review",
+            )  # fmt: skip
+        kinds = _kinds(self.code, np.where(self.made, FREE, self.split))[self.code]
+        mine = self.made & (self.split != POOL) & ~np.isin(self.given, (VAL, TEST))
+        self.split[mine] = np.where(kinds[mine][:, (VAL, TEST)].any(axis=1), POOL, TRAIN)
 
     def _spread(self) -> None:
         """Divide the new rows of classes that have no test sample, or had none when they came, and of their groups."""

@@ -12,9 +12,10 @@ import numpy as np
 from scarce import encode
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
-from scarce.ledger import Design, development, groups_of, holm, paired_effect
+from scarce.ledger import Design, development, groups_of, paired_effect
 from scarce.lineage import digest
 from scarce.metric import Setting, rare_codes
+from scarce.metric.interval import holm
 from scarce.probe import fold_of
 from scarce.study._base import AbstractStudy, Finding, within
 from scarce.study._candidates import BARE, ONLY, REAL, Candidates, Trial, as_training, grow, kinds_of, policies_of
