@@ -7,6 +7,7 @@ can be begun in one process, answered in three others and ended in a fifth; whoe
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -309,7 +310,7 @@ def history(project: Project) -> list[dict[str, Any]]:
 
     Returns:
         ``round``, ``status``, ``at``, ``strategy``, ``asked``, ``answered``, ``unsure``, ``seconds`` (of all its
-        answers), ``by`` (answers of each person), ``before`` and ``after`` (see
+        answers), ``by`` (samples that each person answered), ``before`` and ``after`` (see
         :class:`~scarce.loop.standing.Standing`; ``after`` is None while it is open), ``version``, ``note`` and
         ``samples`` (id to why it was asked).
     """
@@ -320,15 +321,14 @@ def history(project: Project) -> list[dict[str, Any]]:
     for row in project.state.rounds():
         body = row["body"]
         own = [one for sample, why in body["samples"].items() for one in said.get(f"{sample} {why}", ())]
-        last = {one["sample"]: one for one in own if not (one["note"] or "").startswith("undo")}
-        by: dict[str, int] = {}
-        for one in last.values():
-            by[one["voter"]] = by.get(one["voter"], 0) + 1
+        told = [one for one in own if not (one["note"] or "").startswith("undo")]
+        last = {one["sample"]: one for one in told}
+        by = Counter(voter for _, voter in dict.fromkeys((one["sample"], one["voter"]) for one in told))
         found.append({
             "round": body["round"], "status": row["status"], "at": row["at"], "strategy": body["strategy"],
             "asked": body["asked"], "answered": sum(one["label"] is not None for one in last.values()),
             "unsure": sum(one["label"] is None for one in last.values()),
-            "seconds": round(math.fsum(one["seconds"] or 0.0 for one in own), 3), "by": by,
+            "seconds": round(math.fsum(one["seconds"] or 0.0 for one in own), 3), "by": dict(by),
             "before": body["before"], "after": body["after"], "version": row["version"],
             "note": body.get("note", ""), "samples": body["samples"],
         })  # fmt: skip
