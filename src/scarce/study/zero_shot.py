@@ -44,6 +44,7 @@ class ZeroShot(AbstractStudy):
         method: of ``label.zero_shot``; prototype works on any features.
         examples: random labelled samples that the method may see and prove its threshold on.
         precision: wanted share of right ones among labels that are taken over.
+        unproven: take classes over whose own precision the few examples do not prove, as ``--unproven`` does.
         review: share of the model's labels, the least sure ones, that a person looks at.
         seconds: that a label of a person takes.
         seeds: repeats with other examples.
@@ -53,6 +54,7 @@ class ZeroShot(AbstractStudy):
     method: str = "prototype"
     examples: int = 100
     precision: float = 0.9
+    unproven: bool = True
     review: float = 0.1
     seconds: float = 5.0
     seeds: int = 20
@@ -84,7 +86,8 @@ class ZeroShot(AbstractStudy):
         pool = np.flatnonzero(~work.held)
         shown = rng.choice(pool, self.examples, replace=False)
         ds = work.blind(shown)
-        proposal = stage.propose(ds, self.method, precision=self.precision, seed=int(rng.integers(2**31)))
+        drawn = int(rng.integers(2**31))
+        proposal = stage.propose(ds, self.method, precision=self.precision, unproven=self.unproven, seed=drawn)
         taken, guessed = proposal.rows[proposal.taken], proposal.codes[proposal.taken]
         sure = proposal.probs[proposal.taken].max(axis=1)
         seen = np.argsort(sure, kind="stable")[: round(self.review * len(taken))]
