@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, final
 
 import numpy as np
 
-from scarce.dataset import Dataset, Floats, Ints
+from scarce.dataset import Dataset, Floats, Ints, Mask
 from scarce.errors import ConfigError
 from scarce.label import zero_shot as stage
 from scarce.probe import LinearProbe, Projection
@@ -19,6 +19,8 @@ from scarce.study._data import parts_of, scores
 from scarce.study._journal import Journal
 from scarce.study._page import results_page
 
+BLOCK: Final = 1 << 14
+"""Rows that are projected and judged at once."""
 QUESTION: Final = "What are labels of a model worth?"
 ARMS: Final = {
     "zero_shot": "the model's labels alone",
@@ -71,7 +73,8 @@ class ZeroShot(AbstractStudy):
             what = f"examples = {self.examples}, review = {self.review}, seeds = {self.seeds}"
             there = f"the pool has {int((~held).sum())} samples"
             raise ConfigError("study", what, there, "take 2 examples or more, fewer than these, and a share")
-        work = _Work(ds.take(rows), held, features, ds["label"][rows].astype(np.int64))
+        work = _Work(ds.take(rows), held, _projected(features, held), ds["label"][rows].astype(np.int64))
+        del features
         setting = {key: value for key, value in self.params().items() if key not in {"seeds", "metric", "seconds"}}
         kept = Journal(journal, {**setting, "seed": seed, "ids": work.fingerprint()})
         keys = [str(number) for number in range(self.seeds)]
@@ -145,13 +148,22 @@ class ZeroShot(AbstractStudy):
         }  # fmt: skip
 
 
-class _Work:
-    """Labelled samples, which of them are held out, and a probe on their features."""
+def _projected(features: Floats, held: Mask) -> Floats:
+    """Return (N, P) coordinates on the axes of the pool, block by block: at 200,000 samples copies are what costs."""
+    pool = np.flatnonzero(~held)
+    axes = Projection.fit(features[pool[:: -(-len(pool) // 20_000)]])
+    out = np.empty((len(features), axes.basis.shape[1]), np.float32)
+    for start in range(0, len(features), BLOCK):
+        out[start : start + BLOCK] = axes(features[start : start + BLOCK])
+    return out
 
-    def __init__(self, ds: Dataset, held: Any, features: Floats, truth: Ints) -> None:
+
+class _Work:
+    """Labelled samples, which of them are held out, and a probe on their projected features."""
+
+    def __init__(self, ds: Dataset, held: Mask, features: Floats, truth: Ints) -> None:
         self.ds, self.held, self.features, self.truth = ds, held, features, truth
-        pool = np.flatnonzero(~held)
-        self.projection = Projection.fit(features[pool[:: -(-len(pool) // 20_000)]])
+        self.axes = Projection.identity(features.shape[1])
 
     def blind(self, shown: Ints) -> Dataset:
         """Return the samples with the labels of the shown ones only; the held-out ones are test."""
@@ -170,8 +182,10 @@ class _Work:
         if len(np.unique(codes)) < 2:
             return None
         classes = len(self.ds.schema.classes)
-        probe = LinearProbe().fit(self.features[rows], codes, classes, projection=self.projection)
-        return scores(self.truth[self.held], probe.logits(self.features[self.held]).argmax(axis=1))
+        probe = LinearProbe().fit(self.features[rows], codes, classes, projection=self.axes)
+        rows = np.flatnonzero(self.held)
+        parts = [probe.logits(self.features[rows[at : at + BLOCK]]).argmax(axis=1) for at in range(0, len(rows), BLOCK)]
+        return scores(self.truth[rows], np.concatenate(parts))
 
     def fingerprint(self) -> str:
         """Return a hash of the samples, their labels and their features."""

@@ -90,8 +90,8 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     """Return which unlabelled rows could be labelled with the wanted precision; nothing is changed.
 
     The promise holds for rows of which the labelled ones are a random draw; where they clearly differ, a note says so.
-    A class whose own precision is not proven is left to people, unless ``unproven``; one whose precision is surely below
-    the wanted one always is. Labels of val and test are never looked at.
+    A class whose own precision is not proven is left to people, unless ``unproven``; one that is surely below it always
+    is. Labels of val and test are never looked at.
 
     Args:
         ds: N rows; features are added where they are missing.
