@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from scarce.ledger import Design, detectable_gain, paired_effect
+from scarce.dataset import Dataset, Schema
+from scarce.ledger import Design, Folds, detectable_gain, paired_effect, views_of
 from scarce.metric.interval import holm
 
 CLASSES = (300, 60, 40)
@@ -72,3 +73,26 @@ def test_the_same_predictions_are_no_evidence() -> None:
 def test_holm_agrees_with_the_textbook_and_skips_missing() -> None:
     assert holm([0.01, 0.04, math.nan, 0.03]) == pytest.approx([0.03, 0.06, math.nan, 0.06], nan_ok=True)
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_what_only_a_machine_labelled_trains_every_fold_but_that_of_its_group() -> None:
+    n = 60
+    machine = np.arange(n) % 4 == 0
+    ds = Dataset.from_columns(
+        Schema(classes=("a", "b")),
+        {
+            "id": [f"{row:03d}" for row in range(n)], "label": ["ab"[row % 2] for row in range(n)],
+            "label_source": np.where(machine, "rule", "given").tolist(), "split": ["train"] * n,
+            "split_group": [f"g{row // 3}" for row in range(n)],
+        },
+    )  # fmt: skip
+    folds = Folds.of(ds, Design(folds=3, repeats=2))
+    assert set(folds.ids) == set(ds.ids[~machine])
+    trained = set()
+    for repeat in views_of(ds, folds):
+        for mask, view in repeat:
+            assert set(view.eval.ids) == set(folds.ids[mask])
+            lent = view.train["label_source"] == "rule"
+            assert not set(view.train["split_group"][lent]) & set(view.eval["split_group"])
+            trained |= set(view.train.ids[lent])
+    assert trained == set(ds.ids[machine])
