@@ -86,7 +86,7 @@ def _draw(console: Console, found: Counted) -> None:
             f"({change.low:+.3f} to {change.high:+.3f}), {change.verdict}"
         )
     for item in body["next"][:20]:
-        console.print(safe(f"ask {item['annotator']} about {item['sample']} ({item['bits']:.2f} bits)"))
+        console.print(safe(f"ask {item['annotator']} about {item['file']} ({item['bits']:.2f} bits)"))
     if body["asked"]:
         console.print(f"{body['asked']:,} samples wait in the review queue")
     console.print(f"version {found.version}" if found.version else "Nothing was changed.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from scarce.columns import sample_names
 from scarce.label import vote
 from scarce.loop.answering import gather, only_answered
 from scarce.loop.asking import LABEL, put
@@ -40,8 +41,10 @@ class Counted:
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         ids, ahead = self.voted.dataset.ids, self.ahead
+        names = sample_names(self.voted.dataset.table) if ahead is not None else {}
         wanted = [] if ahead is None else [
-            {"sample": str(ids[row]), "annotator": self.voted.voters[voter], "bits": float(gain)}
+            {"sample": str(ids[row]), "file": names[ids[row]], "annotator": self.voted.voters[voter],
+             "bits": float(gain)}
             for row, voter, gain in zip(*ahead, strict=True)
         ]  # fmt: skip
         return {
