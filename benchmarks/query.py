@@ -1,6 +1,6 @@
 """How fast are core-set, BADGE, the uncertainties and ProbCover beside scikit-activeml and modAL, with what results?
 
-    python benchmarks/query.py [--parts core_set,badge,uncertainty,prob_cover] [--rounds 3]
+    python benchmarks/query.py [--parts core_set,badge,core_set_60k,badge_60k,uncertainty,prob_cover] [--rounds 3]
 
 Peers that are not installed (scikit-activeml, modAL-python) are left out. Each part is a process of its own; there,
 ours runs first and last and peers in between, in the same process; ratios are to the best of ours, in wall clock and in
@@ -187,6 +187,8 @@ def prob_cover(n: int, d: int, picks: int) -> dict[str, Any]:
 PARTS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "core_set": (core_set, (100_000, 512, 1000)),
     "badge": (badge, (10_000, 128, 10, 100)),
+    "core_set_60k": (core_set, (60_000, 128, 100)),
+    "badge_60k": (badge, (60_000, 128, 10, 100)),
     "uncertainty": (uncertainty, (1_000_000, 100)),
     "prob_cover": (prob_cover, (60_000, 512, 100)),
 }
@@ -226,10 +228,10 @@ def main() -> None:
         "machine": platform.machine(), "python": platform.python_version(),
         "versions": {name: installed(name) for name in packages if installed(name)},
     }  # fmt: skip
+    place.parent.mkdir(exist_ok=True)
     for name in options.parts.split(","):
         result[name] = apart(name, options.rounds)
-    place.parent.mkdir(exist_ok=True)
-    place.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        place.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# how long an example takes tells how busy the machine is, not whether the code is right
+settings.register_profile("scarce", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("scarce")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a suite that runs in the background inherits an ignored interrupt and would hand it on to every process

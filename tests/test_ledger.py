@@ -10,7 +10,8 @@ import pytest
 from scarce.dataset import Dataset, Schema
 from scarce.errors import DataError
 from scarce.folds import Folds, views_of
-from scarce.ledger import Design, detectable_gain, holm, paired_effect
+from scarce.ledger import Design, detectable_gain, paired_effect
+from scarce.metric.interval import holm
 
 CLASSES = (300, 60, 40)
 

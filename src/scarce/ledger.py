@@ -21,6 +21,7 @@ from scarce.dataset import Array, Dataset, Floats, FoldView
 from scarce.execute.local import spread
 from scarce.folds import Folds, Views, views_of
 from scarce.metric import Setting, weighted
+from scarce.metric.interval import holm
 
 VERDICTS = ("helped", "hurt", "no evidence", "not applicable")
 BLOCK_BYTES = 64 * 2**20
@@ -220,17 +221,6 @@ def paired_effect(
     below, above = int((draws <= 0).sum()), int((draws >= 0).sum())
     p = max(2 * (min(below, above) + 1) / (design.draws + 1), float(2 * stats.t.sf(abs(gain) / se, freedom)))
     return Effect(gain, min(float(low), gain - reach), max(float(high), gain + reach), min(1.0, p), se, freedom)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's adjusted p values; NaN stays NaN and does not count."""
-    order = sorted((index for index, p in enumerate(p_values) if not math.isnan(p)), key=lambda index: p_values[index])
-    out = [math.nan] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, (len(order) - rank) * p_values[index]))
-        out[index] = running
-    return out
 
 
 def detectable_gain(effect: Effect, *, alpha: float, tests: int, power: float = 0.8) -> float:

@@ -57,6 +57,31 @@ def test_no_group_is_cut_and_order_changes_nothing(rows, pairs, seed):
     assert (again["split_group"] == codes[order]).all()
 
 
+def test_what_only_a_machine_labelled_is_trained_on_and_never_judged_on():
+    people = np.arange(90) % 3 == 0
+    sources = np.where(people, "given", np.where(np.arange(90) % 2 == 0, "rule", "zero_shot"))
+    ds = made(90, label_source=sources.tolist(), group=[f"g{row // 5}" for row in range(90)])
+    out = split.run(ds)
+    held = np.isin(out["split"], ("val", "test"))
+    assert held[people].sum() > 5
+    assert not held[~people].any()
+    assert uncut(out)
+    judged = np.isin(out["group"], out["group"][held])
+    assert set(out["split"][~people & judged]) == {"pool"}
+    assert set(out["split"][~people & ~judged]) == {"train"}
+    names = ds.table["label"].to_pylist()
+    early = made(90, group=ds["group"].tolist()).with_columns({
+        "label": [name if here else None for name, here in zip(names, people, strict=True)],
+        "label_source": ["given" if here else None for here in people],
+    })  # fmt: skip
+    first = split.run(early)
+    later = split.run(first.with_columns({"label": names, "label_source": sources.tolist()}))
+    assert (later["split"][people] == first["split"][people]).all()
+    assert set(later["split"][~people]) == {"train", "pool"}
+    with pytest.raises(DataError, match="all 90 labels were given by rules or models"):
+        split.run(ds.with_columns({"label_source": ["rule"] * 90}))
+
+
 def test_real_tiles_stay_whole_and_every_class_is_everywhere(shared_data):
     with (shared_data / "magnetic_tile" / "index.csv").open() as file:
         rows = list(csv.DictReader(file))

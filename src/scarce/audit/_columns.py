@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scarce.dataset import Array, Dataset, Floats, Ints, Mask
+from scarce.dataset import Dataset, Floats, Ints, Mask
 from scarce.errors import ReadError
 from scarce.modality.raw import feature_columns
 
@@ -116,15 +116,6 @@ def association(mask: Mask, labels: Ints, k: int) -> tuple[float, float]:
     if table.shape[1] == 2:
         p = fisher_exact(table)[1]
     return float(np.sqrt(chi / table.sum())), float(p)
-
-
-def holm(p: Array) -> Floats:
-    """Return p-values adjusted for their number. Source: Holm 1979."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(np.minimum(np.asarray(p)[order] * np.arange(len(p), 0, -1), 1.0))
-    out = np.empty(len(p))
-    out[order] = stepped
-    return out
 
 
 def quoted(values: Any, most: int = 3) -> str:

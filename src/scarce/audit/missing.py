@@ -11,6 +11,7 @@ import pyarrow as pa
 from scarce.audit import _columns as col
 from scarce.audit._base import AbstractCheck, Finding, Measurement, finding, percent
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
+from scarce.metric.interval import holm
 
 LEVEL = 0.01
 
@@ -86,7 +87,7 @@ class Missing(AbstractCheck):
         found = {name: missing_values(column, ds["label"], k) for name, column in columns.items()}
         grid = np.stack([one.mask for one in found.values()])
         told = [self._overall(grid, list(found))] if grid.any() else []
-        adjusted = dict(zip(found, col.holm(np.array([one.p for one in found.values()])), strict=True))
+        adjusted = dict(zip(found, holm([one.p for one in found.values()]), strict=True))
         rows: list[Finding] = []
         for name, one in found.items():
             share = float(one.mask.mean())

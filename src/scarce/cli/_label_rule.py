@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Workers, folder_of
-from scarce.cli._screen import safe, screen
+from scarce.cli._screen import safe, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,17 +77,16 @@ def rule(
 
 def _draw(console: Console, found: Ruled, version: str | None, asked: int) -> None:
     """Print the functions, what failed, the model and the labels."""
-    from rich.table import Table
-
     classes = found.dataset.schema.classes
-    table = Table("function", "classes", "votes on", "with others", "against others", "right", "interval")
+    heads = ("function", "classes", "votes on", "with others", "against others", "right", "interval")
+    rows = []
     for one in found.summary:
         right = f"{one.accuracy:.2f} of {one.judged}" if one.judged else "-"
         told = f"{one.low:.2f} to {one.high:.2f}" if one.judged else "-"
         names = ", ".join(classes[code] for code in one.polarity) or "none"
-        table.add_row(safe(one.name), safe(names), f"{one.coverage:.1%}", f"{one.overlap:.1%}", f"{one.conflict:.1%}",
-                      right, told)  # fmt: skip
-    console.print(table)
+        shares = (f"{share:.1%}" for share in (one.coverage, one.overlap, one.conflict))
+        rows.append((one.name, names, *shares, right, told))
+    console.print(table(heads, rows, right=heads[2:5]))
     for name in found.left_out:
         console.print(safe(f"{name} is left out: gold labels prove it worse than chance; --even-so keeps it"))
     for one in found.summary:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, folder_of
-from scarce.cli._screen import safe, screen
+from scarce.cli._screen import safe, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,15 +81,15 @@ def vote(
 
 def _draw(console: Console, found: Counted) -> None:
     """Print annotators, labels, questions, the change of agreement, and whom to ask next."""
-    from rich.table import Table
-
     body = found.to_json()
-    table = Table("annotator", "votes", "right", "interval", "skill", "note")
-    for one in found.voted.annotators[:40]:
-        notes = {"constant": "always one class", "random": "no better than chance", "contrary": "rather the opposite"}
-        table.add_row(safe(one.name), f"{one.votes:,}", f"{one.accuracy:.2f}", f"{one.low:.2f} to {one.high:.2f}",
-                      "-" if one.skill != one.skill else f"{one.skill:.2f}", notes.get(one.verdict, ""))  # fmt: skip
-    console.print(table)
+    notes = {"constant": "always one class", "random": "no better than chance", "contrary": "rather the opposite"}
+    heads = ("annotator", "votes", "right", "interval", "skill", "note")
+    rows = [
+        (one.name, f"{one.votes:,}", f"{one.accuracy:.2f}", f"{one.low:.2f} to {one.high:.2f}",
+         "-" if one.skill != one.skill else f"{one.skill:.2f}", notes.get(one.verdict, ""))
+        for one in found.voted.annotators[:40]
+    ]  # fmt: skip
+    console.print(table(heads, rows, right=("votes", "right", "skill")))
     if len(found.voted.annotators) > 40:
         console.print(f"and {len(found.voted.annotators) - 40} more annotators; --json lists all")
     for name, count in body["unknown"].items():

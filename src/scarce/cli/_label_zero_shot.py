@@ -33,7 +33,12 @@ def zero_shot(
     precision: Annotated[
         float | None, typer.Option(min=0.5, max=1.0, help="Wanted precision.", show_default="that of the settings")
     ] = None,
-    per_class: Annotated[bool, typer.Option("--per-class", help="Promise it for each class by itself.")] = False,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="Choose a threshold for each class by itself.")
+    ] = False,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Also label classes whose own precision is not proven.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the report and change nothing.")] = False,
     workers: Workers = None,
     seed: Seed = 0,
@@ -45,7 +50,8 @@ def zero_shot(
 
     With words for the classes an image-text model compares pictures with them; without, a few labelled examples per
     class serve as prototypes. The threshold is the one for which held-out labelled rows prove the wanted precision;
-    where none does, nothing is labelled and the report says why.
+    where none does, nothing is labelled and the report says why. A class whose own precision is not proven is left to
+    people, unless --unproven is given.
 
     Example:
         scarce label zero-shot photos-scarce --dry-run
@@ -59,8 +65,9 @@ def zero_shot(
         with Project.open(folder_of(project, named)) as opened:
             settings = _settings(prompts, prompt, model)
             ds, found = stage.proposed(
-                opened, method, precision=precision, per_class=per_class, settings=settings, workers=workers, seed=seed
-            )
+                opened, method, precision=precision, per_class=per_class, unproven=unproven, settings=settings,
+                workers=workers, seed=seed,
+            )  # fmt: skip
             written = None if dry_run else stage.write(opened, ds, found)
         body = {**found.to_json(), **(written.to_json() if written else {"version": None})}
         out.show(body, lambda console: _draw(console, body, dry_run=dry_run))

@@ -135,13 +135,14 @@ def judge(
     import numpy as np
 
     from scarce import evaluate, train
+    from scarce.loop.conclude import held_out
     from scarce.loop.measure import with_scan
 
     model = train.load(folder)
     name = project.store.version(version).name
     ds = with_scan(project, project.dataset(name), workers=workers)
     real = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
-    test, others = real & (ds["split"] == "test"), real & np.isin(ds["split"], ("train", "val"))
+    test, others = held_out(ds), real & np.isin(ds["split"], ("train", "val"))
     view = ds.fold(ds.ids[others], ds.ids[test])
     probs = model.predict_proba(view.eval)
     report = evaluate.run(view, probs, seed=seed, false_positive_rate=false_positive_rate)

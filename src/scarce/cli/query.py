@@ -83,6 +83,7 @@ def query(
     columns = {"label": label, "group": group, "split": split, "time": time, "text": text}
     with screen(as_json, quiet, debug) as out:
         from scarce.cli._work import holds_data, refuse_columns
+        from scarce.columns import sample_name
         from scarce.loop.querying import Wish, ask_next, choose_from
         from scarce.project import Project
 
@@ -101,7 +102,10 @@ def query(
         body = {"path": str(folder), "version": version, "queued": queued, "waiting": waiting, **batch.to_json()}
 
         def draw(console: Console) -> None:
-            rows = [(one.place, safe(one.uri), f"{one.utility:.3g}", safe(one.why)) for one in batch.samples[:limit]]
+            rows = [
+                (one.place, sample_name(one.uri, one.id), f"{one.utility:.3g}", one.why)
+                for one in batch.samples[:limit]
+            ]
             title = f"{batch.strategy}: {len(batch.samples)} of {batch.pool} samples, {batch.labeled} are labeled"
             console.print(table(("", "sample", "utility", "why"), rows, title=title, right=("", "utility")))
             if len(batch.samples) > limit:

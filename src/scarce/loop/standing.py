@@ -18,7 +18,7 @@ from scarce import metric as metrics
 from scarce.dataset import Array, Dataset, Floats, Mask
 from scarce.errors import ConfigError
 from scarce.metric.interval import cluster_bootstrap
-from scarce.probe import LinearProbe, cross_val_probs
+from scarce.probe import LinearProbe, Projection, cross_val_probs
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -27,6 +27,8 @@ JUDGES: Final = ("auto", "val", "folds", "test")
 FEW: Final = 20
 """Below so many labelled rows nothing is judged on them."""
 PROBE: Final = LinearProbe()
+MOST_ROWS: Final = 10_000
+"""Rows that the axes are fitted on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +72,27 @@ def spoken(ds: Dataset) -> Mask:
 
 def learnt_from(ds: Dataset) -> Mask:
     """Return (N,) bool: kept real labelled rows outside val and test, whoever labelled them."""
-    real = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    return np.asarray(_open(ds) & (ds["label"] >= 0))
+
+
+def _open(ds: Dataset) -> Mask:
+    """Return (N,) bool: kept real rows outside val and test."""
+    real = ds["keep"].astype(bool) & (ds["origin"] == "real")
     return np.asarray(real & ~np.isin(ds["split"].astype(str), ("val", "test")))
+
+
+def _axes(features: Array, rows: Mask) -> Projection | None:
+    """Return the principal axes of some rows; None where there are too few of them."""
+    places = np.flatnonzero(rows)
+    if len(places) <= PROBE.components:
+        return None
+    return Projection.fit(features[places[:: -(-len(places) // MOST_ROWS)]], components=PROBE.components)
 
 
 def probabilities(ds: Dataset, features: Array) -> Floats | None:
     """Return (N, K) probabilities of a linear probe on all labelled rows; None while fewer than two classes have any.
 
+    The axes are those of all rows outside val and test, labelled or not, which is worth points where labels are few.
     Rows that it was fitted on are not out of sample: where a question is to be answered, take the label of its row away
     first, as :func:`scarce.loop.picking.as_pool` does. Rows without features are NaN.
     """
@@ -84,7 +100,8 @@ def probabilities(ds: Dataset, features: Array) -> Floats | None:
     rows = learnt_from(ds) & good
     if len(np.unique(ds["label"][rows])) < 2:
         return None
-    fitted = PROBE.fit(features[rows], ds["label"][rows], len(ds.schema.classes))
+    axes = _axes(features, _open(ds) & good)
+    fitted = PROBE.fit(features[rows], ds["label"][rows], len(ds.schema.classes), projection=axes)
     out = np.full((len(ds), len(ds.schema.classes)), np.nan)
     out[good] = fitted.predict_proba(features[good])
     return out
@@ -141,8 +158,10 @@ def _out_of_fold(ds: Dataset, features: Array, picked: Collection[str], seed: in
             "judged out of fold on picked samples: they are harder than the pool, so the figure is no estimate for it"
         )  # fmt: skip
     groups = ds["split_group"][rows] if "split_group" in ds else None
+    axes = _axes(features, _open(ds) & np.isfinite(features).all(1) & (ds["label"] < 0))  # not of rows it is judged on
     probs = cross_val_probs(
-        features[rows], ds["label"][rows], len(ds.schema.classes), groups=groups, seed=seed, probe=PROBE
+        features[rows], ds["label"][rows], len(ds.schema.classes), groups=groups, seed=seed, probe=PROBE,
+        projection=axes,
     )  # fmt: skip
     return drawn, probs[drawn[rows]], note
 

@@ -53,6 +53,7 @@ def proposed(  # noqa: PLR0913 - the options of the command, each by keyword
     *,
     precision: float | None = None,
     per_class: bool = False,
+    unproven: bool = False,
     settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
     seed: int = 0,
@@ -64,6 +65,7 @@ def proposed(  # noqa: PLR0913 - the options of the command, each by keyword
         method: its name; None = that of [label.zero_shot].
         precision: wanted; None = that of [label.zero_shot].
         per_class: see :func:`scarce.label.zero_shot.propose`.
+        unproven: see there.
         settings: parameters of the method, above those of [label.zero_shot.<method>].
         workers: threads; None = all cores.
         seed: of folds.
@@ -77,7 +79,7 @@ def proposed(  # noqa: PLR0913 - the options of the command, each by keyword
         ds = with_features(project, ds, workers=workers, seed=seed)
     found = propose(
         ds, chosen, precision=section.precision if precision is None else precision, per_class=per_class,
-        cache=project.features, workers=workers, seed=seed,
+        unproven=unproven, cache=project.features, workers=workers, seed=seed,
     )  # fmt: skip
     return ds, found
 

@@ -7,7 +7,7 @@ single photos of one part claims too much; that is why the bounds can count grou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
@@ -265,3 +265,14 @@ def _sided(low: Array, high: Array, side: Side, *, scalar: bool) -> tuple[Any, A
     low = np.zeros_like(low) if side == "upper" else low
     high = np.ones_like(high) if side == "lower" else high
     return (float(low), float(high)) if scalar else (low, high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number; NaN stays NaN and does not count. Source: Holm 1979."""
+    order = sorted((index for index, p in enumerate(p_values) if not math.isnan(p)), key=lambda index: p_values[index])
+    out = [math.nan] * len(p_values)
+    running = 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(order) - rank) * p_values[index]))
+        out[index] = running
+    return out

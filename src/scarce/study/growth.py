@@ -13,9 +13,10 @@ from scarce import encode
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
 from scarce.folds import development, groups_of
-from scarce.ledger import Design, holm, paired_effect
+from scarce.ledger import Design, paired_effect
 from scarce.lineage import digest
 from scarce.metric import Setting, rare_codes
+from scarce.metric.interval import holm
 from scarce.probe import fold_of
 from scarce.study._base import AbstractStudy, Finding, within
 from scarce.study._candidates import (

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, final
 
 import numpy as np
 
-from scarce.dataset import Dataset, Floats, Ints
+from scarce.dataset import Dataset, Floats, Ints, Mask
 from scarce.errors import ConfigError
 from scarce.label import zero_shot as stage
 from scarce.probe import LinearProbe, Projection
@@ -19,6 +19,8 @@ from scarce.study._data import parts_of, scores
 from scarce.study._journal import Journal
 from scarce.study._page import results_page
 
+BLOCK: Final = 1 << 14
+"""Rows that are projected and judged at once."""
 QUESTION: Final = "What are labels of a model worth?"
 ARMS: Final = {
     "zero_shot": "the model's labels alone",
@@ -44,6 +46,7 @@ class ZeroShot(AbstractStudy):
         method: of ``label.zero_shot``; prototype works on any features.
         examples: random labelled samples that the method may see and prove its threshold on.
         precision: wanted share of right ones among labels that are taken over.
+        unproven: take classes over whose own precision the few examples do not prove, as ``--unproven`` does.
         review: share of the model's labels, the least sure ones, that a person looks at.
         seconds: that a label of a person takes.
         seeds: repeats with other examples.
@@ -53,6 +56,7 @@ class ZeroShot(AbstractStudy):
     method: str = "prototype"
     examples: int = 100
     precision: float = 0.9
+    unproven: bool = True
     review: float = 0.1
     seconds: float = 5.0
     seeds: int = 20
@@ -69,7 +73,8 @@ class ZeroShot(AbstractStudy):
             what = f"examples = {self.examples}, review = {self.review}, seeds = {self.seeds}"
             there = f"the pool has {int((~held).sum())} samples"
             raise ConfigError("study", what, there, "take 2 examples or more, fewer than these, and a share")
-        work = _Work(ds.take(rows), held, features, ds["label"][rows].astype(np.int64))
+        work = _Work(ds.take(rows), held, _projected(features, held), ds["label"][rows].astype(np.int64))
+        del features
         setting = {key: value for key, value in self.params().items() if key not in {"seeds", "metric", "seconds"}}
         kept = Journal(journal, {**setting, "seed": seed, "ids": work.fingerprint()})
         keys = [str(number) for number in range(self.seeds)]
@@ -84,7 +89,8 @@ class ZeroShot(AbstractStudy):
         pool = np.flatnonzero(~work.held)
         shown = rng.choice(pool, self.examples, replace=False)
         ds = work.blind(shown)
-        proposal = stage.propose(ds, self.method, precision=self.precision, seed=int(rng.integers(2**31)))
+        drawn = int(rng.integers(2**31))
+        proposal = stage.propose(ds, self.method, precision=self.precision, unproven=self.unproven, seed=drawn)
         taken, guessed = proposal.rows[proposal.taken], proposal.codes[proposal.taken]
         sure = proposal.probs[proposal.taken].max(axis=1)
         seen = np.argsort(sure, kind="stable")[: round(self.review * len(taken))]
@@ -142,13 +148,22 @@ class ZeroShot(AbstractStudy):
         }  # fmt: skip
 
 
-class _Work:
-    """Labelled samples, which of them are held out, and a probe on their features."""
+def _projected(features: Floats, held: Mask) -> Floats:
+    """Return (N, P) coordinates on the axes of the pool, block by block: at 200,000 samples copies are what costs."""
+    pool = np.flatnonzero(~held)
+    axes = Projection.fit(features[pool[:: -(-len(pool) // 20_000)]])
+    out = np.empty((len(features), axes.basis.shape[1]), np.float32)
+    for start in range(0, len(features), BLOCK):
+        out[start : start + BLOCK] = axes(features[start : start + BLOCK])
+    return out
 
-    def __init__(self, ds: Dataset, held: Any, features: Floats, truth: Ints) -> None:
+
+class _Work:
+    """Labelled samples, which of them are held out, and a probe on their projected features."""
+
+    def __init__(self, ds: Dataset, held: Mask, features: Floats, truth: Ints) -> None:
         self.ds, self.held, self.features, self.truth = ds, held, features, truth
-        pool = np.flatnonzero(~held)
-        self.projection = Projection.fit(features[pool[:: -(-len(pool) // 20_000)]])
+        self.axes = Projection.identity(features.shape[1])
 
     def blind(self, shown: Ints) -> Dataset:
         """Return the samples with the labels of the shown ones only; the held-out ones are test."""
@@ -167,8 +182,10 @@ class _Work:
         if len(np.unique(codes)) < 2:
             return None
         classes = len(self.ds.schema.classes)
-        probe = LinearProbe().fit(self.features[rows], codes, classes, projection=self.projection)
-        return scores(self.truth[self.held], probe.logits(self.features[self.held]).argmax(axis=1))
+        probe = LinearProbe().fit(self.features[rows], codes, classes, projection=self.axes)
+        rows = np.flatnonzero(self.held)
+        parts = [probe.logits(self.features[rows[at : at + BLOCK]]).argmax(axis=1) for at in range(0, len(rows), BLOCK)]
+        return scores(self.truth[rows], np.concatenate(parts))
 
     def fingerprint(self) -> str:
         """Return a hash of the samples, their labels and their features."""

@@ -52,7 +52,8 @@ def fit(
     if isinstance(trainer, str):
         trainer = registry.load("train", trainer, AbstractTrainer)()  # type: ignore[type-abstract]
     if not len(view.train):
-        raise TrainError("train", "the training side is empty", f"{len(view.dataset)} rows in all", "split anew")
+        raise TrainError("train", "the training side is empty", f"{len(view.dataset)} rows in all",
+                         "label some rows and split them: scarce split")  # fmt: skip
     setup = Setup(online=online, checkpoint=None if checkpoint is None else Path(checkpoint))
     if given is not None:
         setup = replace(setup, rows=given.rows, weights=given.weights, loss=given.loss)

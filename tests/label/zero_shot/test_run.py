@@ -47,6 +47,25 @@ def test_sure_ones_become_labels_and_nobody_is_overruled() -> None:
     assert step.params["method"] == "prototype"
 
 
+def test_a_class_that_is_not_proven_by_itself_waits_for_people_unless_wanted() -> None:
+    ds = tiny_dataset({"good": 500, "scratch": 300, "stain": 60})
+    truth = ds["label"]
+    known = np.random.default_rng(0).random(len(ds)) < np.where(truth == 2, 0.3, 0.5)
+    ds = masked(ds, known)
+    careful, bold = (zero_shot.propose(ds, precision=0.9, unproven=wanted) for wanted in (False, True))
+    assert careful.gates[""].opens
+    stain, wanted = careful.classes[2], bold.classes[2]
+    assert (stain.verdict, stain.taken, wanted.verdict) == ("unproven", 0, "unproven")
+    assert wanted.taken > 0
+    assert not (careful.codes[careful.taken] == 2).any()
+    (said,) = [note for note in careful.notes if "--unproven" in note]
+    assert f"not for stain ({stain.n}): left to people" in said
+    assert "29 without an error" in said
+    assert not [note for note in bold.notes if "--unproven" in note]
+    np.testing.assert_array_equal(careful.taken, bold.taken & (bold.codes != 2))
+    assert zero_shot.apply(ds, bold).steps[-1].params["unproven"] is True
+
+
 def test_labels_that_are_evaluated_on_are_never_looked_at() -> None:
     ds, _ = easy()
     split = np.where(np.arange(len(ds)) % 3 == 0, "test", "train")

@@ -93,7 +93,7 @@ class Sieve:
         out = np.zeros(len(rows), np.bool_)
         for start in range(0, len(rows), BLOCK):
             part = rows[start : start + BLOCK]
-            far = np.ones(len(part), np.bool_)
+            far, alike, own = np.ones(len(part), np.bool_), None, None
             if self.embeddings is not None:
                 own = self.unit(part)
                 far = ~((own @ self.seen[: self.count].T).max(axis=1, initial=-1.0) >= self.threshold)
@@ -103,13 +103,13 @@ class Sieve:
                 group, own_kin = int(self.groups[row]), int(self.kin[row])
                 if not far[place] or group in self.used or (kin and own_kin in self.met):
                     continue
-                if self.embeddings is not None and alike[place, taken].any():
+                if alike is not None and alike[place, taken].any():
                     continue
                 taken.append(place)
                 self.used.add(group)
                 self.met.add(own_kin)
             out[start + np.array(taken, np.int64)] = True
-            if self.embeddings is not None:
+            if own is not None:
                 self._remember(own[taken])
         return out
 

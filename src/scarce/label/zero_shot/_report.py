@@ -52,9 +52,10 @@ class ClassResult:
         return asdict(self)
 
 
-def class_result(
-    name: str, code: int, held: tuple[Ints, Floats, Mask, Array | None], pool: tuple[Ints, Mask], *, wanted: float
-) -> ClassResult:
+def class_result(  # noqa: PLR0913 - the class, the rows, the promise
+    name: str, code: int, held: tuple[Ints, Floats, Mask, Array | None], pool: tuple[Ints, Mask], *, wanted: float,
+    confidence: float, unproven: bool,
+) -> ClassResult:  # fmt: skip
     """Judge one class.
 
     Args:
@@ -63,6 +64,8 @@ def class_result(
         held: labels (N,), probabilities (N, K), which pass the gate (N,), and groups (N,) of the labelled rows.
         pool: proposed codes (M,) of the unlabelled rows, and which pass the gate (M,).
         wanted: precision that was asked for.
+        confidence: of the one-sided bound that proves it.
+        unproven: take its labels over even where the bound does not prove it.
     """
     labels, probs, passed, groups = held
     mine = passed & (probs.argmax(axis=1) == code) if len(labels) else np.zeros(0, bool)
@@ -72,10 +75,12 @@ def class_result(
     surely_below = bool(n) and clopper_pearson(hits, n, BAD_CONFIDENCE, "upper", groups=units)[1] < wanted
     proposed = pool[0] == code
     value, *bounds = auroc(labels == code, probs[:, code]) if len(labels) else (np.nan, 0.0, 1.0)
-    verdict = "bad" if surely_below else "proven" if n and low >= wanted else "unproven"
+    proven = bool(n) and clopper_pearson(hits, n, confidence, "lower", groups=units)[0] >= wanted
+    verdict = "bad" if surely_below else "proven" if proven else "unproven"
+    takes = not surely_below and (proven or unproven)
     return ClassResult(
         name=name, labelled=int((labels == code).sum()), proposed=int(proposed.sum()),
-        taken=0 if surely_below else int((proposed & pool[1]).sum()), precision=hits / n if n else np.nan, low=low,
+        taken=int((proposed & pool[1]).sum()) if takes else 0, precision=hits / n if n else np.nan, low=low,
         high=high, n=n, auroc=value, auroc_low=bounds[0], auroc_high=bounds[1],
         verdict=verdict if proposed.any() or n else "never proposed",
     )  # fmt: skip

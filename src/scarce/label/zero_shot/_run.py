@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from scarce.label.zero_shot._gate import Gate, choose_threshold
 from scarce.label.zero_shot._report import ClassResult, class_result, unlike
 from scarce.lineage import Step
 from scarce.metric.calibration import fit_temperature
+from scarce.metric.interval import needed_for
 from scarce.probe import softmax
 
 SOURCE: Final = "zero_shot"
@@ -80,6 +81,7 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     precision: float = 0.95,
     confidence: float = 0.95,
     per_class: bool = False,
+    unproven: bool = False,
     cache: str | Path | None = None,
     workers: int | None = None,
     seed: int = 0,
@@ -88,7 +90,8 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     """Return which unlabelled rows could be labelled with the wanted precision; nothing is changed.
 
     The promise holds for rows of which the labelled ones are a random draw; where they clearly differ, a note says so.
-    A class whose precision is surely below the wanted one is left out. Labels of val and test are never looked at.
+    A class whose own precision is not proven is left to people, unless ``unproven``; one that is surely below it always
+    is. Labels of val and test are never looked at.
 
     Args:
         ds: N rows; features are added where they are missing.
@@ -96,7 +99,8 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
             or name a model, else ``prototype``.
         precision: wanted share of right ones among what is taken over, 0.5 to 1.
         confidence: chance with which that holds at least.
-        per_class: promise it for each class by itself, which needs labels of each.
+        per_class: choose a threshold for each class by itself, which needs labels of each.
+        unproven: take classes over whose own precision is not proven, as long as that of all together is.
         cache: folder of known features; an interrupted run goes on where it stopped.
         workers: threads; None = one a processor.
         seed: of folds.
@@ -122,11 +126,13 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     job = _Job(ds, held, pool, softmax(logits[held] / temperature), softmax(logits[pool] / temperature), precision,
                confidence)  # fmt: skip
     gates = job.gates(per_class=per_class)
-    classes, taken = job.judged(gates)
+    classes, taken = job.judged(gates, unproven=unproven)
+    notes = _notes(job, judged, gates, int((wanted_rows(ds) & ~good).sum()))
     return Proposal(
         method=chosen, rows=pool, probs=job.pool_probs, taken=taken, temperature=temperature, gates=gates,
-        classes=classes, notes=_notes(job, judged, gates, int((wanted_rows(ds) & ~good).sum())), details=judged.details,
-        settings={"precision": precision, "confidence": confidence, "per_class": per_class, "seed": seed},
+        classes=classes, notes=(*notes, *_left_out(job, gates, classes)), details=judged.details,
+        settings={"precision": precision, "confidence": confidence, "per_class": per_class, "unproven": unproven,
+                  "seed": seed},
         seconds=time.perf_counter() - started,
     )  # fmt: skip
 
@@ -218,7 +224,7 @@ class _Job:
             confidence=self.confidence, groups=None if groups is None else groups[held],
         )  # fmt: skip
 
-    def judged(self, gates: Mapping[str, Gate]) -> tuple[tuple[ClassResult, ...], Mask]:
+    def judged(self, gates: Mapping[str, Gate], *, unproven: bool) -> tuple[tuple[ClassResult, ...], Mask]:
         """Return how each class does, and (M,) which unlabelled rows become labels."""
         names = self.ds.schema.classes
         cuts = np.array([gates.get(name, gates.get("")).threshold for name in names])  # type: ignore[union-attr]
@@ -230,11 +236,28 @@ class _Job:
         labels = self.ds["label"][self.held]
         classes = tuple(
             class_result(name, code, (labels, self.held_probs, shown, self.groups), (codes, taken),
-                         wanted=self.precision)
+                         wanted=self.precision, confidence=self.confidence, unproven=unproven)
             for code, name in enumerate(names)
         )  # fmt: skip
-        bad = np.array([one.verdict == "bad" for one in classes])
-        return classes, np.asarray(taken & ~bad[codes])
+        takes = np.array([one.taken > 0 for one in classes])
+        return classes, np.asarray(taken & takes[codes])
+
+
+def _left_out(job: _Job, gates: Mapping[str, Gate], classes: Sequence[ClassResult]) -> tuple[str, ...]:
+    """Return which classes would pass the gate and stay with people all the same, and what to do about it."""
+    names = [
+        f"{one.name} ({one.n})" for one in classes
+        if one.verdict == "unproven" and one.proposed and not one.taken and gates.get(one.name, gates.get("")).opens  # type: ignore[union-attr]
+    ]  # fmt: skip
+    if not names:
+        return ()
+    needed = needed_for(job.precision, job.confidence)
+    said = (
+        f"a precision of {job.precision:g} is proven for all together and not for {', '.join(names)}: left to people "
+        f"(held-out labels in brackets; {needed} without an error prove it); label more of them, or take them over all "
+        "the same: --unproven"
+    )
+    return (said,)
 
 
 def _notes(job: _Job, judged: Judgement, gates: Mapping[str, Gate], lost: int) -> tuple[str, ...]:
