@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "run"]
 
-MODULES: tuple[str, ...] = ()
+MODULES = ("out_of_distribution",)
 """Public modules of this stage that are not plugins."""
 
 
