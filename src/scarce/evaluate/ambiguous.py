@@ -19,7 +19,8 @@ class Ambiguous(AbstractSection):
     """How often several classes remain possible, and how the error falls if those samples go to a person.
 
     Use when a person can look again at what the model is unsure of.
-    Needs: labels and probabilities; out-of-fold probabilities for the sets, otherwise only the curve is given.
+    Needs: labels and probabilities; the model's own threshold or out-of-fold probabilities for the sets, otherwise only
+    the curve is given.
     Writes: ``curve``: shares answered, the surest first, with the error among them, and ``area``, its mean; ``sets``
     with ``coverage`` wanted and found, ``mean_size``, the share ``ambiguous``, accuracy with and without them, and
     ``examples``, ids of ambiguous samples with their classes.
@@ -39,9 +40,11 @@ class Ambiguous(AbstractSection):
         return {"area": float(risk.mean()), "curve": curve, "sets": self._sets(judged)}
 
     def _sets(self, judged: Judged) -> dict[str, Any] | None:
-        if judged.out_of_fold is None:
+        threshold = judged.set_threshold
+        if threshold is None and judged.out_of_fold is not None:
+            threshold = conformal_threshold(*judged.out_of_fold, coverage=self.coverage)
+        if threshold is None:
             return None
-        threshold = conformal_threshold(*judged.out_of_fold, coverage=self.coverage)
         sets = conformal_sets(judged.probs, threshold)
         rows = np.flatnonzero(sets.sum(1) > 1)
         top = np.sort(judged.probs[rows], axis=1)[:, ::-1]
