@@ -49,8 +49,7 @@ def evaluate(
     """Look at the test set once, with intervals; looks are counted.
 
     Balanced accuracy, macro-F1, recall and precision of every class, operating point: each with its 95 % interval, on
-    real test samples only, beside a baseline that always answers the majority class. A page with all of it is
-    written to reports/.
+    real test samples only, beside a baseline that always answers the majority class.
 
     Example:
         scarce evaluate photos-scarce

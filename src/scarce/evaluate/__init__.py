@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "run"]
 
-MODULES = ("calibrator", "compare", "conformal", "guard", "out_of_distribution", "robustness", "variety")
+MODULES = (
+    "calibrator", "compare", "conformal", "guard", "out_of_distribution", "robustness", "threshold", "variety",
+)  # fmt: skip
 """Public modules of this stage that are not plugins."""
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from scarce.dataset import Array, Floats
 from scarce.errors import ConfigError, DataError
-from scarce.metric.calibration import brier_score, expected_calibration_error, fit_temperature
+from scarce.metric.calibration import brier_score, expected_calibration_error, fit_temperature, with_prior
 from scarce.probe import fold_of, softmax
+
+__all__ = ["Calibrator", "cross_fitted", "fit", "judge_kinds", "with_prior"]
 
 WHO = "evaluate.calibrator"
 Kind: TypeAlias = Literal["none", "temperature", "vector", "isotonic"]
@@ -114,27 +116,6 @@ def judge_kinds(logits: Array, labels: Array, *, groups: Array | None = None, se
             "log_loss": float(-np.log(own).mean()), "accuracy": float((probs.argmax(1) == codes).mean()),
         }  # fmt: skip
     return table
-
-
-def with_prior(probs: Array, before: Array, after: Array) -> Floats:
-    """Return probabilities for another mix of classes, by Bayes' rule.
-
-    Args:
-        probs: (N, K) under the mix ``before``.
-        before: (K,) shares of the classes that the probabilities assume, > 0.
-        after: (K,) shares where they shall hold, >= 0.
-
-    Source: Saerens, Latinne and Decaestecker 2002.
-
-    Example:
-        >>> with_prior(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.9, 0.1])).round(3).tolist()
-        [[0.9, 0.1]]
-    """
-    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
-    if (before <= 0).any() or (after < 0).any() or not after.sum() > 0:
-        raise DataError(WHO, "shares of classes that are not positive", do="give shares above 0")
-    moved = np.asarray(probs, np.float64) * (after / after.sum()) / (before / before.sum())
-    return np.asarray(moved / np.maximum(moved.sum(1, keepdims=True), 1e-300))
 
 
 def _vector(values: Floats, codes: Array, start: Floats) -> tuple[Floats, Floats]:

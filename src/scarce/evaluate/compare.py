@@ -113,7 +113,7 @@ def _p(gain: Array, codes: Array, seed: int) -> float:
 def _difference(  # noqa: PLR0917 - the parts of one comparison
     metric: str, y: Array, sides: tuple[Floats, Floats], codes: Array, draws: int, seed: int
 ) -> dict[str, float]:
-    score = weighted(metric)
+    score = _accuracy if metric == "accuracy" else weighted(metric)
     one = np.ones((1, len(y)), np.int16)
     values = [float(score(y, side, one, None)[0]) for side in sides]
     found = cluster_bootstrap(
@@ -121,3 +121,7 @@ def _difference(  # noqa: PLR0917 - the parts of one comparison
         repeats=draws, seed=seed, strata=y,
     )  # fmt: skip
     return {"first": values[0], "second": values[1], "value": found.value, "low": found.low, "high": found.high}
+
+
+def _accuracy(y: Array, probs: Floats, weights: Array, _setting: None) -> Floats:
+    return np.asarray(weights @ (probs.argmax(1) == y) / np.maximum(weights.sum(1), 1), np.float64)

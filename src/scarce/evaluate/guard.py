@@ -64,9 +64,10 @@ class Guard:
     """What is stored with a model.
 
     Attributes:
-        unknown: the card's entry: ``detector``, ``params``, ``threshold`` (above it a sample is unknown; None = never),
-            ``kept`` (share of known samples that shall pass), ``chosen_on``, ``foreign`` (what it was tried on),
-            ``detectors`` (name to AUROC, FPR95 and cost) and ``sweep``. None where nothing was held back.
+        unknown: the card's entry: ``detector``, ``params``, ``threshold`` (above it a sample is unknown), ``kept`` (share
+            of known samples that pass; less than asked for where few were held back), ``chosen_on``, ``foreign`` (what
+            it was tried on), ``detectors`` (name to AUROC, FPR95 and cost) and ``sweep``. None where nothing was held
+            back.
         ambiguous: the card's entry: ``threshold`` of the sets of classes, ``coverage``, ``chosen_on``; or None.
         arrays: the detector's state.
     """
@@ -106,6 +107,7 @@ def guard(
     best = max(table, key=lambda name: (table[name]["auroc"], -table[name]["fpr95"])) if table else (
         "knn" if "knn" in detectors else "energy"
     )  # fmt: skip
+    kept = min(kept, len(tried.labels) / (len(tried.labels) + 1))  # more than the highest score keeps is not shown
     threshold = threshold_keeping(scores[best], kept)
     unknown = {
         "detector": best, "params": detectors[best].params(), "threshold": threshold, "kept": kept,

@@ -58,6 +58,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     from scarce.evaluate.compare import compare
     from scarce.ledger import groups_of
     from scarce.loop.measure import with_scan
+    from scarce.metric.calibration import expected_calibration_error
 
     model = train.load(look.folder)
     other = None if look.against is None else train.load(look.against)
@@ -76,10 +77,12 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
         set_threshold=entry.get("threshold"),
     )  # fmt: skip
     looks = project.state.count_test_look(version=name, metric="balanced_accuracy")
+    natural = model.natural(probs, view.eval.schema)
     body = {
         "version": name, "model": str(look.folder), "looks": looks, **report.to_json(),
         **_frozen(model, view.eval, probs),
         "out_of_distribution": _foreign(model, view, (logits, features), beside["foreign"]),
+        "ece_natural": expected_calibration_error(view.eval["label"], natural) if natural is not probs else None,
         "variety": _variety(model, view, features, beside["field"], look.seed),
     }  # fmt: skip
     if other is not None:

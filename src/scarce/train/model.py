@@ -19,6 +19,7 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Schema
 from scarce.errors import DataError, ReadError, TrainError, UnknownNameError
 from scarce.lineage import canonical_json, content_id, digest
+from scarce.metric.calibration import with_prior
 from scarce.probe import softmax
 
 FORMAT: Final = 1
@@ -91,6 +92,22 @@ class Model(ABC):
         if not schema.classes or schema.classes == self.classes:
             return np.asarray(probs, np.float64)
         return np.asarray(probs[:, [self.classes.index(name) for name in schema.classes]], np.float64)
+
+    def natural(self, probs: Floats, schema: Schema) -> Floats:
+        """Return (N, K) probabilities where classes are as common as among the held-back training samples.
+
+        A model that learned all classes as equally common (balanced softmax) answers that way, too: its probabilities
+        hold where classes are alike. Others are returned as they are.
+
+        Args:
+            probs: (N, K) from :meth:`predict_proba`.
+            schema: whose class order they are in; without classes the model's own.
+        """
+        shares = self.card.get("natural")
+        if not shares:
+            return probs
+        order = [self.classes.index(name) for name in schema.classes or self.classes]
+        return with_prior(probs, np.ones(len(order)), np.asarray(shares, np.float64)[order])
 
     def stale(self, schema: Schema) -> str | None:
         """Return why the model no longer fits the data's classes, or None."""

@@ -32,7 +32,9 @@ class Prediction:
     Attributes:
         path: as it was given, or found in a folder; bytes that are not UTF-8 as backslash escapes.
         label: likeliest class; None where the file cannot be read.
-        probability: of that class, calibrated.
+        probability: of that class, calibrated; of a model that learned all classes as equally common it holds where
+            they are.
+        natural_probability: the same where classes are as common as in training; None where the two are one.
         verdict: ``unknown`` for what is of none of the classes; else ``accept`` or ``reject`` at the model's operating
             point; ``ambiguous`` in place of accept, or without an operating point, where several classes remain
             possible; None where there is no threshold to decide by.
@@ -46,6 +48,7 @@ class Prediction:
     path: str
     label: str | None = None
     probability: float | None = None
+    natural_probability: float | None = None
     verdict: str | None = None
     defect_score: float | None = None
     unknown_score: float | None = None
@@ -186,10 +189,12 @@ def _row(model: Model, name: str, told: tuple[Said, int], reason: str | None, th
     if reason is not None or not np.isfinite(probs).all():
         return Prediction(path=name, error=reason or "the model gives no probability")
     best = int(probs.argmax())
+    natural = model.natural(probs[None], Schema(classes=model.classes))
     normal = [model.classes.index(item) for item in model.card.get("normal_classes", ())]
     score = float(1.0 - probs[normal].sum()) if normal else None
     return Prediction(
         path=name, label=model.classes[best], probability=float(probs[best]),
+        natural_probability=float(natural[0, best]) if model.card.get("natural") else None,
         verdict=verdict(model, probs, foreign, threshold), defect_score=score,
         unknown_score=foreign if np.isfinite(foreign) else None, candidates=tuple(candidates(model, probs)),
         probabilities=dict(zip(model.classes, probs.tolist(), strict=True)),
@@ -209,14 +214,15 @@ def write_csv(predictions: Sequence[Prediction], out: str | Path | TextIO) -> No
         return
     classes = next((list(item.probabilities) for item in predictions if item.probabilities), [])
     writer = csv.writer(out)
-    head = ["path", "class", "probability", "verdict", "defect_score", "error", "unknown_score", "candidates"]
+    head = ["path", "class", "probability", "verdict", "defect_score", "error", "unknown_score", "candidates",
+            "natural_probability"]  # fmt: skip
     writer.writerow(head + [f"p({safe_cell(name)})" for name in classes])
     for item in predictions:
         numbers = [_number((item.probabilities or {}).get(name)) for name in classes]
         writer.writerow([
             safe_cell(item.path), safe_cell(item.label or ""), _number(item.probability), item.verdict or "",
             _number(item.defect_score), safe_cell(item.error or ""), _number(item.unknown_score),
-            safe_cell("; ".join(item.candidates)), *numbers,
+            safe_cell("; ".join(item.candidates)), _number(item.natural_probability), *numbers,
         ])  # fmt: skip
 
 

@@ -34,7 +34,7 @@ class Mahalanobis(AbstractDetector):
     uses_features: ClassVar[bool] = True
 
     shrinkage: float = 0.01
-    relative: bool = False
+    relative: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a share outside 0 to 1."""
