@@ -12,8 +12,10 @@ from sklearn.datasets import load_digits
 from scarce import encode, registry, train
 from scarce.dataset import Dataset
 from scarce.evaluate.guard import guard
+from scarce.evaluate.out_of_distribution.detection import detection
 from scarce.evaluate.robustness import disturbed, robustness
 from scarce.loop.fitting import guarded, training_view
+from scarce.train._said import foreign_scores
 from scarce.train.linear_probe import LinearProbe
 from scarce.train.model import Model, load
 from scarce.train.predict import predict
@@ -45,12 +47,13 @@ def test_digits_are_unknown_to_a_model_of_garments(model: Model, tmp_path: Path,
     again = load(model.save(tmp_path / "model"))
     pictures = [tmp_path / f"{number:03d}.png" for number in range(60)]
     found = predict(again, pictures)
-    assert np.mean([row.verdict == "unknown" for row in found]) > 0.5
     test = garments_ready.take(garments_ready["split"] == "test")
-    from scarce.train._said import foreign_scores
-
     logits, features = again.answers(test)
-    assert (foreign_scores(again, logits, features) > entry["threshold"]).mean() < 0.06, "1 % is wanted"
+    known = foreign_scores(again, logits, features)
+    called = (known > entry["threshold"]).mean()
+    assert called < 0.06, "80 samples were held back, so the highest of 80 is the threshold"
+    assert np.mean([row.verdict == "unknown" for row in found]) > called + 0.1
+    assert detection(known, np.array([row.unknown_score for row in found])).auroc > 0.75
     json.dumps(again.card, allow_nan=False)
 
 
@@ -87,11 +90,11 @@ def test_given_foreign_samples_choose_the_detector(garments_ready: Dataset, mode
 
 def test_accuracy_falls_with_the_disturbance(garments_ready: Dataset, model: Model) -> None:
     test = garments_ready.take(garments_ready["split"] == "test")
-    found = robustness(model, test, most=60)
+    found = robustness(model, test, most=24)
     bare = Dataset(test.schema, test.table, test.sources)
-    plain = robustness(model, bare, most=60)
+    plain = robustness(model, bare, most=24)
     assert plain == found, "features of the clean pictures are not used for the disturbed ones"
-    assert found["n"] == 60
+    assert found["n"] == 24
     assert found["clean"]["accuracy"] > 0.7
     assert found["curves"]["noise"][-1]["accuracy"] <= found["clean"]["accuracy"] + 0.05
     assert max(row["lost"] for rows in found["curves"].values() for row in rows) > 0.05

@@ -27,7 +27,8 @@ def train(
     foreign: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="Samples of none of the classes: what the model shall call unknown is tuned on them.",
+            metavar="PATH",
+            help="Samples of none of the classes: what the model shall call unknown is tuned on them.",
             show_default="made from held-back pictures",
         ),
     ] = None,

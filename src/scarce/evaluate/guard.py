@@ -64,10 +64,10 @@ class Guard:
     """What is stored with a model.
 
     Attributes:
-        unknown: the card's entry: ``detector``, ``params``, ``threshold`` (above it a sample is unknown), ``kept`` (share
-            of known samples that pass; less than asked for where few were held back), ``chosen_on``, ``foreign`` (what
-            it was tried on), ``detectors`` (name to AUROC, FPR95 and cost) and ``sweep``. None where nothing was held
-            back.
+        unknown: the card's entry: ``detector``, ``params``, ``threshold`` (above it a sample is unknown), ``kept``
+            (share of known samples that pass; less than asked for where few were held back), ``chosen_on``,
+            ``foreign`` (what it was tried on), ``detectors`` (name to AUROC, FPR95 and cost) and ``sweep``. None where
+            nothing was held back.
         ambiguous: the card's entry: ``threshold`` of the sets of classes, ``coverage``, ``chosen_on``; or None.
         arrays: the detector's state.
     """

@@ -74,9 +74,7 @@ def robustness(model: Answers, ds: Dataset, *, most: int = MOST, seed: int = 0) 
             (level, figures(lambda image, rng, name=name, level=level: disturbed(image, name, level, rng)))  # type: ignore[misc]
             for level in levels
         ]
-        curves[name] = [
-            {"level": level, **one, "lost": clean["accuracy"] - one["accuracy"]} for level, one in found
-        ]
+        curves[name] = [{"level": level, **one, "lost": clean["accuracy"] - one["accuracy"]} for level, one in found]
     return {"n": len(rows), "clean": clean, "curves": curves}
 
 

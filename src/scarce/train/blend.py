@@ -110,9 +110,7 @@ class Blend(AbstractTrainer):
         card = model.card | {"scales": scales, "share": share}
         logits = mixed(sides, scales, share)
         found, told = verdict(logits, labels, card, balanced=balanced, groups=groups)
-        return replace(
-            model, card={**card, **found}, held_out=told, held_ids=judged.ids[good], held_logits=logits
-        )
+        return replace(model, card={**card, **found}, held_out=told, held_ids=judged.ids[good], held_logits=logits)
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
