@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from scarce.ballot import MACHINES
 from scarce.columns import LABEL_SOURCES
 from scarce.dataset import Array, Dataset, Ints, Mask
 from scarce.errors import DataError, closest
 from scarce.lineage import Step
 
-SPOKEN: Final = ("given", "human", "vote")
+SPOKEN: Final = tuple(name for name in LABEL_SOURCES if name not in (*MACHINES, "inherited"))
 """Sources of labels that people stand behind; models do not overrule them."""
 EVALUATED: Final = ("val", "test")
 

@@ -56,7 +56,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     """
     from scarce import evaluate, train
     from scarce.evaluate.compare import compare
-    from scarce.ledger import groups_of
+    from scarce.folds import groups_of
     from scarce.loop.measure import with_scan
     from scarce.metric.calibration import expected_calibration_error
 
@@ -129,7 +129,7 @@ def read_plain(path: Path, modality: str) -> Dataset:
 def _frozen(model: Any, ds: Dataset, probs: Array) -> dict[str, Any]:
     """Return the operating point at the threshold that the model was given before anybody looked."""
     from scarce.evaluate.operating_point import defect_score, operating_point
-    from scarce.ledger import groups_of
+    from scarce.folds import groups_of
 
     point = model.card.get("operating_point") or {}
     normal = [ds.schema.classes.index(name) for name in ds.schema.normal_classes]
@@ -197,7 +197,7 @@ def _variety(
     model: Any, view: FoldView, features: Array | None, field: Dataset | None, seed: int
 ) -> dict[str, Any] | None:
     from scarce.evaluate.variety import variety
-    from scarce.ledger import groups_of
+    from scarce.folds import groups_of
 
     if field is None:
         return None
