@@ -50,7 +50,8 @@ def test_digits_are_unknown_to_a_model_of_garments(model: Model, tmp_path: Path,
     test = garments_ready.take(garments_ready["split"] == "test")
     logits, features = again.answers(test)
     known = foreign_scores(again, logits, features)
-    called = (known > entry["threshold"]).mean()
+    common = test["label"] != test.schema.classes.index("Bag")  # of bags, next to none are in training
+    called = (known > entry["threshold"])[common].mean()
     assert called < 0.06, "80 samples were held back, so the highest of 80 is the threshold"
     assert np.mean([row.verdict == "unknown" for row in found]) > called + 0.1
     assert detection(known, np.array([row.unknown_score for row in found])).auroc > 0.75
