@@ -105,17 +105,20 @@ def named_by(members: Sequence[str] | None, places: Mapping[str, str], *, most: 
 
 
 def fit(
-    project: Project, ds: Dataset, version: str, *, trainer: str | None, minutes: float | None, seed: int
-) -> tuple[Any, list[str]]:
+    project: Project, ds: Dataset, version: str, *, trainer: str | None, minutes: float | None, seed: int,
+    foreign: Path | None = None,
+) -> tuple[Any, list[str]]:  # fmt: skip
     """Train on the train split with the project's settings; return the model and sentences for people."""
     from dataclasses import fields
 
     from scarce import registry
     from scarce import train as stage
     from scarce.loop.conclude import choose_trainer
-    from scarce.loop.fitting import trainer_settings, training_view
+    from scarce.loop.fitting import guarded, trainer_settings, training_view
+    from scarce.loop.judging import read_plain
     from scarce.loop.options import Options
 
+    others = None if foreign is None else read_plain(foreign, ds.schema.modality)
     notes: list[str] = []
     name = choose_trainer(ds, Options(trainer=trainer or project.config.train.trainer), notes)
     kind = registry.load("train", name, stage.AbstractTrainer)  # type: ignore[type-abstract]
@@ -124,50 +127,10 @@ def fit(
     params = {key: value for key, value in chosen.items() if key in known and value is not None}
     params |= trainer_settings(project.config.train, name)
     checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
-    model = stage.fit(training_view(ds), kind.from_params(params), seed=seed, checkpoint=checkpoint)
+    view = training_view(ds)
+    model = stage.fit(view, kind.from_params(params), seed=seed, checkpoint=checkpoint)
+    model = guarded(model, view, foreign=others, seed=seed)
     return model.stamped(data={**model.card["data"], "version": version}), notes
-
-
-def judge(
-    project: Project, folder: Path, version: str | None, *, seed: int, workers: int | None, false_positive_rate: float
-) -> dict[str, Any]:
-    """Look at the test set with a saved model; the look is counted."""
-    import numpy as np
-
-    from scarce import evaluate, train
-    from scarce.loop.conclude import held_out
-    from scarce.loop.measure import with_scan
-
-    model = train.load(folder)
-    name = project.store.version(version).name
-    ds = with_scan(project, project.dataset(name), workers=workers)
-    real = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
-    test, others = held_out(ds), real & np.isin(ds["split"], ("train", "val"))
-    view = ds.fold(ds.ids[others], ds.ids[test])
-    probs = model.predict_proba(view.eval)
-    report = evaluate.run(view, probs, seed=seed, false_positive_rate=false_positive_rate)
-    body = report.to_json()
-    looks = project.state.count_test_look(version=name, metric="balanced_accuracy")
-    return {"version": name, "model": str(folder), "looks": looks, **body, **_frozen(model, view.eval, probs)}
-
-
-def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
-    """Return the operating point at the threshold that the model was given before anybody looked."""
-    from scarce.evaluate.operating_point import defect_score, operating_point
-    from scarce.folds import groups_of
-
-    point, normal = (
-        model.card.get("operating_point") or {},
-        [ds.schema.classes.index(x) for x in ds.schema.normal_classes],
-    )
-    defects = ~(ds["label"][:, None] == normal).any(1) if normal else None
-    if defects is None or point.get("threshold") is None or defects.all() or not defects.any():
-        return {}
-    found = operating_point(
-        defects, defect_score(probs, tuple(normal)), threshold=point["threshold"],
-        false_positive_rate=point.get("false_positive_rate", 0.01), groups=groups_of(ds),
-    )  # fmt: skip
-    return {"operating_point": found.to_json()}
 
 
 def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:

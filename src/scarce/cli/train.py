@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,14 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Time budget of a network.", show_default="none")
+    ] = None,
+    foreign: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Samples of none of the classes: what the model shall call unknown is tuned on them.",
+            show_default="made from held-back pictures",
+        ),
     ] = None,
     workers: Workers = None,
     seed: Seed = 0,
@@ -47,7 +56,7 @@ def train(
             name = opened.store.version(version).name
             ds = with_scan(opened, opened.dataset(name), workers=workers)
             ds = with_features(opened, ds, workers=workers, seed=seed)
-            model, notes = fit(opened, ds, name, trainer=trainer, minutes=minutes, seed=seed)
+            model, notes = fit(opened, ds, name, trainer=trainer, minutes=minutes, seed=seed, foreign=foreign)
             folder = opened.models / f"{name}-{model.card['trainer']}"
             model.save(folder)
         body = {"model": str(folder), "version": name, "notes": notes, "card": model.card}

@@ -16,7 +16,7 @@ from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
 from scarce.folds import groups_of
 from scarce.ledger import HYBRID, Design, Ledger, paired_effect
 from scarce.lineage import Step
-from scarce.loop.fitting import PROBE, confirm, fit_after, trainer_settings, training_view
+from scarce.loop.fitting import PROBE, confirm, fit_after, guarded, trainer_settings, training_view
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed
@@ -82,6 +82,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
             view, trainer, ready.embedding, (), calibrate=False, checkpoint=begun / "baseline", **more
         )  # fmt: skip
         final = fit_after(view, trainer, ready.embedding, plan, checkpoint=begun / "final", **more)
+        final = guarded(final, view, seed=options.seed)
         notes += doubts(final, weighed)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)

@@ -58,6 +58,21 @@ def fit_after(  # noqa: PLR0913  one knob each
     return train.fit(view, plugin, seed=seed, given=replace(given, rows=rows), online=online, checkpoint=checkpoint)
 
 
+def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed: int = 0) -> Any:
+    """Return the model with what it needs to say ``unknown`` and ``ambiguous``, chosen without any test sample.
+
+    Args:
+        model: fresh from training.
+        view: what it was trained on.
+        foreign: samples of none of the classes to choose the detector by; None = made from held-back pictures.
+        seed: of what is made.
+    """
+    from scarce.evaluate.guard import guard
+
+    found = guard(model, view, foreign=foreign, seed=seed)
+    return replace(model.stamped(unknown=found.unknown, ambiguous=found.ambiguous), guard=found.arrays)
+
+
 def trainer_settings(config: Train, trainer: str) -> dict[str, Any]:
     """Return the parameters of a trainer that the section [train] of ``scarce.toml`` sets."""
     from scarce import train

@@ -108,8 +108,9 @@ class Blend(AbstractTrainer):
         scales = [fit_temperature(side, labels, weights=weights) ** trust for side in sides]
         share = best_share(sides, scales, labels, weights) if self.share is None else self.share
         card = model.card | {"scales": scales, "share": share}
-        found, told = verdict(mixed(sides, scales, share), labels, card, balanced=balanced, groups=groups)
-        return replace(model, card={**card, **found}, held_out=told)
+        logits = mixed(sides, scales, share)
+        found, told = verdict(logits, labels, card, balanced=balanced, groups=groups)
+        return replace(model, card={**card, **found}, held_out=told, held_ids=judged.ids[good], held_logits=logits)
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
@@ -150,6 +151,11 @@ class BlendModel(Model):
     def logits(self, ds: Dataset) -> Floats:
         """Return (N, K) averaged log-probabilities; set-aside rows are NaN."""
         return mixed((self.net.logits(ds), self.head.logits(ds)), self.card["scales"], float(self.card["share"]))
+
+    def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
+        """Return averaged log-probabilities and the features of the network."""
+        net, features = self.net.answers(ds)
+        return mixed((net, self.head.logits(ds)), self.card["scales"], float(self.card["share"])), features
 
     def tensors(self) -> dict[str, Array]:
         """Return the weights of both."""

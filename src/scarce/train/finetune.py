@@ -143,7 +143,10 @@ class Finetune(AbstractTrainer):
         logits = model.logits_of(task.held_pixels)
         groups = group_names(view.train)[work.held]
         found, told = verdict(logits, task.held_labels, card, balanced=work.spec.prior is not None, groups=groups)
-        return NetworkModel(card={**card, **found}, net=course.average, held_out=told)
+        return NetworkModel(
+            card={**card, **found}, net=course.average, held_out=told, held_ids=view.train.ids[work.held],
+            held_logits=logits,
+        )  # fmt: skip
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
@@ -236,12 +239,32 @@ class NetworkModel(Model):
             out[block] = self.logits_of(load_pixels(ds, block, shape))
         return out
 
+    def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
+        """Return logits and (N, D) features: the mean of each stage's maps, and what the head is given."""
+        from scarce.train._features import answers
+
+        logits, features = np.full((len(ds), len(self.classes)), np.nan), None
+        shape = Shape(int(self.card["size"]), int(self.card["channels"]))
+        rows = np.flatnonzero(ds["keep"].astype(bool))
+        for start in range(0, len(rows), 512):
+            block = rows[start : start + 512]
+            own, seen = answers(
+                self.net, load_pixels(ds, block, shape), list(self.card["mean"]), list(self.card["std"]),
+                device=str(self.card["device"]), mirror=bool(self.card["mirror"]),
+            )  # fmt: skip
+            logits[block] = self._silenced(own)
+            features = np.full((len(ds), seen.shape[1]), np.nan) if features is None else features
+            features[block] = seen
+        return logits, features
+
     def logits_of(self, pixels: Array) -> Floats:
         """Return (n, K) logits of (n, S, S, C) uint8 pictures; a class without training samples is far below all."""
         from scarce.train._loop import infer
 
         device, mean, std = str(self.card["device"]), list(self.card["mean"]), list(self.card["std"])
-        logits = infer(self.net, pixels, mean, std, device=device, mirror=bool(self.card["mirror"]))
+        return self._silenced(infer(self.net, pixels, mean, std, device=device, mirror=bool(self.card["mirror"])))
+
+    def _silenced(self, logits: Floats) -> Floats:
         absent = [self.classes.index(name) for name in self.card["absent_classes"]]
         logits[:, absent] = logits.min(1, keepdims=True, initial=0.0) - 30.0
         return logits

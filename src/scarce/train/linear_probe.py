@@ -72,13 +72,16 @@ class LinearProbe(AbstractTrainer):
             "loss": asdict(spec),
             "absent_classes": absent, "fitted_rows": len(used.rows),
         }  # fmt: skip
-        held = None
+        held = ids = None
         logits, judged = self._out_of_fold(train, features, used, spec, seed)
         if len(judged):
             labels, groups = train["label"][judged], group_names(train)[judged]
             found, held = verdict(logits, labels, card, balanced=spec.prior is not None, groups=groups)
             card |= found
-        return ProbeModel(card=card, held_out=held, fitted=fitted)
+            ids = train.ids[judged]
+        return ProbeModel(
+            card=card, held_out=held, held_ids=ids, held_logits=None if ids is None else logits, fitted=fitted
+        )
 
     def _fit(self, features: Array, used: TrainRows, spec: LossSpec) -> probes.FittedProbe:
         probe = probes.LinearProbe(l2=self.l2, iterations=self.iterations, components=self.components)
@@ -130,6 +133,10 @@ class ProbeModel(Model):
 
     def logits(self, ds: Dataset) -> Floats:
         """Return (N, K); rows without features are encoded first, set-aside ones are NaN."""
+        return self.answers(ds)[0]
+
+    def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
+        """Return logits and the encoder's features, (N, D)."""
         name = str(self.card["embedding"])
         if name not in ds.wide:
             ds = encoded(ds, str(self.card["encoder"]), self.card["encoder_params"])
@@ -142,7 +149,7 @@ class ProbeModel(Model):
         out = np.full((len(ds), len(self.classes)), np.nan)
         good = np.isfinite(features).all(1)
         out[good] = self.fitted.logits(features[good])
-        return out
+        return out, features
 
     def tensors(self) -> dict[str, Array]:
         """Return projection and head."""
