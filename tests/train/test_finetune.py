@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from scarce import evaluate, progress, train
 from scarce.dataset import FoldView
 from scarce.errors import ConfigError, TrainError, UnknownNameError
 from scarce.train import _network as networks
+from scarce.train._learn import unlabelled_rows
 from scarce.train._validation import free_of, held_back
 from scarce.train.finetune import Finetune, mirrors
 
@@ -276,3 +278,34 @@ def test_mirrors_only_where_training_mirrors() -> None:
     assert mirrors(augment.policy("garment"))
     assert not mirrors(augment.policy("text_in_picture"))
     assert not mirrors(None)
+
+
+def test_a_step_in_parts_is_the_same_step(fold: FoldView) -> None:
+    """A network without batch norm gives the same weights whether a step's samples pass it at once or in four parts."""
+    trainer = Finetune(epochs=1, batch=28, network="small_convnext", validation=0.0)
+    whole, parts = (train.fit(fold, replace(trainer, accumulate=n), seed=5).tensors() for n in (1, 4))
+    for name, array in whole.items():
+        np.testing.assert_allclose(array, parts[name], atol=2e-3, err_msg=name)
+
+
+def test_unlabelled_samples_are_learnt_from_and_never_those_that_are_judged(fold: FoldView) -> None:
+    ds = fold.dataset
+    labels = ds["label"].copy()
+    train_rows = ds.rows_of(fold.train_ids)
+    hidden = train_rows[2::3]
+    labels[hidden] = -1
+    half = ds.with_columns({"label": [None if code < 0 else ds.schema.classes[code] for code in labels]})
+    known = half.ids[np.setdiff1d(train_rows, hidden)]
+    view = half.fold(known, fold.eval_ids)
+    assert set(unlabelled_rows(view)) == set(hidden)
+    grouped = half.with_columns({"split_group": ["one" if row in (hidden[0], *half.rows_of(fold.eval_ids[:1])) else None
+                                                 for row in range(len(half))]})  # fmt: skip
+    assert hidden[0] not in unlabelled_rows(grouped.fold(known, fold.eval_ids))
+    trainer = Finetune(epochs=4, batch=16, network="small_resnet", unlabelled=1.0, confidence=0.35)
+    model = train.fit(view, trainer, seed=1)
+    assert model.card["unlabelled_rows"] == len(hidden)
+    assert max(row["pseudo_labelled"] for row in model.card["history"]) > 0.2
+    assert not same(model, train.fit(view, replace(trainer, unlabelled=0.0), seed=1))
+    assert same(model, train.fit(view, trainer, seed=1))
+    with pytest.raises(TrainError, match="no unlabelled sample"):
+        train.fit(fold, trainer)

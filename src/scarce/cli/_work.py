@@ -105,10 +105,29 @@ def named_by(members: Sequence[str] | None, places: Mapping[str, str], *, most: 
 
 
 def fit(
-    project: Project, ds: Dataset, version: str, *, trainer: str | None, minutes: float | None, seed: int,
+    project: Project,
+    ds: Dataset,
+    version: str,
+    *,
+    model: str | None,
+    told: Mapping[str, Any],
+    seed: int,
     foreign: Path | None = None,
-) -> tuple[Any, list[str]]:  # fmt: skip
-    """Train on the train split with the project's settings; return the model and sentences for people."""
+) -> tuple[Any, list[str]]:
+    """Train on the train split with the project's settings; return the model and sentences for people.
+
+    Args:
+        project: for its settings and its checkpoints.
+        ds: the version, with features.
+        version: its name.
+        model: a trainer or a network; None = that of scarce.toml.
+        told: settings from the command line, by the trainer's own names; None = not given.
+        seed: of everything random.
+        foreign: samples of nothing that is known; they choose the guard. None = made ones.
+
+    Raises:
+        ConfigError: the trainer has no such setting.
+    """
     from dataclasses import fields
 
     from scarce import registry
@@ -116,21 +135,36 @@ def fit(
     from scarce.loop.conclude import choose_trainer
     from scarce.loop.fitting import guarded, trainer_settings, training_view
     from scarce.loop.judging import read_plain
+    from scarce.loop.measure import with_features
     from scarce.loop.options import Options
 
     others = None if foreign is None else read_plain(foreign, ds.schema.modality)
     notes: list[str] = []
-    name = choose_trainer(ds, Options(trainer=trainer or project.config.train.trainer), notes)
+    wanted = model or project.config.train.trainer
+    named: dict[str, Any] = {}
+    if wanted != "auto":
+        wanted, named = stage.trainer_of(wanted, ds.schema.modality)
+    name = choose_trainer(ds, Options(trainer=wanted), notes)
     kind = registry.load("train", name, stage.AbstractTrainer)  # type: ignore[type-abstract]
     known = {field.name for field in fields(kind)}
-    chosen = {"embedding": embedding_of(ds), "minutes": minutes}
-    params = {key: value for key, value in chosen.items() if key in known and value is not None}
-    params |= trainer_settings(project.config.train, name)
+    given = {key: value for key, value in told.items() if value is not None}
+    strange = sorted(set(given) - known - {"minutes"})
+    if strange:
+        option = {"policy": "augment"}.get(strange[0], strange[0])
+        raise ConfigError("train", f"{name} takes no --{option}", f"its settings are {', '.join(sorted(known))}",
+                          "leave it out, or take another --model")  # fmt: skip
+    params = {"embedding": embedding_of(ds)} | trainer_settings(project.config.train, name) | given | named
+    params = {key: value for key, value in params.items() if key in known}
+    if kind.encoder is not None:
+        ds = with_features(project, ds, encoder=kind.encoder, size=params.get("size"), seed=seed)
     checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
     view = training_view(ds)
-    model = stage.fit(view, kind.from_params(params), seed=seed, checkpoint=checkpoint)
-    model = guarded(model, view, foreign=others, seed=seed)
-    return model.stamped(data={**model.card["data"], "version": version}), notes
+    fitted = stage.fit(
+        view, kind.from_params(params), seed=seed, checkpoint=checkpoint,
+        tracking=stage.tracking_of(project.config.train.tracking),
+    )  # fmt: skip
+    fitted = guarded(fitted, view, foreign=others, seed=seed)
+    return fitted.stamped(data={**fitted.card["data"], "version": version}), notes
 
 
 def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:

@@ -38,7 +38,7 @@ def fit_after(  # noqa: PLR0913  one knob each
     """Fit on the training side after the decisions.
 
     A network makes its augmented copies anew in every epoch, so stored copies are replaced by their originals.
-    ``minutes`` bounds the training of a network. Without ``calibrate`` the linear probe saves its cross-validation.
+    ``minutes`` bounds the training of a network. Without ``calibrate`` what is quick to fit saves its cross-validation.
     ``settings`` are the user's own parameters of the trainer; a network goes on from ``checkpoint`` if there is one.
     """
     from scarce import train
@@ -47,10 +47,11 @@ def fit_after(  # noqa: PLR0913  one knob each
     fold, _ = fold_of_view(view, embedding, seed, PROBE.components)
     given = train_set(fold, decisions)
     kind = registry.load("train", trainer, train.AbstractTrainer)  # type: ignore[type-abstract]
-    told = {"embedding": embedding, "l2": PROBE.l2, "components": PROBE.components, "minutes": minutes}
-    told |= {} if calibrate or trainer != "linear_probe" else {"folds": 0}
-    told |= {} if given.online else {"augment": "none"}
     known = {field.name for field in fields(kind)}
+    told = {"embedding": embedding, "minutes": minutes}
+    told |= {"l2": PROBE.l2, "components": PROBE.components} if "embedding" in known else {}
+    told |= {} if calibrate else {"folds": 0}
+    told |= {} if given.online else {"augment": "none"}
     plugin = kind.from_params({**{name: value for name, value in told.items() if name in known}, **(settings or {})})
     ids = fold.train.ids[given.rows]
     rows = originals(view.train, ids) if trainer == "finetune" else view.train.rows_of(ids)

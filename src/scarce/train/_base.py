@@ -6,15 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
-from scarce.errors import DataError, TrainError
+from scarce.errors import ConfigError, DataError, TrainError
 from scarce.loss_spec import LossSpec
 from scarce.recipe import Scene
 from scarce.registry import Plugin
+from scarce.train._tracking import Tracking
 from scarce.train.model import Model
 
 LossName: TypeAlias = Literal["cross_entropy", "class_weight", "class_balanced", "focal", "balanced_softmax"]
@@ -57,6 +58,7 @@ class Setup:
         loss: replaces the trainer's own loss.
         online: replaces the trainer's own augmentation.
         checkpoint: folder where training is saved after each epoch and resumed from; None = not resumable.
+        tracking: ``files``: ``history.csv`` beside the checkpoint; ``mlflow``: a run there.
     """
 
     rows: Array | None = None
@@ -64,6 +66,7 @@ class Setup:
     loss: LossSpec | None = None
     online: Online | None = None
     checkpoint: Path | None = None
+    tracking: Tracking = "files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,11 @@ class AbstractTrainer(Plugin, ABC):
 
     A field ``loss`` may hold a name or a :class:`~scarce.loss_spec.LossSpec`; as plain values the latter is a mapping.
     """
+
+    modalities: ClassVar[tuple[str, ...]] = ()
+    """The kinds of data it takes; none named = all."""
+    encoder: ClassVar[str | None] = None
+    """The encoder whose features it needs, where those of the project will not do."""
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -121,6 +129,18 @@ class TrainRows:
     def only(self, mask: Array) -> TrainRows:
         """Return the rows where the mask is true."""
         return TrainRows(self.rows[mask], self.soft[mask], self.weights[mask])
+
+
+def refuse_out_of_range(who: str, plugin: Plugin, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse a setting that is not between its limits; None is left alone.
+
+    Raises:
+        ConfigError: the message names the setting and its limits.
+    """
+    for name, (low, high) in limits.items():
+        value = getattr(plugin, name)
+        if value is not None and not low <= value <= high:
+            raise ConfigError(who, f"{name} = {value} is out of range", f"it takes {low:g} to {high:g}")
 
 
 def training_rows(train: Dataset, setup: Setup, *, who: str) -> TrainRows:

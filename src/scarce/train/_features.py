@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from scarce.dataset import Array, Floats
 from scarce.train._loop import infer
+from scarce.train._pixels import to_batch
 
 MOST = 1024
 """Columns of the stages together; deeper stages come first, earlier ones are left out beyond it."""
@@ -29,7 +31,8 @@ def answers(
     place = len(hooks)
     hooks.append(head.register_forward_pre_hook(lambda _, given: _keep(caught, place, given[0])))
     try:
-        logits = infer(net, pixels, mean, std, device=device, mirror=mirror)
+        batch = partial(to_batch, mean=mean, std=std)
+        logits = infer(net, pixels, lambda images, where: batch(images, device=where), device=device, mirror=mirror)
     finally:
         for hook in hooks:
             hook.remove()

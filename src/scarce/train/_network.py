@@ -55,8 +55,13 @@ def resolve(name: str, size: int, pretrained: str = "auto") -> str:
         return name
     timm = need("timm", extra="train")
     if not timm.is_model(name.partition(".")[0]):
-        raise unknown_name(WHO, "network", name, [*OWN, *timm.list_models()])
+        raise unknown_name(WHO, "network", name, names())
     return name
+
+
+def names() -> list[str]:
+    """Return the names of all networks, ours first."""
+    return [*OWN, *need("timm", extra="train").list_models()]
 
 
 def build(name: str, *, n_classes: int, channels: int, size: int, pretrained: str = "auto") -> Network:

@@ -49,6 +49,7 @@ class Blend(AbstractTrainer):
     """
 
     extra: ClassVar[str | None] = "train"
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
     needs: ClassVar[tuple[str, ...]] = ("embedding",)
 
     embedding: str | None = None

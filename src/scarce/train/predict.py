@@ -19,7 +19,11 @@ from scarce.lineage import digest
 from scarce.train._said import Said, candidates, said, verdict
 from scarce.train.model import Model
 
-SUFFIXES: Final = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split())
+SUFFIXES: Final = {
+    "image": frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split()),
+    "audio": frozenset(".wav .flac .ogg".split()),
+}
+"""Endings of the files that are one sample each."""
 BLOCK: Final = 512
 DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
 BAD_NAME: Final = "unreadable: the file name is not valid UTF-8; rename the file"
@@ -64,7 +68,7 @@ def predict(
 
     Args:
         model: a trained model.
-        paths: files and folders of pictures; for other data what ``scarce run`` takes: tables, texts, series, sounds.
+        paths: files and folders of pictures, files of sounds; for other data what ``scarce run`` takes.
         threshold: rejects where 1 - p(normal) reaches it; None = the model's own.
 
     Raises:
@@ -74,9 +78,10 @@ def predict(
     chosen = threshold
     if chosen is None and model.card.get("operating_point"):
         chosen = model.card["operating_point"].get("threshold")
-    if model.card.get("modality", "image") != "image":
+    kind = str(model.card.get("modality", "image"))
+    if kind not in SUFFIXES or (kind != "image" and not all(_is_sample(Path(item), kind) for item in given)):
         return [row for item in given for row in _source(model, Path(item), chosen)]
-    files = list(_files(given))
+    files = list(_files(given, SUFFIXES[kind]))
     if not files:
         count = f"{len(given)} path{' was' if len(given) == 1 else 's were'} given"
         raise DataError("predict", "there is nothing to predict", count,
@@ -110,20 +115,36 @@ def _source(model: Model, path: Path, threshold: float | None) -> list[Predictio
     ]
 
 
-def _files(paths: Sequence[str | Path]) -> Iterable[Path]:
+def _is_sample(path: Path, kind: str) -> bool:
+    return path.suffix.lower() in SUFFIXES[kind] and not path.is_dir()
+
+
+def _files(paths: Sequence[str | Path], suffixes: frozenset[str]) -> Iterable[Path]:
     for item in paths:
         path = Path(item)
         if path.is_dir():
             yield from sorted(
-                inner for inner in path.rglob("*") if inner.suffix.lower() in SUFFIXES and inner.is_file()
+                inner for inner in path.rglob("*") if inner.suffix.lower() in suffixes and inner.is_file()
                 and not inner.name.startswith(".")
             )  # fmt: skip
         else:
             yield path
 
 
+def opened(model: Model, paths: Sequence[str | Path]) -> tuple[Dataset, list[Path]]:
+    """Return the readable pictures among files and folders as a dataset, and their paths in the same order."""
+    files = [path for path in _files(paths, SUFFIXES["image"]) if _spoken(str(path.resolve())) == str(path.resolve())]
+    ds, reasons = _scanned(model, _absolute(files))
+    good = np.array([reason is None for reason in reasons], bool)
+    return ds.take(good), [path for path, fine in zip(files, good, strict=True) if fine]
+
+
+def _absolute(files: Sequence[Path]) -> list[str]:
+    return [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
+
+
 def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list[Prediction]:
-    absolute = [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
+    absolute = _absolute(files)
     named = [number for number, text in enumerate(absolute) if _spoken(text) == text]
     reasons: list[str | None] = [BAD_NAME] * len(files)
     told = Said.nothing(len(files), len(model.classes))
@@ -150,7 +171,8 @@ def _scanned(model: Model, absolute: Sequence[str]) -> tuple[Dataset, list[str |
     from scarce import modality
 
     ids = [digest(str(number))[:16] for number in range(len(absolute))]
-    schema = Schema(modality="image", classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
+    kind = str(model.card.get("modality", "image"))
+    schema = Schema(modality=kind, classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
     root = "/" if os.name == "posix" else ""
     ds = Dataset.from_columns(
         schema, {"id": ids, "uri": list(absolute), "source": ["files"] * len(ids)}, sources={"files": root}
