@@ -29,8 +29,8 @@ RARE, K = 0.01, 5
 RESULTS = Path(__file__).parent / "results" / "smote.json"
 PEERS = {"imblearn smote": "SMOTE", "imblearn borderline_smote": "BorderlineSMOTE", "imblearn adasyn": "ADASYN"}
 OURS = (
-    "smote", "smote virtual", "borderline_smote", "borderline_smote given graph", "borderline_smote virtual given graph",
-    "adasyn", "adasyn given graph", "adasyn virtual given graph",
+    "smote", "smote virtual", "borderline_smote", "borderline_smote given graph",
+    "borderline_smote virtual given graph", "adasyn", "adasyn given graph", "adasyn virtual given graph",
 )  # fmt: skip
 
 

@@ -82,8 +82,8 @@ def test_new_points_come_from_the_same_lines_as_imbalanced_learns(mammography: T
     X, y = mammography
     found = Smote(neighbors=3).resample(X, y)
     own = np.flatnonzero(y == 1)
-    lines = {(int(own[row]), int(own[kin])) for row, kins in enumerate(nearest(X[own], X[own], 3, own=np.arange(len(own))))
-             for kin in kins}  # fmt: skip
+    kin = own[nearest(X[own], X[own], 3, own=np.arange(len(own)))]
+    lines = {(int(row), int(one)) for row, kins in zip(own, kin, strict=True) for one in kins}
     assert {(int(first), int(second)) for first, second in found.parents} == lines
     assert (found.weight >= 0).all()
     assert (found.weight < 1).all()
@@ -140,9 +140,8 @@ def test_tables_with_categories(mammography: Table) -> None:
     mixed[:, 2] = names[np.digitize(X[:, 2], [-0.5, 0.5])]
     found = SmoteNc(categories=(2,), neighbors=5).resample(mixed, y)
     out, labels = found.arrays()
-    theirs_X, theirs_y = imblearn("over_sampling.SMOTENC", categorical_features=[2], random_state=0).fit_resample(
-        mixed, y
-    )
+    theirs = imblearn("over_sampling.SMOTENC", categorical_features=[2], random_state=0)
+    theirs_X, theirs_y = theirs.fit_resample(mixed, y)
     assert out.shape == theirs_X.shape
     assert np.bincount(labels).tolist() == np.bincount(theirs_y).tolist()
     new, their_new = out[len(X) :, 2], theirs_X[len(X) :, 2]
@@ -253,7 +252,7 @@ def test_bad_input_is_explained() -> None:
         with pytest.raises((DataError, ConfigError), match=message):
             call()
     for settings in ({"ratio": 0.5}, {"cap": -1}, {"target_count": {"a": -1}}, {"neighbors": 0}):
-        with pytest.raises(ConfigError, match="rebalance.smote"):
+        with pytest.raises(ConfigError, match=r"rebalance\.smote"):
             Smote.from_params(settings)
 
 

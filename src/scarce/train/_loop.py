@@ -20,6 +20,7 @@ from scarce.errors import TrainError
 from scarce.train._checkpoint import Checkpoint
 from scarce.train._online import mix
 from scarce.train._pixels import to_batch
+from scarce.train.loss._base import ImbalanceLoss
 
 WHO = "train.finetune"
 BLOCK = 512
@@ -79,7 +80,7 @@ class Task:
     held_labels: Ints
     mean: list[float]
     std: list[float]
-    loss: nn.Module
+    loss: ImbalanceLoss
     draw: Floats | None = None
 
 
@@ -158,6 +159,7 @@ def _epoch(course: Course, task: Task, plan: Schedule, rng: np.random.Generator,
             group["lr"] = plan.learning_rate * _curve(now, plan.rise)
         with _mixed(device):
             logits = course.net(batch)
+        task.loss.at(now)
         loss = task.loss(logits, target, weight)
         if not bool(torch.isfinite(loss)):
             raise TrainError(WHO, f"the loss is {loss.item()} in epoch {course.epoch + 1}",

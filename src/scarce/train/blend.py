@@ -14,7 +14,8 @@ from scarce.extras import need
 from scarce.loss_spec import LossSpec
 from scarce.metric.calibration import fit_temperature
 from scarce.probe import softmax
-from scarce.train._base import AbstractTrainer, LossName, Setup, originals, training_rows
+from scarce.train._base import AbstractTrainer, Setup, originals, training_rows
+from scarce.train._named_loss import LossName
 from scarce.train._validation import TRUSTED, balancing, free_of, group_names, held_back, verdict
 from scarce.train.finetune import Finetune
 from scarce.train.linear_probe import LinearProbe

@@ -17,7 +17,8 @@ from scarce.extras import need
 from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
 from scarce.train import _network as networks
-from scarce.train._base import AbstractTrainer, LossName, Online, Setup, TrainRows, loss_of, training_rows
+from scarce.train._base import AbstractTrainer, Online, Setup, TrainRows, training_rows
+from scarce.train._named_loss import SCALE, ClassWeights, LossName, loss_of
 from scarce.train._online import Light
 from scarce.train._pixels import Shape, load_pixels, moments, shape_for
 from scarce.train._validation import free_of, group_names, held_back, verdict
@@ -53,7 +54,8 @@ class Finetune(AbstractTrainer):
         weight_decay: >= 0.
         optimizer: adamw or sgd.
         loss: a name or a specification.
-        tau: strength of balanced softmax.
+        class_weights: replace those of the loss: ``auto`` (inverse frequency) or one for each class.
+        tau: strength of balanced softmax and logit adjustment.
         sampling: with a loss that knows the prior (balanced softmax), samples of a class are drawn in proportion to
             1 / count ** sampling: 0 = as they come, 1 = classes alike; the prior is corrected for it.
         label_smoothing: in [0, 1).
@@ -79,6 +81,7 @@ class Finetune(AbstractTrainer):
     weight_decay: float = 0.05
     optimizer: Literal["adamw", "sgd"] = "adamw"
     loss: LossSpec | LossName = "balanced_softmax"
+    class_weights: ClassWeights | None = None
     tau: float = 1.0
     sampling: float = 0.5
     label_smoothing: float = 0.0
@@ -120,6 +123,8 @@ class Finetune(AbstractTrainer):
                 name, n_classes=len(view.dataset.schema.classes), channels=work.shape.channels, size=work.shape.size,
                 pretrained=self.pretrained,
             )  # fmt: skip
+            if work.spec.kind == "ldam":
+                networks.put_cosine_head(built.module, SCALE)
             task = _task(view, work, built, smoothing=self.label_smoothing, seed=seed)
             plan = self._schedule(len(work.used.rows), built, time.perf_counter() - started)
             keep = self._checkpoint(view.train, work, card)
@@ -130,6 +135,7 @@ class Finetune(AbstractTrainer):
             "network": name, "weights_from": built.weights, "size": work.shape.size, "channels": work.shape.channels,
             "mean": task.mean, "std": task.std, "mirror": mirror, "device": device, "loss": asdict(work.spec),
             "augment": getattr(work.online, "name", None), "absent_classes": absent,
+            "cosine_scale": SCALE if work.spec.kind == "ldam" else None,
             "fitted_rows": len(task.ids), "held_back_rows": len(task.held_labels),
             **_course_card(course, plan),
         }  # fmt: skip
@@ -149,6 +155,8 @@ class Finetune(AbstractTrainer):
             str(card["network"]), n_classes=len(card["classes"]), channels=int(card["channels"]),
             size=int(card["size"]), weights=str(card["weights_from"]),
         )  # fmt: skip
+        if card.get("cosine_scale"):
+            networks.put_cosine_head(net, float(card["cosine_scale"]))
         net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
         net = net.requires_grad_(False).eval().to(memory_format=torch.channels_last)
         return NetworkModel(card={**card, "device": "cpu"}, net=net)
@@ -159,7 +167,7 @@ class Finetune(AbstractTrainer):
         used = _usable(train, training_rows(train, setup, who=WHO), held)
         rows = view.dataset.rows_of(train.ids[np.unique(used.rows)])
         shape = shape_for(view.dataset, rows, size=self.size, largest=192)
-        spec = setup.loss or loss_of(self.loss, used.counts, tau=self.tau)
+        spec = setup.loss or loss_of(self.loss, used.counts, tau=self.tau, class_weights=self.class_weights)
         draw, spec = _sampled(used, spec, self.sampling)
         return _Work(used, held, shape, spec, draw, self._online(setup), setup, seed)
 
