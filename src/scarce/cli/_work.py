@@ -105,9 +105,23 @@ def named_by(members: Sequence[str] | None, places: Mapping[str, str], *, most: 
 
 
 def fit(
-    project: Project, ds: Dataset, version: str, *, trainer: str | None, minutes: float | None, seed: int
-) -> tuple[Any, list[str]]:
-    """Train on the train split with the project's settings; return the model and sentences for people."""
+    project: Project, ds: Dataset, version: str, *, trainer: str | None, minutes: float | None, seed: int,
+    given: Mapping[str, Any],
+) -> tuple[Any, list[str]]:  # fmt: skip
+    """Train on the train split with the project's settings; return the model and sentences for people.
+
+    Args:
+        project: where it is.
+        ds: what is trained on.
+        version: its name.
+        trainer: replaces the project's.
+        minutes: of a network.
+        seed: of everything random.
+        given: parameters that go before the project's settings; those that are None do not.
+
+    Raises:
+        ConfigError: the trainer does not know such a parameter.
+    """
     from dataclasses import fields
 
     from scarce import registry
@@ -123,9 +137,29 @@ def fit(
     chosen = {"embedding": embedding_of(ds), "minutes": minutes}
     params = {key: value for key, value in chosen.items() if key in known and value is not None}
     params |= trainer_settings(project.config.train, name)
+    for key, value in given.items():
+        if value is not None and key not in known:
+            raise ConfigError("train", f"{kind.plugin_name()} takes no {key}", do="choose another trainer by --trainer")
+    params |= {key: value for key, value in given.items() if value is not None}
     checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
     model = stage.fit(training_view(ds), kind.from_params(params), seed=seed, checkpoint=checkpoint)
     return model.stamped(data={**model.card["data"], "version": version}), notes
+
+
+def weights_of(text: str | None) -> str | list[float] | None:
+    """Return what ``--class-weights`` says: ``auto``, or one number for each class.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if text is None or text.strip() == "auto":
+        return None if text is None else "auto"
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            "train", f"--class-weights {text!r} is neither auto nor numbers", do="write them as 1,2.5,10"
+        ) from error
 
 
 def judge(
