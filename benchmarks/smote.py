@@ -1,6 +1,6 @@
 """The SMOTE family beside imbalanced-learn: time, memory, and what a known neighbor graph and virtual rows save.
 
-    python benchmarks/smote.py [--sizes 1000000x30 100000x512] [--only NAME ...] [--out benchmarks/results/smote.json]
+    python benchmarks/smote.py [--sizes 1000000x30 100000x512] [--only NAME ...] [--resume] [--out FILE]
 
 One percent is rare and is raised to 1:1, float32. Every case runs in a process of its own: extra memory is the peak
 above what the process held before the call. Times are the best of the rounds, after one call on a small table (so
@@ -18,6 +18,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -42,13 +43,17 @@ def table(n: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return X, y
 
 
-def graph_of(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+def graph_of(X: np.ndarray, y: np.ndarray, kept: Path | None = None) -> np.ndarray:
     """Return (N, 10) neighbors of which only the rows of the rare class are filled in: the others are not looked at."""
     from scarce.rebalance._nearest import nearest
 
+    if kept is not None and kept.exists():
+        return np.load(kept)
     rows = np.flatnonzero(y == 1)
     out = np.zeros((len(X), 10), np.int32)
     out[rows] = nearest(X[rows], X, 10, own=rows)
+    if kept is not None:
+        np.save(kept, out)
     return out
 
 
@@ -68,12 +73,12 @@ def call(case: str, X: np.ndarray, y: np.ndarray, graph: np.ndarray | None) -> i
     return len(found) + 0 * sum(len(found.rows(rng.integers(0, len(found), 256))) for _ in range(10))
 
 
-def measured(case: str, size: str, rounds: int) -> dict[str, Any]:
+def measured(case: str, size: str, rounds: int, cache: Path) -> dict[str, Any]:
     n, width = map(int, size.split("x"))
     small = table(3000, width)
     call(case, *small, graph_of(*small) if "graph" in case else None)
     X, y = table(n, width)
-    graph = graph_of(X, y) if "graph" in case else None
+    graph = graph_of(X, y, cache / f"graph-{size}.npy") if "graph" in case else None
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     best: dict[str, Any] = {}
     for _ in range(rounds):
@@ -94,11 +99,14 @@ def main() -> None:
     arguments.add_argument("--only", nargs="+", default=[*PEERS, *OURS])
     arguments.add_argument("--rounds", type=int, default=2)
     arguments.add_argument("--out", type=Path, default=RESULTS)
+    arguments.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()), help="where graphs are kept")
+    arguments.add_argument("--resume", action="store_true", help="keep what is measured in --out already")
     arguments.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.child:
-        print(json.dumps(measured(*given.child, given.rounds)))
+        print(json.dumps(measured(*given.child, given.rounds, given.cache)))
         return
+    done = json.loads(given.out.read_text("utf-8"))["results"] if given.resume and given.out.exists() else {}
     body: dict[str, Any] = {
         "command": "python benchmarks/smote.py " + " ".join(sys.argv[1:]), "rare": RARE, "rounds": given.rounds,
         "cores": len(os.sched_getaffinity(0)), "machine": platform.machine(), "load": os.getloadavg()[0],
@@ -106,18 +114,20 @@ def main() -> None:
         "results": {},
     }  # fmt: skip
     for size in given.sizes:
-        rows = body["results"][size] = {}
+        rows = body["results"][size] = done.get(size, {})
         for case in given.only:
-            command = [sys.executable, __file__, "--rounds", str(given.rounds), "--child", case, size]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            rows[case] = json.loads(done.stdout.splitlines()[-1])
+            if case in rows:
+                continue
+            command = [sys.executable, __file__, "--rounds", str(given.rounds), "--cache", str(given.cache)]
+            told = subprocess.run([*command, "--child", case, size], capture_output=True, text=True, check=True)
+            rows[case] = json.loads(told.stdout.splitlines()[-1])
             peer = rows.get(f"imblearn {case.split()[0]}")
             if peer and case not in PEERS:
                 rows[case]["times_faster"] = {
                     key: round(peer[key] / rows[case][key], 1) for key in ("seconds", "cpu_seconds") if rows[case][key]
                 }
             print(size, case, rows[case], flush=True)
-    given.out.write_text(json.dumps(body, indent=1) + "\n", "utf-8")
+            given.out.write_text(json.dumps(body, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def test_neighbors_are_scikit_learns(mammography: Table) -> None:
     ours = nearest(X[rows], X, 6, own=rows)
     np.testing.assert_allclose(np.linalg.norm(X[ours] - X[rows][:, None], axis=2), theirs[:, 1:], atol=1e-9)
     assert (ours != rows[:, None]).all()
+    np.testing.assert_array_equal(nearest(X[rows[:99]] * 1e25, X * 1e25, 6, own=rows[:99]), ours[:99])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from scarce.execute.local import spread
 ROWS: Final = 192
 TILE: Final = 2048
 """Distances of so many rows to so many others are held at once by a thread: 1.5 MB."""
+WIDE: Final = 1e15
+"""Larger values are scaled down: their squares would leave the range of float32."""
 SPARE: Final = 4
 """So many more than asked for are found in float32 and measured again in float64."""
 
@@ -31,12 +33,14 @@ def nearest(
     """
     here = np.full(len(queries), -1, np.int32) if own is None else np.asarray(own, np.int32)
     middle = among.mean(axis=0, dtype=np.float64)
+    reach = max(abs(float(among.max())), abs(float(among.min())), float(np.abs(queries).max()))
+    unit = reach if reach > WIDE else 1.0
     left = np.empty((len(queries), queries.shape[1] + 1), np.float32)
-    left[:, :-1] = -2.0 * (queries - middle)
+    left[:, :-1] = -2.0 * ((queries - middle) / unit)
     left[:, -1] = 1.0
     right = np.empty((queries.shape[1] + 1, len(among)), np.float32)
     for start in range(0, len(among), 1 << 16):
-        block = (among[start : start + (1 << 16)] - middle).astype(np.float32)
+        block = ((among[start : start + (1 << 16)] - middle) / unit).astype(np.float32)
         right[:-1, start : start + len(block)] = block.T
         right[-1, start : start + len(block)] = np.einsum("nd,nd->n", block, block)
     wide = min(neighbors + SPARE, len(among) - (own is not None))
