@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
+SPREAD := -n auto --maxprocesses 4 --dist loadfile
 LOCK := --universal --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --extra all pyproject.toml
 
@@ -64,14 +65,14 @@ demo: $(VENV)/.run ## the whole promise on real garments, under 5 minutes on 2 c
 	@$(BIN)/scarce demo
 
 test: $(VENV)/.dev ## the fast tests; says what was skipped and why
-	@$(BIN)/python -m pytest -ra -m "not slow and not browser and not full and not studio and not render"
+	@$(BIN)/python -m pytest -ra $(SPREAD) -m "not slow and not browser and not full and not studio and not render"
 
 test-all: $(VENV)/.peers ## every test: slow ones, real data sets, browser, Label Studio, Blender; installs what they need where it may
 	@.ci/packages
 	@.ci/dvc $(BIN)/python
 	@.ci/studio $(BIN)/python
 	@.ci/render
-	@$(BIN)/python -m pytest -ra --durations=15
+	@$(BIN)/python -m pytest -ra $(SPREAD) --durations=15
 
 lint: $(VENV)/.dev ## ruff, formatting, mypy --strict, import layers
 	@$(BIN)/ruff check .
