@@ -9,6 +9,9 @@ why; the ledger has the last word.
 
 from __future__ import annotations
 
+from typing import Any
+
+from scarce import registry
 from scarce.rebalance._base import AbstractRebalance, Adjustment
 from scarce.rebalance._resample import Resampled
 from scarce.rebalance._run import adjust, resample, run
@@ -17,3 +20,8 @@ MODULES = ("strategy", "target", "threshold")
 """Public files that are not plugins."""
 
 __all__ = ["MODULES", "AbstractRebalance", "Adjustment", "Resampled", "adjust", "resample", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a method's module when it is first asked for."""
+    return registry.part(__name__, name)

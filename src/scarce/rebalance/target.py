@@ -68,7 +68,8 @@ def check_target(ratio: float, cap: int | None, target_count: Mapping[Any, int] 
         raise ConfigError(
             f"rebalance.{who}", f"ratio = {ratio}, cap = {cap} are out of range", do="use ratio >= 1 and cap >= 0"
         )
-    for name, value in (target_count or {}).items():
+    sizes: Mapping[Any, Any] = target_count or {}
+    for name, value in sizes.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise ConfigError(
                 f"rebalance.{who}", f"target_count of {name!r} is {value!r}", do="give a whole number >= 0"

@@ -79,7 +79,7 @@ def fit_factors(probs: Array, labels: Array) -> Floats:
             factors[code] = _best_factor(probs, labels, weight, factors, int(code))
         if np.allclose(before, factors):
             break
-    return factors / factors.max()
+    return np.asarray(factors / factors.max())
 
 
 def _best_factor(probs: Floats, labels: Ints, weight: Floats, factors: Floats, code: int) -> float:

@@ -54,11 +54,12 @@ class ImbalanceLoss(nn.Module):
     @classmethod
     def from_spec(cls, spec: LossSpec, *, label_smoothing: float = 0.0) -> ImbalanceLoss:
         """Build the loss of a specification; its own smoothing goes before the given one."""
-        return _kind(spec)(
+        made: ImbalanceLoss = _kind(spec)(
             class_weights=spec.class_weights, prior=spec.prior, gamma=spec.gamma, alpha=spec.alpha or 1.0,
             label_smoothing=spec.smoothing or label_smoothing, margins=spec.margins, deferred=spec.deferred,
             **_own_settings(spec),
         )  # fmt: skip
+        return made
 
     def at(self, progress: float) -> None:
         """Say how much of the training is over, in [0, 1]: deferred class weights wait for their time."""
