@@ -97,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[200, 500, 10_000])
     parser.add_argument("--peers", nargs="*", default=["torchmetrics", "torch-fidelity", "scikit-learn"])
+    parser.add_argument("--what", nargs="+", choices=("frechet", "kernel"), default=["frechet", "kernel"])
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "frechet.json")
     given = parser.parse_args()
@@ -105,6 +106,7 @@ def main() -> None:
     mix *= np.geomspace(1, 0.02, WIDTH).astype(np.float32)
     mix = mix @ np.linalg.qr(rng.standard_normal((WIDTH, WIDTH)).astype(np.float32))[0]
     body: dict[str, Any] = {"seed": SEED, "width": WIDTH, "cores": os.cpu_count(), "machine": platform.processor(),
+                            "threads": os.environ.get("OMP_NUM_THREADS"),
                             "versions": {}, "sizes": {}}  # fmt: skip
     for name in ("numpy", "scipy", "scikit-learn", "torch", "torchmetrics", "torch-fidelity"):
         try:
@@ -114,11 +116,11 @@ def main() -> None:
     for count in given.sizes:
         real, made = features(count, rng, mix, 0.0), features(count, rng, mix, 0.05)
         rows: dict[str, dict[str, float]] = {}
-        jobs: dict[str, Callable[[Floats, Floats], float]] = {"scarce frechet": frechet_distance}
-        jobs["scarce kernel"] = kernel_distance
+        own_jobs = {"frechet": frechet_distance, "kernel": kernel_distance}
+        jobs: dict[str, Callable[[Floats, Floats], float]] = {f"scarce {what}": own_jobs[what] for what in given.what}
         for name, job in PEERS.items():
-            peer = name.split()[0]
-            if peer in body["versions"] and peer in given.peers:
+            peer, what = name.split()
+            if peer in body["versions"] and peer in given.peers and what in given.what:
                 jobs[name] = job
         for name, job in jobs.items():
             repeats = 1 + 2 * given.repeats if name.startswith("scarce") else max(1, given.repeats - 1)

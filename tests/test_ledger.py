@@ -7,6 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from scarce.dataset import Dataset, Schema
+from scarce.errors import DataError
+from scarce.folds import Folds, views_of
 from scarce.ledger import Design, detectable_gain, holm, paired_effect
 
 CLASSES = (300, 60, 40)
@@ -71,3 +74,28 @@ def test_the_same_predictions_are_no_evidence() -> None:
 def test_holm_agrees_with_the_textbook_and_skips_missing() -> None:
     assert holm([0.01, 0.04, math.nan, 0.03]) == pytest.approx([0.03, 0.06, math.nan, 0.06], nan_ok=True)
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_labels_of_models_are_trained_on_and_never_judged_by() -> None:
+    n = 120
+    sources = ["given"] * 80 + ["zero_shot"] * 40
+    ds = Dataset.from_columns(
+        Schema(classes=("a", "b")),
+        {"id": [f"{i:03d}" for i in range(n)], "label": ["a", "b"] * 60, "label_source": sources,
+         "split": ["train"] * n, "split_group": [f"g{i % 30}" for i in range(n)]},
+    )  # fmt: skip
+    folds = Folds.of(ds, Design(folds=5, repeats=2))
+    judged = [name for _, view in views_of(ds, folds)[0] for name in view.eval_ids]
+    assert sorted(judged) == [f"{i:03d}" for i in range(80)]
+    for _, view in views_of(ds, folds)[1]:
+        machine = [name for name in view.train_ids if int(name) >= 80]
+        held = {int(name) % 30 for name in view.eval_ids}
+        assert {int(name) for name in machine} == {i for i in range(80, n) if i % 30 not in held}
+
+
+def test_nothing_to_judge_by_is_said() -> None:
+    ds = Dataset.from_columns(Schema(classes=("a", "b")), {
+        "id": ["1", "2", "3"], "label": ["a", "b", "a"], "label_source": ["rule"] * 3, "split": ["train"] * 3,
+    })  # fmt: skip
+    with pytest.raises(DataError, match="one class only"):
+        Folds.of(ds, Design())

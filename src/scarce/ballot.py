@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce import columns
-from scarce.dataset import Array, Dataset, Ints
+from scarce.dataset import Array, Dataset, Ints, Mask
 from scarce.errors import DataError
 
 MACHINES: Final = ("rule", "zero_shot", "model")
-"""Kinds of votes that no person gave."""
+"""Kinds of votes, and sources of labels, that no person gave: one may train on them, and never judge by them."""
 NO_CONTENT: Final = "the table holds votes and no content"
 """How reading says that samples are known by a name alone: nothing can be learned from such a name."""
 
@@ -46,6 +46,11 @@ def ratings_of(ds: Dataset, *, kinds: tuple[str, ...] = ()) -> tuple[Ints, list[
     out[row[here].astype(np.int64), rater[here].astype(np.int64)] = known[here]
     voted = np.flatnonzero((out >= 0).any(axis=0))
     return out[:, voted], [voters[rater] for rater in voted]
+
+
+def vouched(ds: Dataset) -> Mask:
+    """Return (N,) bool: labelled, and by people. A label of a rule or a model is no truth to judge by."""
+    return np.asarray((ds["label"] >= 0) & ~np.isin(ds["label_source"].astype(str), MACHINES))
 
 
 def holds_content(ds: Dataset) -> bool:

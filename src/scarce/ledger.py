@@ -12,16 +12,15 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 
 from scarce import progress
 from scarce.dataset import Array, Dataset, Floats, FoldView
-from scarce.errors import DataError
 from scarce.execute.local import spread
+from scarce.folds import Folds, Views, views_of
 from scarce.metric import Setting, weighted
-from scarce.probe import fold_of
 
 VERDICTS = ("helped", "hurt", "no evidence", "not applicable")
 BLOCK_BYTES = 64 * 2**20
@@ -151,7 +150,6 @@ class Ledger:
 
 
 HYBRID = "full_hybrid"
-Views: TypeAlias = list[list[tuple[Array, FoldView]]]
 
 
 def strata_of(labels: Array, groups: Array) -> tuple[Array, Array]:
@@ -241,58 +239,6 @@ def detectable_gain(effect: Effect, *, alpha: float, tests: int, power: float = 
 
     critical = stats.t.ppf(1 - alpha / (2 * max(1, tests)), effect.freedom) + stats.t.ppf(power, effect.freedom)
     return float(critical * effect.se)
-
-
-@dataclass(frozen=True)
-class Folds:
-    """The folds of all repeats: (R, N) fold numbers over the development rows."""
-
-    ids: Array
-    labels: Array
-    groups: Array
-    place: Array
-
-    @classmethod
-    def of(cls, dev: Dataset, design: Design) -> Folds:
-        """Return the folds of the kept, labelled, real rows of a dataset; rows of test and pool take no part.
-
-        Raises:
-            DataError: fewer than two classes, or fewer than two groups.
-        """
-        rows = dev.take(development(dev))
-        labels, groups = rows["label"], groups_of(rows)
-        if len(np.unique(labels)) < 2:
-            raise DataError("ledger", "the development data has one class only", do="add samples of another class")
-        count = min(design.folds, len(np.unique(groups)))
-        if count < 2:
-            raise DataError(
-                "ledger", "the development data is one single group", do="add data or check the group column"
-            )
-        place = np.stack([fold_of(labels, groups, count, seed=design.seed + 1000 * r) for r in range(design.repeats)])
-        return cls(rows.ids, labels, groups, place)
-
-
-def development(ds: Dataset) -> Array:
-    """Return (N,) which rows decisions may be judged on: kept, labelled, real, and neither test nor pool."""
-    mask: Array = ds["keep"].astype(bool) & (ds["label"] >= 0) & (ds["origin"] == "real")
-    if "split" in ds:
-        mask &= ~np.isin(ds["split"].astype(str), ("test", "pool"))
-    return mask
-
-
-def groups_of(ds: Dataset) -> Array:
-    """Return (N,) the split group of each row; a row without one stands alone under its id."""
-    groups = ds["split_group"] if "split_group" in ds else np.full(len(ds), None, object)
-    return np.array([name if name is not None else sample for name, sample in zip(groups, ds.ids, strict=True)], object)
-
-
-def views_of(ds: Dataset, folds: Folds) -> Views:
-    """Return per repeat the (mask, view) of each fold; made once, so that instruments may keep what they prepared."""
-    out = []
-    for place in folds.place:
-        masks = [place == fold for fold in np.unique(place)]
-        out.append([(mask, ds.fold(folds.ids[~mask], folds.ids[mask])) for mask in masks])
-    return out
 
 
 def out_of_fold(

@@ -31,13 +31,14 @@ from scarce.augment.rotate_90 import Rotate90
 from scarce.augment.shear import Shear
 from scarce.augment.to_gray import ToGray
 from scarce.augment.translate import Translate
+from scarce.augment.wrapped import Wrapped
 from scarce.errors import ConfigError
 from scarce.recipe import Parents, Scene
 from scarce.registry import load, names
 
 PARENTS = Parents(lambda _: np.zeros((1, 1), np.uint8))
 KINDS = [load("augment", name, AbstractOperation) for name in names("augment")]
-ALL = [kind for kind in KINDS if kind.modality == "image"]
+ALL = [kind for kind in KINDS if kind.modality == "image" and not kind.partner and kind is not Wrapped]
 VISIBLE = {"gaussian_blur": {"radius": [0.02, 0.04]}, "solarize": {"threshold": [0.1, 0.2]}}
 """Settings that show on small dark pictures."""
 Picture = np.ndarray[Any, Any]

@@ -73,7 +73,7 @@ def test_tables_go_out_and_come_in(hidden: Hidden, call: Callable[..., Any], tmp
     number, sample = text[1].split(",")[:2]
     table.write_text(f"number,sample,new_label\n{number},{sample},Trousers\n", encoding="utf-8")
     got = call("label", "import", folder, "--csv", table, code=2)
-    assert "there is no class (line 2) 'Trousers'" in got["error"]["message"]
+    assert "line 2 names 'Trousers', which is no class" in got["error"]["message"]
 
 
 def test_label_studio_without_token_or_server(

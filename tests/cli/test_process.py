@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,14 +29,6 @@ split.run = run
 from scarce.cli import main
 sys.exit(main())
 """
-
-
-@pytest.fixture(autouse=True)
-def _interrupts_arrive() -> Iterator[None]:
-    """Undo an ignored SIGINT, which tests that run in the background inherit and would hand on to every process."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def scarce(*words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

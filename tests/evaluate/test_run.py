@@ -181,7 +181,7 @@ def test_refuses_what_does_not_fit() -> None:
     with pytest.raises(DataError, match="no finite probability"):
         evaluate.run(view, np.full_like(probs, np.nan))
     empty = view.dataset.with_columns({"label": np.full(len(view.dataset), -1)}).fold(view.train_ids, view.eval_ids)
-    with pytest.raises(DataError, match="no labelled evaluation sample"):
+    with pytest.raises(DataError, match="no evaluation sample that people labelled"):
         evaluate.run(empty, probs)
 
 

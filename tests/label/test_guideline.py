@@ -134,3 +134,12 @@ def test_small_classes_and_unlabelled_rows() -> None:
     alone = choose_examples(points[labels == 0], labels[labels == 0], 1)[0]
     assert alone.counter == alone.borderline == ()
     assert len(alone.typical) == EACH
+
+
+def test_a_warning_that_all_classes_share_is_told_once() -> None:
+    from scarce.loop.guideline import _once
+    from scarce.report.label_book import BookPage
+
+    pages = [BookPage(name=name, facts="", parts=(), galleries=(), warnings=("still empty: rules", *more))
+             for name, more in (("coat", ()), ("shirt", ("few examples",)))]  # fmt: skip
+    assert _once(pages) == ["coat, shirt: still empty: rules", "shirt: few examples"]

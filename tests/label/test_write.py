@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,22 @@ def test_soft_labels_go_with_the_label() -> None:
 def test_what_does_not_fit_is_refused(bad: label.Labels) -> None:
     with pytest.raises(DataError):
         label.with_labels(dataset(), bad, Step(stage="label", name="test"))
+
+
+def test_a_few_labels_do_not_cost_a_copy_of_all_as_objects() -> None:
+    n, k = 40_000, 10
+    names = tuple(f"c{code}" for code in range(k))
+    schema = Schema(modality="image", task="class", classes=names)
+    probs = np.full((n, k), 1 / k)
+    ds = Dataset.from_columns(schema, {"id": [f"{row:06d}" for row in range(n)], "split": ["train"] * n})
+    ds = label.with_labels(
+        ds, label.Labels(np.arange(n), np.arange(n) % k, "rule", probs), Step(stage="label", name="x")
+    )
+    tracemalloc.start()
+    after = label.with_labels(ds, label.Labels(np.array([3]), np.array([7]), "human"), Step(stage="label", name="y"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert after["label"][[2, 3, 4]].tolist() == [2, 7, 4]
+    assert np.isnan(after["label_probs"][3]).all()
+    np.testing.assert_allclose(after["label_probs"][4], 1 / k)
+    assert peak < 12e6

@@ -152,6 +152,45 @@ def test_the_page_is_whole_asks_nobody_and_escapes_names(queued: Hidden, tmp_pat
         review.write_page(project, ds, page / "x.html")
 
 
+def test_what_zero_shot_was_unsure_about_is_a_kind_of_its_own(queued: Hidden, tmp_path: Path) -> None:
+    project = queued.project
+    ds = project.dataset()
+    train = ds.ids[ds["split"] == "train"][100:130]
+    project.state.ask([{"sample": str(one), "reason": f"{answering.UNSURE_OF}Bag", "priority": 0.009} for one in train])
+    page = tmp_path / "page.html"
+    assert review.write_page(project, ds, page, ("zero_shot",)) == 10, "only the sample that was drawn"
+    assert "most urgent of" not in page.read_text("utf-8")
+    assert review.write_page(project, ds, page, ("zero_shot",), most=4) == 4
+    assert "The 4 most urgent of 10 questions" in page.read_text("utf-8")
+    assert len(asking.questions(project, ds, ("unsure",))) == 30
+    assert review.ask(project, ds, ("unsure",)) == {}
+    sitting = Sitting(project, "anna", ("unsure",))
+    for item in sitting.waiting()[:6]:
+        sitting.answer(item, queued.truth[item.sample], 1.0)
+    answering.freeze(project)
+    told = [item for item in review.results(project) if item.kind == "unsure"]
+    assert [item.name for item in told] == ["Bag"], "by the class that the model took them for"
+    assert told[0].right + told[0].relabeled == 6
+    assert all(item.name for item in review.results(project))
+
+
+def test_the_command_says_what_the_page_leaves_out(
+    queued: Hidden, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scarce.cli import main
+    from scarce.review import page
+
+    queued.project.state.ask([{"sample": str(one), "reason": f"{answering.UNSURE_OF}Bag", "priority": 0.009}
+                              for one in queued.project.dataset().ids[:7]])  # fmt: skip
+    monkeypatch.setattr(page.write_page, "__kwdefaults__", {"most": 4})
+    folder = str(queued.project.folder)
+    queued.project.close()
+    assert main(["review", folder, "--kind", "zero_shot", "--page", str(tmp_path / "p.html")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "6 of them, the least urgent, are not on the page" in out
+    assert "7 more samples have no label" in out
+
+
 @pytest.mark.browser
 def test_a_real_browser_answers_by_keys_and_saves_what_we_read(queued: Hidden, tmp_path: Path) -> None:
     """A page around ours presses keys and reads the CSV that the page would save."""

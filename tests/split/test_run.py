@@ -174,6 +174,53 @@ def test_unlabelled_rows_wait_and_join_once_labelled():
     assert (later["split"][rest] == out["split"][rest]).all()
 
 
+def by(n: int, people: int) -> list[str]:
+    """Return label sources: people labelled the first rows, models and rules the rest."""
+    return [
+        ("given", "human", "vote")[i % 3] if i < people else ("zero_shot", "rule", "model")[i % 3] for i in range(n)
+    ]
+
+
+def test_labels_of_models_are_trained_on_and_never_judged_by():
+    groups = [f"g{i // 3}" for i in range(600)]
+    ds = made(600, label_source=by(600, 100), group=groups)
+    out = split.run(ds)
+    parts, people = out["split"], np.arange(600) < 100
+    assert set(parts[people]) == {"train", "val", "test"}
+    assert set(parts[~people]) <= {"train", "pool"}
+    assert (parts[~people] == "train").sum() >= 490  # all but those that share a group with a judged row
+    assert 15 <= (parts == "test").sum() <= 25
+    assert uncut(out)
+    alone = split.run(ds.take(people))
+    assert (alone["split"] == parts[people]).all()  # what models said moves no test sample
+
+
+def test_later_labels_of_models_do_not_enter_val():
+    ds = made(200, label=["a", "b"] * 30 + [None] * 140, label_source=["given"] * 60 + [None] * 140)
+    out = split.run(ds, ratios=(0.6, 0.2, 0.2))
+    more = out.with_columns({"label": ["a", "b"] * 100, "label_source": by(200, 60)})
+    later = split.run(more, ratios=(0.6, 0.2, 0.2))
+    assert (later["split"][60:] == "train").all()
+    assert (later["split"][:60] == out["split"][:60]).all()
+
+
+def test_a_given_test_set_keeps_only_what_people_labelled():
+    ds = made(90, split=["train"] * 45 + ["val"] * 15 + ["test"] * 30, label_source=by(90, 75))
+    out = split.run(ds)
+    assert (out["split"][75:] == "pool").all()
+    assert (out["split"][60:75] == "test").all()
+    assert "label is a rule's or a model's" in told(out)
+
+
+def test_a_condition_that_is_held_out_is_not_trained_on_by_labels_of_models():
+    cameras = ["A", "B"] * 100
+    ds = made(200, label=["a", "a", "b", "b"] * 50, label_source=by(200, 100), **{"meta.camera": cameras})
+    out = split.run(ds, hold_out="camera=B")
+    held = np.array(cameras) == "B"
+    assert (out["split"][held & (np.arange(200) < 100)] == "test").all()
+    assert (out["split"][held & (np.arange(200) >= 100)] == "pool").all()
+
+
 def test_set_aside_and_grown_rows():
     ds = made(40, keep=[i != 3 for i in range(40)])
     out = split.run(ds)

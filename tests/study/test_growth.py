@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scarce import encode
+from scarce import encode, io
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, DataError, UnknownNameError
-from scarce.study._candidates import ALL, BARE, ONLY, REAL, SCREENED
+from scarce.study._candidates import ALL, BARE, ONLY, REAL, SCREENED, spread_over_groups
 from scarce.study.growth import Growth
 
 SMALL = Growth(policies=("surface",), shows=("scratch:crack",), per_class=10, seeds=2, folds=3, draws=50)
@@ -89,10 +89,57 @@ def test_without_a_sound_class_only_policies_are_judged(tiles: Dataset) -> None:
 
 def test_bad_settings_are_refused(tiles: Dataset) -> None:
     for study, kind in (
-        (Growth(folds=1), ConfigError), (Growth(shows=("scratch",)), ConfigError),
+        (Growth(folds=1), ConfigError), (Growth(few=(0,)), ConfigError), (Growth(ratios=(0.0,)), ConfigError),
+        (Growth(shows=("scratch",)), ConfigError),
         (Growth(shows=("scrach:crack",)), UnknownNameError), (Growth(generators=("dnt",)), UnknownNameError),
     ):  # fmt: skip
         with pytest.raises(kind):
             study.run(tiles, journal=None, minutes=1, seed=0)
     with pytest.raises(DataError, match="no features"):
         SMALL.run(replace(tiles, wide={}), journal=None, minutes=1, seed=0)
+
+
+def test_few_real_samples_come_from_many_groups(tiles: Dataset) -> None:
+    labels, groups = tiles["label"].astype(np.int64), tiles["split_group"]
+    for few in (5, 1000):
+        keep = spread_over_groups(labels, groups, (1, 2), few, 0)
+        assert keep[labels == 0].all()
+        for code in (1, 2):
+            own, kept = groups[labels == code], groups[keep & (labels == code)]
+            assert len(kept) == min(few, len(own))
+            assert len(set(kept)) == min(few, len(set(own)))
+    other = spread_over_groups(labels, groups, (1, 2), 5, 1)
+    assert (other != spread_over_groups(labels, groups, (1, 2), 5, 0)).any()
+
+
+def test_few_levels_and_ratios_use_what_was_made_of_the_few_alone(tiles: Dataset, tmp_path: Path) -> None:
+    study = replace(
+        SMALL, seeds=1, folds=2, times=3.0, per_class=300, generators=("cut_paste",), few=(3,), ratios=(1.0,)
+    )
+    found = study.run(tiles, journal=tmp_path / "g.jsonl", minutes=9, seed=0)
+    few, every = found.body["few"]["3"]["arms"], found.body["arms"]
+    assert few["augment.surface"]["rows_a_fold"] == {"crack": 9.0, "blowhole": 9.0}
+    assert few["augment.surface"]["synthetic_share"] == {"crack": 0.75, "blowhole": 0.75}
+    assert every["augment.surface"]["rows_a_fold"]["crack"] > 9
+    mixed = few[f"{ALL}_x1"]
+    assert max(mixed["rows_a_fold"].values()) <= 3
+    assert max(mixed["synthetic_share"].values()) <= 0.5
+    assert sum(every[f"{ALL}_x1"]["rows_a_fold"].values()) <= sum(every[ALL]["rows_a_fold"].values())
+    assert few[REAL]["average_precision"]["value"] < every[REAL]["average_precision"]["value"]
+    assert "3 real samples of each class" in found.page
+    assert "whisker" in found.page
+    again = study.run(tiles, journal=tmp_path / "g.jsonl", minutes=9, seed=0)
+    assert again.body == found.body
+
+
+def test_series_are_grown_by_policies_and_not_drawn_on(shared_data: Path) -> None:
+    ds = io.read(shared_data / "time_series" / "ECG200.npz")
+    ds = ds.with_columns({"split": ["train"] * len(ds), "label_source": ["given"] * len(ds)})
+    ds = encode.run(ds)
+    study = Growth(seeds=1, folds=2, draws=50, few=(4,))
+    body = study.run(ds, journal=None, minutes=9, seed=0).body
+    assert set(body["arms"]) == {REAL, "augment.series"}
+    assert all(rows <= 12 for rows in body["few"]["4"]["arms"]["augment.series"]["rows_a_fold"].values())
+    assert 0.5 < body["arms"][REAL]["average_precision"]["value"] <= 1
+    with pytest.raises(DataError, match="time_series"):
+        replace(study, generators=("scratch",)).run(ds, journal=None, minutes=9, seed=0)

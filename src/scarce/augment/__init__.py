@@ -11,7 +11,7 @@ from scarce.augment._base import AbstractOperation
 from scarce.augment._run import run
 from scarce.augment.policy import OneOf, Policy, apply_batch, guess_domain, policy
 
-MODULES = ("adapt", "automatic", "cutmix", "mixup", "mosaic", "offline", "policy", "strength")
+MODULES = ("adapt", "automatic", "distribution", "offline", "policy", "sheet", "strength")
 """Public files that are not plugins."""
 
 __all__ = ["MODULES", "AbstractOperation", "OneOf", "Policy", "apply_batch", "guess_domain", "policy", "run"]

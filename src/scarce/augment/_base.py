@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from scarce.dataset import Array, Floats, Ints
-from scarce.errors import ConfigError
+from scarce.errors import ConfigError, DataError
 from scarce.lineage import key64
-from scarce.recipe import Params, Parents, Pending, Scene, Tone, finished, rows_of_one
+from scarce.recipe import PARTNER, Params, Parents, Pending, Scene, Tone, finished, rows_of_one
 from scarce.registry import Plugin
 
 APPLIED = "applied"
@@ -39,7 +39,9 @@ class AbstractOperation(Plugin, ABC):
     modality: ClassVar[str] = "image"
     """The kind of data that it changes; other kinds than pictures offer :meth:`alter`."""
     partner: ClassVar[bool] = False
-    """Whether :meth:`alter` takes a second sample of the same class."""
+    """Whether :meth:`alter` or :meth:`combine` takes other samples."""
+    partners: ClassVar[int] = 1
+    """How many it takes, where it takes some."""
     geometric: ClassVar[bool] = False
     """True: moves pixels, offers :meth:`matrices` or, where it ``bends``, :meth:`sources`."""
     bends: ClassVar[bool] = False
@@ -109,6 +111,24 @@ class AbstractOperation(Plugin, ABC):
         """
         raise NotImplementedError
 
+    def pool(self) -> tuple[bool, bool]:
+        """Return whether its partners are of the sample's own class, and whether they must have a mask."""
+        return True, False
+
+    def combine(self, scene: Scene, params: Params, others: Sequence[Scene]) -> Scene:
+        """Return a picture made of several; boxes of the partners stand behind those of the picture itself.
+
+        Args:
+            scene: the picture; not changed.
+            params: its drawn parameters as plain values.
+            others: the partners.
+        """
+        raise NotImplementedError
+
+    def shares(self, params: Params) -> tuple[float, ...]:  # noqa: ARG002  those that mix labels look
+        """Return how much of the label is the sample's own and each partner's; they sum to 1."""
+        return (1.0, *([0.0] * self.partners))
+
     def draw_many(self, uniform: Floats) -> dict[str, Any]:
         """Return the parameters of N samples from (N, uniforms + 1) numbers, with the mask ``applied``."""
         drawn = {key: _short(value) for key, value in self.parameters(uniform[:, 1:]).items()}
@@ -132,8 +152,12 @@ class AbstractOperation(Plugin, ABC):
         """Return what :meth:`draw` gives for one copy of a sample, whatever the order."""
         return self.draw(np.random.default_rng([seed, key64(sample_id), operation, copy]))
 
-    def replay(self, scene: Scene, params: Params, parents: Parents) -> Scene:  # noqa: ARG002  one hook for all stages
+    def replay(self, scene: Scene, params: Params, parents: Parents) -> Scene:
         """Return the scene changed by drawn parameters; the mask and the boxes of a pixel operation stay."""
+        if self.partner:
+            return self.combine(
+                scene, params, [parents.scene(name) for name in partners_in(self.plugin_name(), params)]
+            )
         values, only = rows_of_one(params), np.zeros(1, np.int64)
         if self.geometric or self.color:
             waiting = Pending(1, *scene.image.shape[:2])
@@ -142,6 +166,18 @@ class AbstractOperation(Plugin, ABC):
         images = scene.image[None].copy()
         self.change(images, values, only)
         return scene._replace(image=images[0])
+
+
+def partners_in(name: str, params: Params) -> list[str]:
+    """Return the ids of the partners that drawn parameters name.
+
+    Raises:
+        DataError: they name none.
+    """
+    if PARTNER not in params:
+        raise DataError(f"augment.{name}", "it mixes several samples, and no partner was drawn",
+                        do="use Policy.apply_mixed or scarce.augment.run, which draw partners")  # fmt: skip
+    return [str(one) for one in np.atleast_1d(params[PARTNER])]
 
 
 def plain_row(drawn: Mapping[str, Any], row: int) -> dict[str, Any]:

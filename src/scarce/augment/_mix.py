@@ -8,6 +8,7 @@ import numpy as np
 
 from scarce.dataset import Array, Floats, Ints
 from scarce.errors import ConfigError, DataError
+from scarce.recipe import Scene, fit_mask
 
 
 def one_hot(who: str, images: Array, labels: Array) -> Floats:
@@ -52,6 +53,34 @@ def like(image: Array, shape: tuple[int, ...]) -> Array:
     if image.shape[:2] != shape[:2]:
         image = np.asarray(cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA))
     return image
+
+
+def beta(uniform: Floats, alpha: float) -> Floats:
+    """Return (N,) shares from Beta(alpha, alpha), the larger one of each pair, from numbers in [0, 1)."""
+    from scipy.special import betaincinv
+
+    drawn = np.asarray(betaincinv(alpha, alpha, uniform), np.float64)
+    return np.maximum(drawn, 1 - drawn)
+
+
+def fitted(other: Scene, shape: tuple[int, ...]) -> Scene:
+    """Return a partner at the height, width and channels of another picture, with its mask and boxes."""
+    factor = np.array([shape[1] / other.image.shape[1], shape[0] / other.image.shape[0]])
+    mask = None if other.mask is None else fit_mask(other.mask, shape[0], shape[1])
+    boxes = None if other.boxes is None else other.boxes * np.tile(factor, 2)
+    return Scene(like(other.image, shape), mask, boxes)
+
+
+def either_mask(own: Array | None, other: Array | None) -> Array | None:
+    """Return the pixels of either mask; None where there is none."""
+    found = [mask for mask in (own, other) if mask is not None]
+    return np.asarray(np.any(found, axis=0)) if found else None
+
+
+def both_boxes(own: Floats | None, other: Floats | None) -> Floats | None:
+    """Return the boxes of both, the partner's behind; None where there are none."""
+    found = [boxes for boxes in (own, other) if boxes is not None]
+    return np.concatenate(found) if found else None
 
 
 def mixed_labels(soft: Floats, partners: Any, own: Floats) -> Floats:

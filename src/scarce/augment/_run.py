@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from scarce.augment._partner import ids_of, same_kind
+from scarce.augment._partner import partners_of, pool_of, same_kind, shared_label
 from scarce.augment.policy import Policy
 from scarce.augment.policy import policy as preset
-from scarce.dataset import Dataset, Ints
+from scarce.dataset import Dataset, Floats, Ints
 from scarce.errors import DataError
 from scarce.lineage import Step
-from scarce.recipe import growable, grown_columns, opencv_version, real_rows_of_class, with_reasons
+from scarce.recipe import growable, grown_columns, opencv_version, real_rows_of_class, with_reasons, write
 
 MOST_COPIES: Final = 20
 """Default cap on the copies of one original: beyond it the model learns the original by heart."""
@@ -44,6 +44,8 @@ def run(
     same_kind(ds, chosen)
     for operation in chosen.parts():
         operation.ready()
+    pool, mixes, kinds = pool_of(ds, parents), chosen.mixes, np.eye(len(ds.schema.classes), dtype=np.float32)
+    labels: list[Floats | None] = []
     made: list[tuple[int, str, tuple[int, ...]]] = []
     findings: list[dict[str, Any]] = []
     for name, wanted in counts.items():
@@ -53,21 +55,33 @@ def run(
         if not wanted:
             continue
         turns = _turns(ds, rows, wanted, seed, cap)
-        names = ids_of(ds, rows)
         for row, copy in turns:
-            recipe, others = chosen.recipe_with(str(ds.ids[row]), names, seed=seed, copy=copy)
-            made.append((row, recipe, tuple(ds.rows_of(others).tolist()) if others else ()))
+            base = str(ds.ids[row])
+            drawn = chosen.draw_with(base, pool, seed=seed, copy=copy)
+            others = partners_of(drawn)
+            rest = tuple(dict.fromkeys(ds.rows_of(others).tolist())) if others else ()
+            made.append((row, write(base, drawn, seed=seed, copy=copy), rest))
+            labels.append(shared_label(drawn, mixes, pool, kinds[int(ds["label"][row])]))
         if len(turns) < wanted:
             why = f"{len(turns)} of {wanted} copies made: {len(rows)} originals, at most {cap} copies each"
             findings.append({"level": "class", "members": [name], "score": 1 - len(turns) / wanted, "why": why})
     if not made:
         return ds
-    grown = ds.append(grown_columns(ds, made, origin="augmented"))
+    columns = grown_columns(ds, made, origin="augmented")
+    if any(label is not None for label in labels):
+        columns["label_probs"] = _soft(columns.get("label_probs"), labels)
+    grown = ds.append(columns)
     grown = with_reasons(grown, "augment", findings)
     params = {**chosen.params(), "counts": dict(counts), "cap": cap}
     return grown.with_step(
         Step(stage="augment", name=chosen.name, params=params, seed=seed, versions={"opencv": opencv_version()})
     )
+
+
+def _soft(inherited: Any, labels: Sequence[Floats | None]) -> list[list[float] | None]:
+    """Return the soft labels of the new rows: mixed ones, else what the original has."""
+    before = [None] * len(labels) if inherited is None else inherited.to_pylist()
+    return [old if new is None else new.tolist() for old, new in zip(before, labels, strict=True)]
 
 
 def _turns(ds: Dataset, rows: Ints, wanted: int, seed: int, cap: int) -> list[tuple[int, int]]:

@@ -3,13 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from scarce.augment._mix import like, one_hot
+from scarce.augment._base import AbstractOperation
+from scarce.augment._mix import both_boxes, like, one_hot
 from scarce.dataset import Array, Floats
 from scarce.errors import ConfigError, DataError
-from scarce.recipe import warp_boxes
+from scarce.recipe import Params, Scene, fit_mask, warp_boxes
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Mosaic(AbstractOperation):
+    """Make one picture of four: itself in the largest part and three other training pictures (mosaic).
+
+    Use when objects are looked for (boxes, masks): more and smaller objects in one picture.
+    Do not use for classes of whole pictures unless a small part shows the class.
+    Needs: pictures; other training samples.
+    Writes: parameters middle (y, x where the four meet, shares of the sides), partner (three ids). The label is shared
+    by area.
+    Source: Bochkovskiy, Wang and Liao 2020, YOLOv4; the picture itself takes the largest part.
+
+    Args:
+        spread: farthest that the middle lies from the picture's, in shares of the side.
+    """
+
+    uniforms: ClassVar[int] = 2
+    partner: ClassVar[bool] = True
+    partners: ClassVar[int] = 3
+
+    spread: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of range."""
+        AbstractOperation.__post_init__(self)
+        self.check("spread", self.spread, 0.0, 0.49)
+
+    def pool(self) -> tuple[bool, bool]:
+        """Return that any training samples may be partners."""
+        return False, False
+
+    def parameters(self, uniform: Floats) -> dict[str, Any]:
+        """Return the middle."""
+        return {"middle": 0.5 + self.spread * (2 * uniform - 1)}
+
+    def shares(self, params: Params) -> tuple[float, ...]:
+        """Return the areas, the largest one first."""
+        areas = _areas(params)
+        own = int(np.argmax(areas))
+        return tuple(areas[place] for place in _order(own))
+
+    def combine(self, scene: Scene, params: Params, others: Sequence[Scene]) -> Scene:
+        """Return the four in one, of the picture's own size."""
+        middle = np.asarray(params["middle"], np.float64)
+        order = _order(int(np.argmax(_areas(params))))
+        parts = [scene, *others]
+        turn = np.argsort(order).tolist()
+        parts = [parts[place] for place in turn]
+        none = np.zeros((0, 4))
+        boxes = [none if part.boxes is None else part.boxes for part in parts]
+        image, moved, _ = tile([like(part.image, scene.image.shape) for part in parts], middle, [
+            _rescaled(held, part.image, scene.image) for held, part in zip(boxes, parts, strict=True)
+        ])  # fmt: skip
+        mask = None
+        if any(part.mask is not None for part in parts):
+            size = image.shape[:2]
+            masks = [np.zeros(size, np.uint8) if part.mask is None else fit_mask(part.mask, *size).astype(np.uint8)
+                     for part in parts]  # fmt: skip
+            mask = tile(masks, middle)[0] > 0
+        found = None
+        for place in order:
+            found = both_boxes(found, None if parts[place].boxes is None else moved[place])
+        return Scene(image, mask, found, scene.points)
+
+
+def _areas(params: Params) -> list[float]:
+    y, x = map(float, params["middle"])
+    return [y * x, y * (1 - x), (1 - y) * x, (1 - y) * (1 - x)]
+
+
+def _order(own: int) -> list[int]:
+    """Return the four parts, the picture's own one first."""
+    return [own, *(place for place in range(4) if place != own)]
+
+
+def _rescaled(boxes: Floats, old: Array, new: Array) -> Floats:
+    factor = np.array([new.shape[1] / old.shape[1], new.shape[0] / old.shape[0]])
+    return np.asarray(boxes * np.tile(factor, 2))
 
 
 def mix(images: Array, labels: Array, *, spread: float = 0.2, seed: int) -> tuple[Array, Floats]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from scarce import progress
+from scarce.augment._partner import Pool, partners_of, pool_of, shared_label
 from scarce.augment.policy import Policy
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import ConfigError, DataError, LeakError, ReadError, ScarceError
@@ -22,11 +23,15 @@ from scarce.execute.local import spread
 from scarce.io.boxes import objects_in, to_cell
 from scarce.lineage import canonical_json, digest
 from scarce.modality import open_samples
-from scarce.recipe import ALONE, Scene, checked, fit_mask, growable, mask_opener, opencv_version, parse, replay
+from scarce.recipe import Params, Parents, Scene, checked, fit_mask, growable, mask_opener, opencv_version, replay
+from scarce.recipe import write as recipe_of
 
 WHO: Final = "augment.offline"
 MANIFEST, RUN = "manifest.csv", "run.json"
-HEADS: Final = ("file", "label", "split", "parent", "source_file", "copy", "mask", "boxes", "recipe")
+HEADS: Final = (
+    "file", "label", "split", "parent", "source_file", "copy", "mask_uri", "boxes", "partners",
+    "label_shares", "recipe",
+)  # fmt: skip
 PER_SAMPLE: Final = 5
 BLOCK: Final = 64
 BOXES: Final = "meta.boxes"
@@ -73,9 +78,10 @@ def write(
 ) -> Offline:  # fmt: skip
     """Write ``per_sample`` copies of every kept real training picture as ``class/{name}_aug_{i}.png``.
 
-    Copy i has the pixels that training online sees in epoch i (at the picture's own size). Masks are written beside the
-    pictures (``{name}_aug_{i}_mask.png``), boxes into the manifest. A run that was interrupted goes on where it
-    stopped; a picture that cannot be opened is listed and left out.
+    Copy i has the pixels that training online sees in epoch i (at the picture's own size). Masks are written beside
+    the pictures (``{name}_aug_{i}_mask.png``), boxes into the manifest. A mix names its partners, other training
+    pictures, and the shares of the classes; the file lies in the folder of its original's class. A run that was
+    interrupted goes on where it stopped; a picture that cannot be opened is listed and left out.
 
     Args:
         ds: the data; only rows of split train are used.
@@ -97,7 +103,7 @@ def write(
     failed: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     made = 0
-    work = _Writer(ds, policy, folder, per_sample, seed)
+    work = _Writer(ds, policy, folder, per_sample, seed, _pool(ds, policy, jobs), _parents(ds))
     for start in progress.track(range(0, len(jobs), BLOCK), "augment", total=-(-len(jobs) // BLOCK)):
         block = jobs[start : start + BLOCK]
         for job, (found, new, why) in zip(block, spread(work, block, workers=workers), strict=True):
@@ -141,12 +147,12 @@ def preview(ds: Dataset, policy: Policy, path: str | Path, *, samples: int = 6, 
         order.append((turn[job.label], counts[job.label], job.row))
         turn[job.label] += 1
     chosen = sorted(range(len(jobs)), key=order.__getitem__)[:samples]
-    lines = []
+    lines, pool, parents = [], _pool(ds, policy, jobs), _parents(ds)
     for place in chosen:
         job = jobs[place]
         image = checked(np.asarray(open_samples(ds, [job.row])[0]))
-        drawn = [policy.draw_for(job.sample, seed=seed, copy=copy) for copy in range(copies)]
-        views = [replay(Scene(image), steps, ALONE).image for steps in drawn]
+        drawn = [policy.draw_with(job.sample, pool, seed=seed, copy=copy) for copy in range(copies)]
+        views = [replay(Scene(image), steps, parents).image for steps in drawn]
         lines.append(np.concatenate([_cell(image, framed=True), *(_cell(view) for view in views)], axis=1))
     target = Path(path)
     _save(target, np.concatenate(lines))
@@ -188,6 +194,23 @@ def _jobs(ds: Dataset) -> list[_Job]:
     ]  # fmt: skip
 
 
+def _pool(ds: Dataset, policy: Policy, jobs: Sequence[_Job]) -> Pool:
+    """Return who may be a partner; nobody has to be looked up where none is taken."""
+    return pool_of(ds, np.array([job.row for job in jobs] if policy.mixes else [], np.int64))
+
+
+def _parents(ds: Dataset) -> Parents:
+    cells = ds.table[BOXES] if BOXES in ds.table.column_names else None
+
+    def image(name: str) -> Array:
+        return np.asarray(open_samples(ds, ds.rows_of([name]))[0])
+
+    def boxes(name: str) -> Floats | None:
+        return None if cells is None else _corners(objects_in(cells[int(ds.rows_of([name])[0])].as_py()))
+
+    return Parents(image, mask_opener(ds), boxes)
+
+
 def _stem(uri: str) -> str:
     path, _, row = uri.partition("#")
     number = row.partition(":")[0]
@@ -224,6 +247,8 @@ class _Writer:
     folder: Path
     per_sample: int
     seed: int
+    pool: Pool
+    parents: Parents
 
     def __call__(self, job: _Job) -> tuple[list[dict[str, Any]], int, str]:
         """Return the rows of the manifest, how many pictures were made now, and why there are none."""
@@ -236,22 +261,44 @@ class _Writer:
         stem = f"{_safe(job.label)}/{job.stem}_aug_"
         made = [(self.folder / f"{stem}{copy}.png").is_file() for copy in range(self.per_sample)]
         mask = mask_opener(self.ds)(job.sample)
-        start = None if all(made) and not job.boxes else self._start(job, mask)
+        start = None if all(made) and not job.boxes and not self.policy.mixes else self._start(job, mask)
         rows = []
         for copy, there in enumerate(made):
-            recipe, objects = self.policy.recipe(job.sample, seed=self.seed, copy=copy), job.boxes
+            drawn = self.policy.draw_with(job.sample, self.pool, seed=self.seed, copy=copy)
+            partners, objects = partners_of(drawn), job.boxes
+            masked = mask is not None
             if start is not None:
-                scene = replay(start, parse(recipe).ops, ALONE)
-                objects = _kept(job.boxes, scene.boxes)
+                scene = replay(start, drawn, self.parents)
+                objects = _kept([*(job.boxes or []), *self._objects(partners)], scene.boxes)
                 if scene.mask is not None and not there:
                     _save(self.folder / f"{stem}{copy}_mask.png", scene.mask.astype(np.uint8) * 255)
                 if not there:
                     _save(self.folder / f"{stem}{copy}.png", scene.image)
-            masked = f"{stem}{copy}_mask.png" if mask is not None else ""
+                masked = masked or scene.mask is not None
             told = to_cell(objects) or ""
-            values = (f"{stem}{copy}.png", job.label, "train", job.sample, job.uri, copy, masked, told)
-            rows.append(dict(zip(HEADS, (*values, recipe), strict=True)))
+            recipe = recipe_of(job.sample, drawn, seed=self.seed, copy=copy)
+            shown = f"{stem}{copy}_mask.png" if masked else ""
+            values = (f"{stem}{copy}.png", job.label, "train", job.sample, job.uri, copy, shown, told)
+            more = (" ".join(partners), self._shares(job, drawn), recipe)
+            rows.append(dict(zip(HEADS, (*values, *more), strict=True)))
         return rows, made.count(False)
+
+    def _objects(self, partners: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the objects of the partners, in their order."""
+        cells = self.ds.table[BOXES] if BOXES in self.ds.table.column_names else None
+        if cells is None or not partners:
+            return []
+        rows = self.ds.rows_of(list(partners)).tolist()
+        return [item for row in rows for item in objects_in(cells[row].as_py()) or []]
+
+    def _shares(self, job: _Job, drawn: Sequence[tuple[str, Params]]) -> str:
+        """Return the shares of the classes as JSON; empty where the label is one class."""
+        classes = self.ds.schema.classes
+        own = np.eye(len(classes), dtype=np.float32)[classes.index(job.label)]
+        found = shared_label(drawn, self.policy.mixes, self.pool, own)
+        if found is None:
+            return ""
+        return json.dumps({classes[code]: round(float(found[code]), 5) for code in np.flatnonzero(found).tolist()})
 
     def _start(self, job: _Job, mask: Array | None) -> Scene:
         image = checked(np.asarray(open_samples(self.ds, [job.row])[0]))

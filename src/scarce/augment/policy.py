@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from scarce.augment._base import AbstractOperation, plain_row
-from scarce.augment._batch import change_batch, keys_of
+from scarce.augment._batch import Mixer, change_batch, keys_of
 from scarce.augment._group import Entry, OneOf
-from scarce.augment._partner import partners_of, with_partners
+from scarce.augment._partner import Pool, with_partners
 from scarce.augment._preset import BY_KIND, PRESETS, WORDS
 from scarce.augment._preset_other import OTHER_PRESETS
 from scarce.augment._toml import build_entry, read_toml, write_toml
-from scarce.augment.automatic import POLICIES
-from scarce.dataset import Array, Dataset, Floats
+from scarce.augment.automatic import POLICIES, rand_augment
+from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import ConfigError, ReadError, unknown_name
 from scarce.lineage import key64
 from scarce.recipe import ALONE, Params, Scene, checked, find, fit_mask, replay, write
@@ -79,12 +79,19 @@ class Policy:
         """Return the recipe of one copy of a sample; needs no picture."""
         return write(sample_id, self.draw_for(sample_id, seed=seed, copy=copy), seed=seed, copy=copy)
 
-    def recipe_with(self, sample_id: str, ids: Sequence[str], *, seed: int, copy: int) -> tuple[str, list[str]]:
-        """Return the recipe of one copy and its partners, chosen from ids of the same class where one is taken."""
-        wanted = {f"augment.{operation.plugin_name()}": operation.partner for operation in self.parts()}
+    @property
+    def mixes(self) -> dict[str, AbstractOperation]:
+        """Return ``augment.name`` to the operation, of those that take other samples."""
+        return {f"augment.{one.plugin_name()}": one for one in self.parts() if one.partner}
+
+    def draw_with(self, sample_id: str, pool: Pool, *, seed: int, copy: int) -> list[tuple[str, Params]]:
+        """Return what :meth:`draw_for` gives, with partners from a pool where some are taken."""
         drawn = self.draw_for(sample_id, seed=seed, copy=copy)
-        drawn = with_partners(drawn, wanted, ids, base=sample_id, key=(seed, copy))
-        return write(sample_id, drawn, seed=seed, copy=copy), partners_of(drawn)
+        return with_partners(drawn, self.mixes, pool, base=sample_id, key=(seed, copy))
+
+    def without_mixes(self) -> Policy:
+        """Return the policy without the operations that take other samples."""
+        return self.only([one for one in self.parts() if not one.partner]) if self.mixes else self
 
     def alter(self, sample: Any, rng: np.random.Generator, other: Any = None) -> Any:
         """Return a changed text, sound or series; ``other``: a second sample of its class, for those that take one."""
@@ -114,6 +121,27 @@ class Policy:
     def apply_batch(self, images: Array, ids: Sequence[str] | Array, *, seed: int = 0, epoch: int | Array = 0) -> Array:
         """Return N changed pictures; see :func:`apply_batch`."""
         return apply_batch(images, ids, self, seed, epoch)
+
+    def apply_mixed(
+        self, images: Array, labels: Floats, ids: Sequence[str] | Array, pool: Pool, *, seed: int = 0,
+        epoch: int | Array = 0,
+    ) -> tuple[Array, Floats]:  # fmt: skip
+        """Return N changed pictures, mixes included, and their labels.
+
+        Args:
+            images: as in :func:`apply_batch`.
+            labels: (N, K) shares of the classes; not changed.
+            ids: N sample ids or keys.
+            pool: the training samples that may be partners, with ``scene``.
+            seed: the run's seed.
+            epoch: the epoch; equals the number of the copy offline, where the pool is the same.
+        """
+        mixer = Mixer(pool, np.array(labels, np.float32))
+        return change_batch(images, ids, self.operations, seed, epoch, mixer=mixer), mixer.labels
+
+    def pool(self, ids: Sequence[str], codes: Ints, marked: Array, scene: Callable[[str], Scene]) -> Pool:
+        """Return the pool of ids, (M,) classes, (M,) whether each has a mask, and what opens one."""
+        return Pool(ids, codes, marked, scene)
 
     def parts(self) -> tuple[AbstractOperation, ...]:
         """Return every operation that a sample may get, those in groups too."""
@@ -188,7 +216,9 @@ def apply_batch(
 
 
 def policy(name: str) -> Policy:
-    """Return the preset of a domain, an automatic policy (``rand_augment``, ``strong`` ...), or what a TOML file says.
+    """Return the preset of a domain, an automatic policy, or what a TOML file says.
+
+    Automatic ones are ``rand_augment``, ``rand_augment_n2_m9`` (any n and m), ``trivial_augment``, ``strong`` ...
 
     Raises:
         UnknownNameError: no such preset; the message names the closest.
@@ -198,6 +228,8 @@ def policy(name: str) -> Policy:
     if name.endswith(".toml"):
         return Policy.from_toml(_text(name))
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if found := re.fullmatch(r"rand_augment_n(\d)_m(\d+(?:\.\d+)?)", key):
+        return rand_augment(int(found[1]), float(found[2]))
     if key in POLICIES:
         return POLICIES[key]()
     known = {**PRESETS, **OTHER_PRESETS}

@@ -110,6 +110,9 @@ class Judge:
     """
 
     def __init__(self, ds: Dataset, *, seed: int = 0, embed: Embed | None = None) -> None:
+        if ds.schema.modality != "image":
+            raise DataError(WHO, f"the strength of changes of {ds.schema.modality} samples is not tuned",
+                            "the probe reads pictures", "use --preview, or let scarce run judge them")  # fmt: skip
         rows = growable(ds, who=WHO)
         codes = ds["label"][rows]
         rng = np.random.default_rng([seed, 0x73747265])
@@ -131,7 +134,8 @@ class Judge:
 
     def measure(self, policy: Policy, *, factor: float = 1.0) -> Strength:
         """Return what a policy does to the held-out half."""
-        drawn = (policy.draw_for(str(name), seed=self.seed) for name in self.ids)
+        alone = policy.without_mixes()  # their labels are shared, so that no probe can be right about them
+        drawn = (alone.draw_for(str(name), seed=self.seed) for name in self.ids)
         views = [replay(Scene(image), steps, ALONE).image for image, steps in zip(self.images, drawn, strict=True)]
         features = self.embed(views)
         real, copies = (self.probe.predict_proba(one).argmax(axis=1) for one in (self.features, features))
@@ -177,11 +181,25 @@ def weaker(policy: Policy, factor: float) -> Policy:
 
 _NEUTRAL: Final[dict[str, float]] = {
     "crop.area": 1.0, "crop.ratio": 1.0, "shift_scale_rotate.scale": 1.0, "gamma.gamma": 1.0, "jpeg.quality": 100.0,
-    "posterize.bits": 8.0, "solarize.threshold": 1.0,
+    "posterize.bits": 8.0, "solarize.threshold": 1.0, "copy_paste.scale": 1.0,
 }  # fmt: skip
 """Settings whose value without effect is not 0."""
 _FIXED: Final = frozenset(
-    ("probability", "pivot", "cells", "holes", "ratio", "cut", "horizontal", "vertical", "diagonal", "sharpen.radius")
+    (
+        "probability",
+        "pivot",
+        "cells",
+        "holes",
+        "ratio",
+        "cut",
+        "horizontal",
+        "vertical",
+        "diagonal",
+        "sharpen.radius",
+        "mixup.alpha",
+        "cutmix.alpha",
+        "mosaic.spread",
+    )
 )
 """Settings that are no strength."""
 

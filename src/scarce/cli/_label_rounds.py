@@ -121,11 +121,19 @@ def _finish(out: Any, stopped: str, waiting: int, rounds: Sequence[Mapping[str, 
     out.show(body, lambda screen: draw_rounds(screen, stopped, waiting, rounds))
 
 
+def _people(item: Mapping[str, Any]) -> str:
+    """Return who answered how much, with the seconds it took where they are known."""
+    return safe(", ".join(
+        f"{name} {count}" + f" ({item['seconds_by'][name]:.0f} s)" * bool(item["seconds_by"].get(name))
+        for name, count in item["by"].items()
+    ))  # fmt: skip
+
+
 def draw_rounds(screen: Console, stopped: str, waiting: int, rounds: Sequence[Mapping[str, Any]]) -> None:
     """Show the history of the rounds, and why they stopped."""
     rows = [
         (item["round"], item["strategy"], f"{item['answered']}/{item['asked']}", item["unsure"],
-         f"{item['seconds']:.0f}", _score(item["before"]), _score(item["after"]), ", ".join(item["by"]))
+         f"{item['seconds']:.0f}", _score(item["before"]), _score(item["after"]), _people(item))
         for item in rounds
     ]  # fmt: skip
     names = ("round", "strategy", "answered", "unsure", "seconds", "before", "after", "by")

@@ -39,6 +39,9 @@ def rule(
     ] = None,
     least: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability that a label needs at least.")] = 0.0,
     ask: Annotated[bool, typer.Option("--ask", help="Put samples that stay undecided into the review queue.")] = False,
+    even_so: Annotated[
+        bool, typer.Option("--even-so", help="Write labels that gold labels do not prove better than chance, too.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what the functions say and change nothing.")] = False,
     workers: Workers = None,
     seed: Seed = 0,
@@ -49,8 +52,9 @@ def rule(
     """Label samples by labelling functions of your own, joined by a label model.
 
     A function sees one sample without its label (x.text, x.image, x.audio, x.row) and answers with a class, or -1.
-    Only samples that no person labelled get a label, with its probabilities, and none of val or test does. The file is
-    run as it is: use only files that you trust.
+    Only samples that no person labelled get a label, with its probabilities, and none of val or test does. Where gold
+    labels do not prove the labels better than chance, nothing is written and the exit code is 1. The file is run as it
+    is: use only files that you trust.
 
     Example:
         scarce label rule comments-scarce --functions rules.py --dry-run
@@ -63,10 +67,12 @@ def rule(
         with Project.open(folder_of(project, named)) as opened:
             found, version, asked = label_by_rules(
                 opened, functions, model=model, gold=gold, least=least, ask=ask, commit=not dry_run, workers=workers,
-                seed=seed,
+                seed=seed, even_so=even_so,
             )  # fmt: skip
         body = {**found.to_json(), "version": version, "asked": asked}
         out.show(body, lambda console: _draw(console, found, version, asked))
+        if found.refused and not dry_run:
+            out.fail()
 
 
 def _draw(console: Console, found: Ruled, version: str | None, asked: int) -> None:
@@ -82,8 +88,10 @@ def _draw(console: Console, found: Ruled, version: str | None, asked: int) -> No
         table.add_row(safe(one.name), safe(names), f"{one.coverage:.1%}", f"{one.overlap:.1%}", f"{one.conflict:.1%}",
                       right, told)  # fmt: skip
     console.print(table)
+    for name in found.left_out:
+        console.print(safe(f"{name} is left out: gold labels prove it worse than chance; --even-so keeps it"))
     for one in found.summary:
-        if one.judged and one.high < 0.5:
+        if one.judged and one.high < 0.5 and one.name not in found.left_out:
             share = f"{one.accuracy:.0%} of {one.judged} gold labels"
             said = f"warning: {one.name} is wrong more often than right ({share}): mend it, or leave it out"
             console.print(safe(said))
@@ -96,4 +104,8 @@ def _draw(console: Console, found: Ruled, version: str | None, asked: int) -> No
     console.print(safe(f"{body['labeled']:,} labels ({spread}); {body['undecided']:,} samples stay undecided"))
     if asked:
         console.print(f"{asked:,} of them wait in the review queue")
+    for said in found.warnings:
+        console.print(safe(f"warning: {said}"))
+    if found.refused:
+        console.print(safe(f"Nothing is written: {found.refused}. Mend the functions, or take --even-so."))
     console.print(f"version {version}" if version else "Nothing was changed.")

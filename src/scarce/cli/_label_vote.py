@@ -34,6 +34,22 @@ def vote(
     next_votes: Annotated[
         int, typer.Option("--next", min=0, help="Name so many votes to ask for: which sample, which annotator.")
     ] = 0,
+    most_each: Annotated[
+        int,
+        typer.Option(
+            "--most-each", min=0, help="Votes of --next for one annotator at most.", show_default="an equal part"
+        ),
+    ] = 0,
+    available: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--available",
+            metavar="NAME",
+            help="Who can be asked; repeat.",
+            show_default="all who look before they answer",
+        ),
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="Put the samples of --next into the queue, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the consensus and change nothing.")] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -47,16 +63,17 @@ def vote(
 
     Example:
         scarce label vote crowd-scarce --dry-run
-        scarce label vote crowd-scarce --method dawid-skene --next 100
+        scarce label vote crowd-scarce --method dawid-skene --next 100 --most-each 40 --ask
         scarce label vote crowd-scarce --changed-at 2026-03-01 --dry-run
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.loop.voting import count_votes
+        from scarce.loop.voting import Ahead, count_votes
         from scarce.project import Project
 
+        ahead = Ahead(votes=next_votes, people=tuple(available or ()), most_each=most_each, ask=ask)
         with Project.open(folder_of(project, named)) as opened:
             found = count_votes(
-                opened, method=method, least=least, overwrite=overwrite, changed_at=changed_at, ahead=next_votes,
+                opened, method=method, least=least, overwrite=overwrite, changed_at=changed_at, ahead=ahead,
                 commit=not dry_run, seed=seed,
             )  # fmt: skip
         out.show(found.to_json(), lambda console: _draw(console, found))
@@ -71,7 +88,7 @@ def _draw(console: Console, found: Counted) -> None:
     for one in found.voted.annotators[:40]:
         notes = {"constant": "always one class", "random": "no better than chance", "contrary": "rather the opposite"}
         table.add_row(safe(one.name), f"{one.votes:,}", f"{one.accuracy:.2f}", f"{one.low:.2f} to {one.high:.2f}",
-                      f"{one.skill:.2f}", notes.get(one.verdict, ""))  # fmt: skip
+                      "-" if one.skill != one.skill else f"{one.skill:.2f}", notes.get(one.verdict, ""))  # fmt: skip
     console.print(table)
     if len(found.voted.annotators) > 40:
         console.print(f"and {len(found.voted.annotators) - 40} more annotators; --json lists all")
@@ -86,7 +103,7 @@ def _draw(console: Console, found: Counted) -> None:
             f"({change.low:+.3f} to {change.high:+.3f}), {change.verdict}"
         )
     for item in body["next"][:20]:
-        console.print(safe(f"ask {item['annotator']} about {item['sample']} ({item['bits']:.2f} bits)"))
+        console.print(safe(f"ask {item['annotator']} about {item['file']} ({item['bits']:.2f} bits)"))
     if body["asked"]:
         console.print(f"{body['asked']:,} samples wait in the review queue")
     console.print(f"version {found.version}" if found.version else "Nothing was changed.")

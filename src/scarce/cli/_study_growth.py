@@ -29,6 +29,12 @@ def growth(
         list[str] | None, typer.Option(metavar="KIND:CLASS", help="A class that a drawn defect shows; repeat.")
     ] = None,
     per_class: Annotated[int | None, typer.Option(min=1, help="Rows of a class and maker.", show_default="120")] = None,
+    few: Annotated[
+        list[int] | None, typer.Option(min=1, help="Also with so many real samples of each class; repeat.")
+    ] = None,
+    ratio: Annotated[
+        list[float] | None, typer.Option(min=0, help="Also with so many synthetic ones for a real one; repeat.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Repeats.", show_default="scarce.toml, or 5")] = None,
     minutes: Minutes = None,
     out_folder: OutFolder = None,
@@ -38,30 +44,33 @@ def growth(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Measure what each generator and augmentation policy gains on real held-out pictures, alone and together.
+    """Measure what each generator and augmentation policy gains on real held-out samples, alone and together.
 
     Average precision of the rare classes and their recall at 1 % and 5 % false alarms, out of fold, with intervals; the
     test split is not touched. Says so where nothing helps. Results are appended as they come: run it again to go on.
 
     Example:
-        scarce study growth photos-scarce --shows scratch:scuffed --minutes 20
+        scarce study growth photos-scarce --shows scratch:scuffed --few 5 --few 20 --minutes 20
     """
     with screen(as_json, quiet, debug) as out:
-        given = {"generators": generator, "policies": policy, "shows": shows, "per_class": per_class, "seeds": seeds}
+        given = {"generators": generator, "policies": policy, "shows": shows, "per_class": per_class, "seeds": seeds,
+                 "few": few, "ratios": ratio}  # fmt: skip
         common = Common(folder_of(project, named), version, minutes, out_folder, workers, seed)
         body = studied("growth", given, common)
 
         def draw(console: Console) -> None:
-            from scarce.study.growth import conclusion, points
+            from scarce.study._growth_page import KEYS, conclusion, levels_of, points
 
             console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
-            keys = ("average_precision", "recall_at_0.01:rare", "recall_at_0.05:rare")
-            rows = [
-                (arm["what"], *(f"{arm[key]['value']:.1%}, {points(arm[key])}" for key in keys))
-                for arm in body["arms"].values()
-            ]
-            if rows:
-                console.print(table(("trained on", "average precision", "recall at 1 %", "recall at 5 %"), rows))
+            head = ("trained on", "average precision", "recall at 1 %", "recall at 5 %")
+            for title, arms in levels_of(body) if body["arms"] else []:
+                cells = [
+                    (arm["what"], *(f"{arm[key]['value']:.1%}, {points(arm[key])}" for key in KEYS))
+                    for arm in arms.values()
+                ]
+                console.print(title)
+                console.print(table(head, cells))
+            if body["arms"]:
                 console.print(safe(conclusion(body)))
             console.print(f"All of it: {safe(relative(Path(body['page'])))}")
 

@@ -187,7 +187,7 @@ def judge(
 def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
     """Return the operating point at the threshold that the model was given before anybody looked."""
     from scarce.evaluate.operating_point import defect_score, operating_point
-    from scarce.ledger import groups_of
+    from scarce.folds import groups_of
 
     point, normal = (
         model.card.get("operating_point") or {},

@@ -37,9 +37,15 @@ def augment(
     ] = None,
     per_sample: Annotated[int, typer.Option("--per-sample", min=1, help="Copies of one original.")] = 5,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write copies and a manifest here.")] = None,
-    preview: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a contact sheet (PNG).")] = None,
+    preview: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a contact sheet (PNG; of texts a text file).")
+    ] = None,
     tune: Annotated[
         bool, typer.Option("--tune", help="Find the strongest setting that keeps the label readable.")
+    ] = False,
+    search: Annotated[
+        bool,
+        typer.Option("--search", help="Of a project: which RandAugment (n, m) helps, measured on held-out pictures."),
     ] = False,
     all_train: Annotated[
         bool, typer.Option("--all-train", help="The data has no split, and all of it is for training.")
@@ -63,26 +69,38 @@ def augment(
         scarce augment photos-scarce --policy surface --preview sheet.png
         scarce augment photos-scarce --policy surface --per-sample 5 --out copies
         scarce augment photos-scarce --policy own.toml --tune
+        scarce augment photos-scarce --search
         scarce augment reviews-scarce --policy text --per-sample 4 --out more
     """
     with screen(as_json, quiet, debug) as screened:
-        from scarce.augment import adapt, guess_domain, offline, strength
+        from scarce.augment import adapt, distribution, guess_domain, offline, sheet, strength
         from scarce.errors import ConfigError
 
-        if out is None and preview is None and not tune:
-            raise ConfigError("augment", "nothing was asked for", do="give --out DIR, --preview FILE or --tune")
+        if out is None and preview is None and not tune and not search:
+            raise ConfigError(
+                "augment", "nothing was asked for", do="give --out DIR, --preview FILE, --tune or --search"
+            )
         ds = _data(path, {"label": label, "group": group, "split": split, "text": text})
         ds = offline.as_train(ds) if all_train else ds
         domain = guess_domain(ds)[0]
         policy = adapt.policy_of(named or domain)
         body: dict[str, object] = {"policy": policy.name, "why": policy.why, "warnings": adapt.warnings(policy, domain)}
         said = [f"Policy {policy.name}: {policy.why}", *(f"Warning: {text}" for text in adapt.warnings(policy, domain))]
+        spread = distribution.distribution(ds, policy, per_sample=per_sample, seed=seed)
+        body["distribution"] = spread.to_json()
+        said += spread.lines()
+        if search:
+            from scarce.cli._augment_search import search as judged
+
+            body["search"], told = judged(path, workers=workers, seed=seed)
+            said += told
         if tune:
             found = strength.tune(ds, policy, seed=seed)
             body["tune"] = found.to_json()
             said += found.lines()
         if preview is not None:
-            body["preview"] = str(offline.preview(ds, policy, preview, seed=seed))
+            shown = offline.preview if ds.schema.modality == "image" else sheet.write
+            body["preview"] = str(shown(ds, policy, preview, seed=seed))
             said.append(f"Sheet: {preview}")
         if out is not None and ds.schema.modality != "image":
             from scarce.loop.vary import vary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +23,9 @@ def review(
     named: InProject = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option("--kind", metavar="KIND", help="label_error, label_conflict, zero_shot or synthetic; repeat.",
-                     show_default="all"),
+        typer.Option("--kind", metavar="KIND", show_default="all but unsure",
+                     help="label_error, label_conflict, zero_shot, synthetic, or unsure (samples without a label that "
+                     "zero-shot was unsure about); repeat."),
     ] = None,
     per_class: Annotated[
         int, typer.Option("--per-class", min=1, help="Samples of each class, for zero_shot and synthetic.")
@@ -67,13 +69,13 @@ def review(
         kinds = tuple(kind or asking.REVIEWED)
         with Project.open(folder_of(project, named)) as opened:
             new: dict[str, int] = {}
-            place, version = "", None
+            place, version, left = "", None, 0
             if answers is not None:
                 heard = asking.read_answers(opened, opened.dataset(), answers, voter=voter)
                 version = asking.take(opened, heard).version
             elif not results:
                 new = stage.ask(opened, opened.dataset(), kinds, per_class=per_class, seed=seed)
-                place = _sent(opened, kinds, {"page": page, "csv": csv})
+                place, left = _sent(opened, kinds, {"page": page, "csv": csv})
                 if label_studio is not None:
                     from scarce.label_studio import push
 
@@ -83,22 +85,26 @@ def review(
                     out.rest()
                     version = _sat(opened, kinds, voter).version
             told = stage.results(opened)
-            waiting = len(asking.questions(opened, opened.dataset(), kinds))
-        body = {"version": version, "new": new, "waiting": waiting, "place": place, "results": told}
+            every = Counter(item.kind for item in asking.questions(opened, opened.dataset()))
+        body = {"version": version, "new": new, "waiting": sum(every[kind] for kind in set(kinds)), "place": place,
+                "left_off_page": left, "unsure": 0 if asking.DOUBTED in kinds else every[asking.DOUBTED],
+                "results": told}  # fmt: skip
         out.show(body, lambda screen: _draw(screen, body))
 
 
-def _sent(project: Project, kinds: tuple[str, ...], files: dict[str, Path | None]) -> str:
-    """Write the questions to the files that are named; return the last one."""
-    from scarce.loop.asking import write_questions
+def _sent(project: Project, kinds: tuple[str, ...], files: dict[str, Path | None]) -> tuple[str, int]:
+    """Write the questions to the files that are named; return the last one, and how many found no place on the page."""
+    from scarce.loop.asking import questions, write_questions
     from scarce.review import write_page
 
-    place = ""
+    place, left = "", 0
     for name, path in files.items():
         if path is not None:
-            (write_page if name == "page" else write_questions)(project, project.dataset(), path, kinds)
+            ds = project.dataset()
+            held = (write_page if name == "page" else write_questions)(project, ds, path, kinds)
+            left = len(questions(project, ds, kinds)) - held if name == "page" else left
             place = relative(path)
-    return place
+    return place, left
 
 
 def _sat(project: Project, kinds: tuple[str, ...], voter: str) -> Frozen:
@@ -132,3 +138,9 @@ def _draw(screen: Any, body: dict[str, Any]) -> None:
         screen.print(f"New in the queue: {', '.join(parts)}.")
     screen.print(f"{body['version'] or 'No new version'}; {body['waiting']} questions wait"
                  + f" in {safe(body['place'])}" * bool(body["place"]) + ".")  # fmt: skip
+    if body["left_off_page"]:
+        screen.print(f"{body['left_off_page']} of them, the least urgent, are not on the page: answer it, then write "
+                     "the next one.")  # fmt: skip
+    if body["unsure"]:
+        screen.print(f"{body['unsure']} more samples have no label because zero-shot was unsure: --kind unsure shows "
+                     "them, scarce query picks the useful ones.")  # fmt: skip

@@ -19,8 +19,11 @@ def synthesize(
         str, typer.Argument(metavar="KIND", help="scratch, hole, cut-paste, diffusion, image-api, render ...")
     ],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A project, or a folder or manifest of pictures.")],
-    n: Annotated[int, typer.Option("--n", "-n", min=1, metavar="N", help="Accepted samples.")],
     out_path: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder, or one to go on with.")],
+    n: Annotated[
+        int | None,
+        typer.Option("--n", "-n", min=1, metavar="N", help="Accepted samples.", show_default="what the target lacks"),
+    ] = None,
     label: Annotated[
         str | None, typer.Option("--class", help="Class of the samples.", show_default="the one that KIND is about")
     ] = None,
@@ -36,6 +39,10 @@ def synthesize(
     per_original: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Most uses of one sound picture.", show_default="no limit")
     ] = None,
+    screened: Annotated[
+        bool, typer.Option("--screen/--no-screen", help="Refuse what real training samples speak against.")
+    ] = True,
+    add: Annotated[bool, typer.Option("--add", help="Accepted samples become rows of the project PATH.")] = False,
     seed: Seed = 0,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -45,8 +52,10 @@ def synthesize(
     """Make synthetic defects on sound pictures: pictures, masks, COCO, YOLO and class folders.
 
     Where samples of the class have masks or boxes, size, shape, place, color and contrast are learned from them.
-    Pictures that are broken, show nothing or lie beside the object are rejected; it goes on until N are accepted. The
-    same command picks up after an interruption, or goes on with a larger N. Only training samples are used.
+    Pictures that are broken, show nothing, lie beside the object or do not pass the screens, which are fitted on real
+    training samples, are rejected; it goes on until N are accepted, and screen.html shows both. Without --n it makes
+    what the class lacks to the target of [synthesize]. The same command picks up after an interruption, or goes on
+    with a larger N. Only training samples are used. Of rows that were added, people veto in scarce review.
 
     diffusion, image-api, language-model and render make samples with models. Nothing is sent anywhere unless base_url
     is set; then image-api sends the prompt and, with mode=edit or inpaint, one training photo a call; language-model
@@ -54,6 +63,7 @@ def synthesize(
 
     Example:
         scarce synthesize scratch photos-scarce --n 200 --out scratches
+        scarce synthesize scratch photos-scarce --out scratches --add
         scarce synthesize hole tiles/ --normal free --class blowhole --n 500 --out holes --json
         scarce synthesize cut-paste photos/ --set patches=library --set blend=poisson --n 100 --out pasted
         scarce synthesize diffusion tiles/ --class hole --set model=models/inpainting --n 50 --out painted
@@ -64,26 +74,41 @@ def synthesize(
 
         order = Order(
             kind=kind, n=n, label=label or "", settings=tuple(settings or ()), normal=tuple(normal or ()), seed=seed,
-            minutes=minutes, per_original=per_original, workers=workers,
+            minutes=minutes, per_original=per_original, workers=workers, screened=screened, add=add,
         )  # fmt: skip
-        made = make_from(path, order, out_path)
+        done = make_from(path, order, out_path)
+        made = done.made
         body = {
             "out": str(made.out), "kind": made.kind, "class": made.label, "wanted": made.wanted,
             "accepted": made.accepted, "rejected": sum(made.rejected.values()), "reasons": dict(made.rejected),
             "ended": made.ended, "originals": made.originals, "fitted": made.fitted,
             "most_per_original": made.most_per_original, "files": dict(made.files), "notes": list(made.notes),
+            "screen": done.screen, "targets": done.targets, "synthetic_share": done.share,
+            "warnings": done.warnings, "version": done.version, "added": done.added,
         }  # fmt: skip
 
         def draw(console: Console) -> None:
             fitted = f", fitted to {made.fitted} real defects" if made.fitted else ""
             said = f"{made.accepted} of {made.wanted} samples of {made.label} made by {made.kind}{fitted}"
             console.print(safe(f"{said}, on {made.originals} sound pictures: {relative(made.out)}"))
-            for reason, count in made.rejected.items():
+            if done.targets is not None:
+                goal = done.targets[made.label]
+                console.print(safe(
+                    f"Target of {made.label}: {goal.target}; real are {goal.real}, synthetic {goal.synthetic}; "
+                    f"then {goal.share:.0%} of them are synthetic, at most {goal.copies} for one real one."
+                ))  # fmt: skip
+            for reason, count in made.rejected.items() if done.screen is None else done.screen["by_screen"].items():
                 console.print(safe(f"- {count} rejected: {reason}"))
+            if done.screen is not None:
+                console.print(safe(f"Accepted and rejected ones: {relative(made.out / 'screen.html')}"))
+            for text in done.warnings:
+                console.print(safe(f"Warning: {text}."))
             if made.ended != "enough":
                 console.print(safe(WHY[made.ended]))
             for note in made.notes:
                 console.print(safe(f"Note: {note}."))
+            if done.version is not None:
+                console.print(safe(f"{done.version}: {done.added} rows added; people veto with scarce review"))
 
         out.show(body, draw)
 

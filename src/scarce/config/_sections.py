@@ -174,11 +174,26 @@ class Generate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Screen:
+    """What refuses made samples. Parameters of a screen: [synthesize.screen.<screen>]."""
+
+    only: tuple[str, ...] = setting((), "Use these screens only; empty = all.")
+    most_share: float = setting(
+        0.5, "Warn where more of a class's training samples would be synthetic.", low=0.0, high=1.0
+    )
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Synthesize:
     """Growing rare classes by made defects. Parameters of a kind: [synthesize.<kind>]."""
 
     only: tuple[str, ...] = setting((), "Use these kinds only; empty = those that fit the data.")
+    ratio: float = setting(3.0, "Target without --n: the largest class over any other; 1 = equal.", low=1.0, high=1000)
+    target_count: int = setting(0, "Target without --n, in samples of each class; 0 = by ratio.", low=0)
+    copies: int = setting(20, "Most samples for one real one of the class, and uses of one picture.", low=1, high=10000)
     generate: Generate = Generate()
+    screen: Screen = Screen()
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -176,8 +177,7 @@ def _encoded(ds: Dataset, encoder: AbstractEncoder, column: str, job: _Job) -> D
     name = encoder.plugin_name()
     keys = content_keys(ds, job.todo)
     fresh = _Features(encoder.stored)
-    with encoder.session():
-        failed = _compute(ds, encoder, job, keys, fresh)
+    failed = _compute(ds, encoder, job, keys, fresh)
     old = ds.wide.get(column)
     width = fresh.width or (old.shape[1] if old is not None and old.ndim == 2 else 1)
     values = np.full((len(ds), width), np.nan, np.float32)
@@ -248,15 +248,16 @@ def _compute(
     failed: list[dict[str, Any]] = []
     writer = _Writer(job.cache, fingerprint)
     try:
-        for places, features, reasons in batches(
-            ds, encoder, job.todo, as_on_disk(ds, job.todo, todo), shape=job.shape
-        ):
-            good = np.array([place for place in places if place not in reasons], np.int64)
-            if len(good):
-                writer.add([keys[place] for place in good], fresh.add(job.todo[good], features))
-            failed += [failure(ds, int(job.todo[place]), reason) for place, reason in reasons.items()]
-            done += len(places)
-            progress.report(what, done, len(unique))
+        with encoder.session() if len(todo) else nullcontext():  # nothing is loaded where all is known
+            for places, features, reasons in batches(
+                ds, encoder, job.todo, as_on_disk(ds, job.todo, todo), shape=job.shape
+            ):
+                good = np.array([place for place in places if place not in reasons], np.int64)
+                if len(good):
+                    writer.add([keys[place] for place in good], fresh.add(job.todo[good], features))
+                failed += [failure(ds, int(job.todo[place]), reason) for place, reason in reasons.items()]
+                done += len(places)
+                progress.report(what, done, len(unique))
     finally:
         writer.flush()
     if twins:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import DataError
 from scarce.evaluate._base import AbstractSection, Judged, plain
@@ -170,9 +171,9 @@ def _judged(
             "evaluate", f"probabilities have shape {probs.shape}", f"the fold has {len(given)} evaluation samples and "
             f"{len(schema.classes)} classes", "predict view.eval, classes in schema order",
         )  # fmt: skip
-    known = (given["label"] >= 0) & given["keep"].astype(bool)
+    known = vouched(given) & given["keep"].astype(bool)
     if not known.any():
-        raise DataError("evaluate", "there is no labelled evaluation sample", f"{len(given)} rows",
+        raise DataError("evaluate", "there is no evaluation sample that people labelled", f"{len(given)} rows",
                         "label some of them, or change the split ratios")  # fmt: skip
     if not np.isfinite(probs[known]).all():
         raise DataError("evaluate", f"{int((~np.isfinite(probs[known])).any(1).sum())} rows have no finite probability")

@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from scarce.ballot import MACHINES
 from scarce.columns import LABEL_SOURCES
 from scarce.dataset import Array, Dataset, Ints, Mask
 from scarce.errors import DataError, closest
 from scarce.lineage import Step
 
-SPOKEN: Final = ("given", "human", "vote")
+SPOKEN: Final = tuple(name for name in LABEL_SOURCES if name not in (*MACHINES, "inherited"))
 """Sources of labels that people stand behind; models do not overrule them."""
 EVALUATED: Final = ("val", "test")
 
@@ -73,13 +74,19 @@ def with_labels(ds: Dataset, new: Labels, step: Step) -> Dataset:
     if new.probs is not None and np.shape(new.probs) != (len(rows), classes):
         raise DataError("label", f"soft labels have shape {np.shape(new.probs)}", f"wanted is {(len(rows), classes)}")
     may = free_rows(ds, new.source)[rows]
-    names = ("label", "label_source", "label_probs")
-    columns = {name: ds.table[name].to_pylist() for name in names}
-    for place in np.flatnonzero(may):
-        row, code = int(rows[place]), int(codes[place])
-        columns["label"][row] = ds.schema.classes[code] if code >= 0 else None
-        columns["label_source"][row] = new.source if code >= 0 else None
-        soft = new.probs is not None and code >= 0 and bool(np.isfinite(new.probs[place]).all())
-        columns["label_probs"][row] = new.probs[place].tolist() if soft and new.probs is not None else None
-    types = {name: ds.table.schema.field(name).type for name in names}
-    return ds.with_columns({name: pa.array(columns[name], types[name]) for name in names}).with_step(step)
+    place, codes = rows[may], codes[may]
+    soft = np.zeros((len(place), classes)) if new.probs is None else np.asarray(new.probs, np.float64)[may]
+    known = (codes >= 0) & (new.probs is not None) & np.isfinite(soft).all(axis=1)
+    said = pa.array(ds.schema.classes, pa.string()).take(pa.array(codes, mask=codes < 0))
+    source = pa.array([new.source, None], pa.string()).take(pa.array((codes < 0).astype(np.int64)))
+    offsets = pa.array(np.arange(0, soft.size + 1, max(classes, 1), dtype=np.int32))
+    probs = pa.ListArray.from_arrays(offsets, pa.array(soft.ravel()), mask=pa.array(~known))
+    index = np.arange(len(ds))
+    index[place] = len(ds) + np.arange(len(place))
+    written = {"label": said, "label_source": source, "label_probs": probs}
+    columns = {}
+    for name, fresh in written.items():
+        old = ds.table[name]
+        both = pa.chunked_array([*old.chunks, fresh.cast(old.type)], old.type)
+        columns[name] = both.take(pa.array(index)).combine_chunks()
+    return ds.with_columns(columns).with_step(step)

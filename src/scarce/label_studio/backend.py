@@ -22,7 +22,7 @@ from scarce.io.label_studio import ID
 from scarce.label_studio.task import choice, model_name
 from scarce.loop.asking import questions
 from scarce.loop.rounds import featured
-from scarce.loop.standing import probabilities
+from scarce.loop.standing import probabilities, spoken
 
 if TYPE_CHECKING:
     from scarce.dataset import Array, Dataset
@@ -97,7 +97,8 @@ class Backend:
             head = self.project.head or ""
             if self._known is None or self._known[0] != head:
                 ds, features = featured(self.project)
-                self._known = (head, ds, probabilities(ds, features))
+                mine = ds.with_columns({"label": np.where(spoken(ds), ds["label"], -1)})
+                self._known = (head, ds, probabilities(mine, features))
             return self._known[1], self._known[2]
 
 

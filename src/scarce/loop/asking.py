@@ -17,8 +17,8 @@ from scarce.ballot import holds_content
 from scarce.clean import Action, read_text
 from scarce.clean.relabel import suggestion
 from scarce.columns import sample_name
-from scarce.errors import DataError, unknown_name
-from scarce.loop.answering import ASIDE, RIGHT, UNSURE, Answer, Frozen, follows, freeze, say, verdict_of
+from scarce.errors import DataError, UnknownNameError, closest, unknown_name
+from scarce.loop.answering import ASIDE, RIGHT, UNSURE, UNSURE_OF, Answer, Frozen, follows, freeze, say, verdict_of
 from scarce.modality.words import words_of
 
 if TYPE_CHECKING:
@@ -31,9 +31,12 @@ HEADS: Final = (
 )  # fmt: skip
 ANSWERS: Final = (RIGHT, ASIDE, UNSURE)
 """What ``answer`` may say; it may also be empty where ``new_label`` is given, or where there is no answer yet."""
+WHO: Final = "answers"
 LABEL, CLEAN = "label", "clean"
 REVIEWED: Final = ("label_error", "label_conflict", "zero_shot", "synthetic")
-KINDS: Final = (LABEL, *REVIEWED, CLEAN)
+DOUBTED: Final = "unsure"
+"""Samples without a label that a zero-shot model was unsure about; ``scarce query`` and rounds may ask about them."""
+KINDS: Final = (LABEL, *REVIEWED, DOUBTED, CLEAN)
 KEYS: Final = "1234567890abcdefghijklmnoptvwyzrs"
 """Keys of the classes in their order, at the terminal and on the page; ``u``, ``x`` and ``q`` mean something else."""
 NOBODY: Final = "a person"
@@ -87,6 +90,8 @@ class Answers:
 
 def kind_of(reason: str) -> str:
     """Return what a question is about."""
+    if reason.startswith(UNSURE_OF):
+        return DOUBTED
     head, sign, _ = reason.partition(": ")
     return head if sign and head in KINDS else CLEAN
 
@@ -199,20 +204,20 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
                                or (row["sample"], who, done[number]["reason"]) in heard):  # fmt: skip
             continue
         if asked is None or asked["sample"] != row["sample"]:
-            raise unknown_name("clean", f"question (line {line} of {path})", number, map(str, open_rows))
+            raise unknown_name(WHO, f"question (line {line} of {path})", number, map(str, open_rows))
         sample = known.get(row["sample"])
         if sample is None:
-            raise unknown_name("clean", "sample", row["sample"], list(known)[:50])
+            raise unknown_name(WHO, "sample", row["sample"], list(known)[:50])
         _check(word, new, line, ds.schema.classes)
         reason = asked["reason"]
         if word == RIGHT and sample["label"] is None:
-            raise DataError("clean", f"line {line} finds a label right", "the sample has none", "give new_label")
+            raise DataError(WHO, f"line {line} finds a label right", "the sample has none", "give new_label")
         for action in follows(sample, word, new, reason) if kind_of(reason) != LABEL or not new else ():
             column = "label" if action.kind == "relabel" else "keep"
             other = actions.setdefault((column, sample["id"]), action)
             if (other.kind, other.new if new else ()) != (action.kind, action.new if new else ()):
                 what = f"line {line} of {path} contradicts a line before about {row['sample']}"
-                raise DataError("clean", what, f"{other.kind} and {action.kind}", "give one answer")
+                raise DataError(WHO, what, f"{other.kind} and {action.kind}", "give one answer")
         label = {RIGHT: sample["label"], ASIDE: None, UNSURE: None}.get(word, new)
         seconds = _seconds(row.get("seconds"), line)
         said.append(Answer(number=number, sample=sample["id"], verdict=word or LABEL, label=label, voter=who,
@@ -235,11 +240,11 @@ def _rows(path: str | Path) -> list[tuple[int, dict[str, str]]]:
     lost = [name for name in ("number", "sample") if name not in heads]
     if lost or not {"answer", "new_label"} & set(heads):
         do = "write it with scarce clean --ask FILE, scarce label or scarce review, and fill answer or new_label"
-        raise DataError("clean", f"{path} is no table of questions", f"its columns are {', '.join(heads[:12])}", do)
+        raise DataError(WHO, f"{path} is no table of questions", f"its columns are {', '.join(heads[:12])}", do)
     found = []
     for line, row in enumerate(rows, start=2):
         if not (row["number"] or "").strip().isdecimal():
-            raise DataError("clean", f"line {line} of {path} has no number", do="leave the column number as it was")
+            raise DataError(WHO, f"line {line} of {path} has no number", do="leave the column number as it was")
         found.append((line, row))
     return found
 
@@ -247,18 +252,18 @@ def _rows(path: str | Path) -> list[tuple[int, dict[str, str]]]:
 def _check(answer: str, new: str, line: int, classes: Sequence[str]) -> None:
     if answer and answer not in ANSWERS:
         there = f"it may be {', '.join(ANSWERS)}, or empty beside a new_label"
-        raise DataError("clean", f"the answer {answer!r} in line {line} is not understood", there)
+        raise DataError(WHO, f"the answer {answer!r} in line {line} is not understood", there)
     if new and new not in classes:
-        raise unknown_name("clean", f"class (line {line})", new, classes)
+        raise UnknownNameError(WHO, f"line {line} names {new!r}, which is no class", closest(new, classes))
     if answer and new:
-        raise DataError("clean", f"line {line} has an answer and a new label", do="give one of them")
+        raise DataError(WHO, f"line {line} has an answer and a new label", do="give one of them")
 
 
 def _seconds(text: str | None, line: int) -> float | None:
     try:
         seconds = float(text) if (text or "").strip() else None  # type: ignore[arg-type]
     except ValueError:
-        raise DataError("clean", f"line {line} took {text!r} seconds", do="give a number, or leave it empty") from None
+        raise DataError(WHO, f"line {line} took {text!r} seconds", do="give a number, or leave it empty") from None
     return seconds if seconds is None or 0 <= seconds < float("inf") else None
 
 

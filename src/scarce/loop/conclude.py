@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
-from scarce.ledger import HYBRID, Design, Ledger, groups_of, paired_effect
+from scarce.folds import groups_of
+from scarce.ledger import HYBRID, Design, Ledger, paired_effect
 from scarce.lineage import Step
 from scarce.loop.fitting import PROBE, confirm, fit_after, trainer_settings, training_view
 from scarce.loop.options import Clock, Options
@@ -254,8 +256,8 @@ def look(
 
 
 def held_out(ds: Dataset) -> Array:
-    """Return (N,) bool: the kept, real, labelled rows of the test split."""
-    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    """Return (N,) bool: the kept, real rows of the test split that people labelled."""
+    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & vouched(ds)
     return np.asarray(mask & (ds["split"] == "test"))
 
 

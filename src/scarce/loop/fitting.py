@@ -12,7 +12,8 @@ import numpy as np
 from scarce import registry
 from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import fold_of_view, train_set
-from scarce.ledger import Design, Folds, Row, out_of_fold, paired_effect, views_of
+from scarce.folds import Folds, views_of
+from scarce.ledger import Design, Row, out_of_fold, paired_effect
 from scarce.probe import LinearProbe
 from scarce.train import originals
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from scarce.errors import ConfigError
 
 if TYPE_CHECKING:
+    from scarce.config import Config
     from scarce.dataset import Dataset
     from scarce.loop.making import Order
     from scarce.synthesize import Made
     from scarce.synthesize.generate import Generated
+    from scarce.synthesize.screen import Gate
 
 FILES = {
     "images/train": "pictures", "masks": "pixels of the defects", "instances_train.json": "COCO",
@@ -21,43 +23,60 @@ FILES = {
 }  # fmt: skip
 
 
-def generate_from(path: Path, order: Order, out: Path) -> Made:
-    """Generate samples with a model for a project's newest version, or for a folder or manifest; neither is changed.
+class Generating:
+    """Samples of a model. Without a split all samples may be shown to it, with one only those of train.
 
-    Without a split all samples may be shown to the model, with one only those of train.
+    Args:
+        ds: the data.
+        config: settings of the project, or defaults.
+        order: what is to be made.
 
     Raises:
         ConfigError: a setting is wrong, or no class is named and the data does not say which.
-        DataError, ReadError, UnknownNameError: see ``scarce.synthesize.generate.run``.
     """
-    from scarce import io
-    from scarce.loop.making import settings_of
-    from scarce.project import Project, is_project
-    from scarce.registry import canonical, load
-    from scarce.synthesize import generate
 
-    if order.per_original is not None:
-        raise ConfigError("synthesize", "--per-original counts uses of one sound picture by drawn and pasted defects",
-                          do="leave it out: every order of a generator draws its photo anew")  # fmt: skip
-    kind = load("synthesize.generate", order.kind, generate.AbstractGenerator)  # type: ignore[type-abstract]
-    params: dict[str, Any] = {}
-    most = generate.Limits().most_rejected
-    if is_project(path):
-        with Project.open(path) as project:
-            ds, section = project.dataset(), project.config.synthesize.generate
-        params |= dict(section.plugins.get(canonical(order.kind), {}))
-        most = section.most_rejected
-    else:
-        ds = io.read(path)
-    if order.normal:
-        ds = io.with_normal(ds, order.normal)
-    if "split" not in ds:
-        ds = ds.with_columns({"split": ["train"] * len(ds)})
-    label = order.label or _only_class(ds)
-    plugin = kind.from_params(params | settings_of(order.settings))
-    limits = generate.Limits(most_rejected=most, seconds=None if order.minutes is None else 60 * order.minutes)
-    made = generate.run(ds, plugin, counts={label: order.n}, out=out, seed=order.seed, limits=limits)
-    return _told(made, plugin, label, order.n)
+    def __init__(self, ds: Dataset, config: Config, order: Order) -> None:
+        from scarce.loop.making import settings_of
+        from scarce.registry import canonical, load
+        from scarce.synthesize import generate
+
+        if order.per_original is not None:
+            raise ConfigError("synthesize", "--per-original counts uses of one sound picture by drawn and pasted ones",
+                              do="leave it out: every order of a generator draws its photo anew")  # fmt: skip
+        kind = load("synthesize.generate", order.kind, generate.AbstractGenerator)  # type: ignore[type-abstract]
+        section = config.synthesize.generate
+        given = dict(section.plugins.get(canonical(order.kind), {}))
+        self.order, self.most_rejected = order, section.most_rejected
+        self.ds = ds if "split" in ds else ds.with_columns({"split": ["train"] * len(ds)})
+        self.label = order.label or _only_class(ds)
+        self.plugin = kind.from_params(given | settings_of(order.settings))
+        self.grown: Dataset | None = None
+
+    def make(self, n: int, out: Path, door: Gate | None, *, planned: bool) -> Made:  # noqa: ARG002  one shape
+        """Generate n samples."""
+        from scarce.synthesize import generate
+
+        minutes = self.order.minutes
+        limits = generate.Limits(
+            most_rejected=self.most_rejected, seconds=None if minutes is None else 60 * minutes, gate=door
+        )
+        found = generate.run(self.ds, self.plugin, counts={self.label: n}, out=out, seed=self.order.seed, limits=limits)
+        self.grown = found.dataset
+        return _told(found, self.plugin, self.label, n)
+
+    def lines(self, made: Made) -> list[dict[str, Any]]:
+        """Return every sample in the shape of the gallery."""
+        from scarce.synthesize.generate import read_samples
+
+        return [
+            {"name": row.get("file") or row.get("text", "")[:60] or "nothing", "class": row["label"],
+             "reason": row["why"], "file": row.get("file"), "text": row.get("text", "")}
+            for row in read_samples(made.out, "synthesize")
+        ]  # fmt: skip
+
+    def added(self, made: Made) -> Dataset:  # noqa: ARG002  one shape
+        """Return the data with a row for each accepted sample."""
+        return self.ds if self.grown is None else self.grown
 
 
 def _only_class(ds: Dataset) -> str:

@@ -314,9 +314,18 @@ def _write(folder: Path, data: BookData, version: Mapping[str, Any]) -> Written:
         pages[page.name] = place / f"{slug}.md"
         _replace(pages[page.name], to_markdown(page, _pictures(place, slug, page.galleries)))
     _replace(place / "book.md", _index(data, pages))
-    told = [*data.warnings, *(f"{page.name}: {text}" for page in data.pages for text in page.warnings)]
+    told = [*data.warnings, *_once(data.pages)]
     changed = tuple(version["changed"])
     return Written(version["version"], changed, folder / WORDS, place / "book.html", pages, tuple(told))
+
+
+def _once(pages: Sequence[BookPage]) -> list[str]:
+    """Return what the pages warn of, each warning once with all its classes."""
+    names: dict[str, list[str]] = {}
+    for page in pages:
+        for text in page.warnings:
+            names.setdefault(text, []).append(page.name)
+    return [f"{', '.join(own)}: {text}" for text, own in names.items()]
 
 
 def _pictures(place: Path, slug: str, galleries: Sequence[Gallery]) -> dict[str, str]:

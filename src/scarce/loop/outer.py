@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scarce import progress
+from scarce.ballot import vouched
 from scarce.dataset import Array
-from scarce.ledger import groups_of
+from scarce.folds import groups_of
 from scarce.loop.fitting import fit_after, training_view
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
@@ -48,9 +49,10 @@ def pooled_folds(  # noqa: PLR0917  the run's parts
     from scarce.loop.weigh import weigh
 
     ds = ready.dataset
-    good = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    good = ds["keep"].astype(bool) & (ds["origin"] == "real") & vouched(ds)
     rows = np.flatnonzero(good & np.isfinite(ds[ready.embedding]).all(1))
-    groups = groups_of(ds)[rows]
+    everyone = groups_of(ds)
+    groups = everyone[rows]
     place = fold_of(ds["label"][rows], groups, min(options.folds, len(set(groups))), seed=options.seed + 17)
     k = len(ds.schema.classes)
     before, after = np.full((len(rows), k), np.nan), np.full((len(rows), k), np.nan)
@@ -60,6 +62,7 @@ def pooled_folds(  # noqa: PLR0917  the run's parts
         inside = place == fold
         split = ds["split"].copy()
         split[rows[~inside]], split[rows[inside]] = "train", "test"
+        split[np.isin(everyone, groups[inside]) & ~good] = "pool"  # labels of models, in a group that is judged
         here = replace(ready, dataset=ds.with_columns({"split": split}))
         weighed = weigh(project, here, inner, clock)
         kept.append(weighed.ledger.kept)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from scarce.dataset import Dataset, Floats, Ints, Mask
+from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
 from scarce.label import query
 
@@ -32,12 +32,14 @@ class Picked:
         strategy: its name.
         why: one sentence a row, "" = none.
         notes: what a person should know about the choice.
+        probs: (n, K) of the model that chose, fitted without these rows; None = no model did.
     """
 
     rows: Ints
     strategy: str
     why: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    probs: Array | None = field(default=None, compare=False, repr=False)
 
 
 def pick(
@@ -62,8 +64,14 @@ def pick(
         return Picked(rows, "own", ("",) * len(rows))
     scope = query.Scope(embedding=FEATURES.partition(".")[2])
     batch = query.run(ds, strategy, budget=n, scope=scope, settings=settings, seed=seed)
+    return of_batch(ds, batch)
+
+
+def of_batch(ds: Dataset, batch: query.Batch) -> Picked:
+    """Return the questions of a batch by row of the dataset that they were chosen from."""
     rows = ds.rows_of([one.id for one in batch.samples])
-    return Picked(rows, batch.strategy, tuple(one.why for one in batch.samples), tuple(batch.notes))
+    why = tuple(one.why for one in batch.samples)
+    return Picked(rows, batch.strategy, why, tuple(batch.notes), batch.probs)
 
 
 def pool_of(ds: Dataset) -> Ints:
@@ -94,18 +102,21 @@ def chosen(own: Pick, ds: Dataset, n: int, *, seed: int) -> Ints:
 
 
 def reasons(head: str, picked: Picked, probs: Floats | None, classes: Sequence[str]) -> list[str]:
-    """Return for each row why it is asked, with the model's suggestion in the wording of the audit.
+    """Return for each row why it is asked, with a model's suggestion in the wording of the audit.
+
+    The model is the one that chose, so that both halves of the sentence say the same.
 
     Args:
         head: who asks.
         picked: the rows.
-        probs: (N, K) of a model, or None.
+        probs: (N, K) of another model that was not fitted on these rows, where none chose; or None.
         classes: K names.
     """
+    said = picked.probs if picked.probs is not None else None if probs is None else probs[picked.rows]
     return [
-        f"label: {head}: {_suggested(probs[row] if probs is not None else None, classes)}" + f"; {why}" * bool(why)
-        for row, why in zip(picked.rows, picked.why, strict=True)
-    ]  # fmt: skip
+        f"label: {head}: {_suggested(None if said is None else said[place], classes)}" + f"; {why}" * bool(why)
+        for place, why in enumerate(picked.why)
+    ]
 
 
 def _suggested(probs: Floats | None, classes: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from scarce import progress
 from scarce.audit import COPIES
+from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError
 from scarce.execute.local import cores
@@ -254,11 +255,11 @@ def _searched(ds: Dataset) -> int:
 
 def compare_splits(ds: Dataset, embedding: str, options: Options) -> dict[str, tuple[float, float]]:
     """Return macro-F1 and balanced accuracy by cross-validation by group and at random, where groups exist."""
-    from scarce.ledger import development, groups_of
+    from scarce.folds import development, groups_of
     from scarce.metric import balanced_accuracy, macro_f1
     from scarce.probe import LinearProbe, cross_val_probs
 
-    good = development(ds) & np.isfinite(ds[embedding]).all(1)
+    good = development(ds) & vouched(ds) & np.isfinite(ds[embedding]).all(1)
     rows = ds.take(np.flatnonzero(good))
     groups = groups_of(rows)
     if len(np.unique(groups.astype(str))) > 0.98 * len(rows) or len(np.unique(rows["label"])) < 2:
@@ -283,10 +284,18 @@ def _usable(ds: Dataset) -> int:
 
 
 def _refuse_unusable(ds: Dataset, project: Project) -> None:
-    labels = ds["label"][ds["keep"].astype(bool)]
-    known = np.unique(labels[labels >= 0])
-    if len(known) >= 2:
+    keep = ds["keep"].astype(bool)
+    known = np.unique(ds["label"][keep & (ds["label"] >= 0)])
+    told = np.unique(ds["label"][keep & vouched(ds)])
+    if len(told) >= 2:
         return
+    if len(known) >= 2:
+        raise DataError(
+            "run", f"people labelled samples of {len(told) or 'no'} class{'es' * (len(told) != 1)} only",
+            f"{int((keep & (ds['label'] >= 0) & ~vouched(ds)).sum())} labels are those of rules or models, "
+            "which are no truth to judge by",
+            "label some samples of each class by hand: scarce query, then scarce label",
+        )  # fmt: skip
     found = [ds.schema.classes[code] for code in known]
     heard = " ".join(row["why"] for row in ds.findings.to_pylist() if row["check"] == "read")
     there = f"the only class is {found[0]!r}" if found else "no sample has a label"

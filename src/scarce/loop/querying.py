@@ -80,27 +80,27 @@ def ask_next(project: Project, wish: Wish, *, dry_run: bool = False) -> tuple[Ba
     from scarce.label import query
     from scarce.loop.asking import put
     from scarce.loop.measure import with_features, with_scan
-    from scarce.loop.picking import Picked, as_pool, reasons
+    from scarce.loop.picking import as_pool, of_batch, reasons
     from scarce.loop.rounds import askable
     from scarce.loop.standing import probabilities
 
     ds = project.dataset()
     version = str(project.head)
+    settings = project.config.label.query
+    strategy, budget = wish.strategy or settings.strategy, settings.budget if wish.budget is None else wish.budget
+    query.check(strategy, budget, settings=settings.plugins)
+    wish.scope(ds)
     ds = with_scan(project, ds, workers=wish.workers)
     ds = with_features(project, ds, encoder=wish.encoder or None, workers=wish.workers, seed=wish.seed)
-    settings = project.config.label.query
     free = askable(project, ds, include=wish.include)
+    seen = as_pool(ds, free)
     batch = query.run(
-        as_pool(ds, free), wish.strategy or settings.strategy,
-        budget=settings.budget if wish.budget is None else wish.budget,
-        scope=wish.scope(ds), settings=settings.plugins, seed=wish.seed,
+        seen, strategy, budget=budget, scope=wish.scope(ds), settings=settings.plugins, seed=wish.seed,
     )  # fmt: skip
     if not dry_run and batch.samples:
-        features = [name for name in ds.wide if name.startswith("embedding.")]
-        probs = probabilities(ds, np.asarray(ds[features[-1]], np.float32)) if features else None
-        picked = Picked(ds.rows_of([one.id for one in batch.samples]), batch.strategy,
-                        tuple(one.why for one in batch.samples))  # fmt: skip
-        why = reasons(f"query, {batch.strategy}", picked, probs, ds.schema.classes)
+        names = [name for name in ds.wide if name.startswith("embedding.")] if batch.probs is None else []
+        probs = probabilities(seen, np.asarray(ds[names[-1]], np.float32)) if names else None
+        why = reasons(f"query, {batch.strategy}", of_batch(seen, batch), probs, ds.schema.classes)
         put(project, [{**row, "reason": reason} for row, reason in zip(batch.entries(version), why, strict=True)])
     return batch, version, len(project.state.queue())
 
@@ -121,10 +121,9 @@ def choose_from(path: Path, wish: Wish, *, named: Mapping[str, str | None] | Non
     from scarce.label import query
 
     settings = Config().label.query
+    strategy, budget = wish.strategy or settings.strategy, settings.budget if wish.budget is None else wish.budget
+    query.check(strategy, budget)
     ds: Any = modality.scan(io.read(path, **(named or {})), workers=wish.workers)
     if (ds["label"] < 0).any() and np.any(ds["keep"].astype(bool)):
         ds = encode.run(ds, wish.encoder or "auto", workers=wish.workers, seed=wish.seed)
-    return query.run(
-        ds, wish.strategy or settings.strategy, budget=settings.budget if wish.budget is None else wish.budget,
-        scope=wish.scope(ds), seed=wish.seed,
-    )  # fmt: skip
+    return query.run(ds, strategy, budget=budget, scope=wish.scope(ds), seed=wish.seed)

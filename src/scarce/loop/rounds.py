@@ -7,6 +7,7 @@ can be begun in one process, answered in three others and ended in a fifth; whoe
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -217,8 +218,8 @@ class Loop:
         asked = dict(list(asked.items())[:wanted])
         samples, names, notes = dict(asked), ["asked before"] * bool(asked), list[str]()
         if len(asked) < wanted and pool:
-            probs = probabilities(ds, features)
             seen = as_pool(ds, free)
+            probs = probabilities(seen, features)
             seen = seen if probs is None else seen.with_columns({PROBS: probs})
             picked = pick(seen, self.pick or self.plan.strategy, wanted - len(asked), settings=self.plan.settings,
                           seed=self.plan.seed + number)  # fmt: skip
@@ -308,8 +309,9 @@ def history(project: Project) -> list[dict[str, Any]]:
     """Return every round, oldest first.
 
     Returns:
-        ``round``, ``status``, ``at``, ``strategy``, ``asked``, ``answered``, ``unsure``, ``seconds`` (of all its
-        answers), ``by`` (answers of each person), ``before`` and ``after`` (see
+        ``round``, ``status``, ``at``, ``strategy``, ``asked``, ``answered`` (samples that somebody named a class of),
+        ``unsure`` (that all who looked were unsure about), ``seconds`` (of all answers), ``by`` (samples that each
+        person answered), ``seconds_by`` (of each person), ``before`` and ``after`` (see
         :class:`~scarce.loop.standing.Standing`; ``after`` is None while it is open), ``version``, ``note`` and
         ``samples`` (id to why it was asked).
     """
@@ -320,15 +322,17 @@ def history(project: Project) -> list[dict[str, Any]]:
     for row in project.state.rounds():
         body = row["body"]
         own = [one for sample, why in body["samples"].items() for one in said.get(f"{sample} {why}", ())]
-        last = {one["sample"]: one for one in own if not (one["note"] or "").startswith("undo")}
-        by: dict[str, int] = {}
-        for one in last.values():
-            by[one["voter"]] = by.get(one["voter"], 0) + 1
+        said_last = {(one["sample"], one["voter"]): one for one in own}
+        last = [one for one in said_last.values() if not (one["note"] or "").startswith("undo")]
+        by = Counter(one["voter"] for one in last)
+        named = {one["sample"] for one in last if one["label"] is not None}
+        seconds = {name: math.fsum(one["seconds"] or 0.0 for one in own if one["voter"] == name) for name in by}
         found.append({
             "round": body["round"], "status": row["status"], "at": row["at"], "strategy": body["strategy"],
-            "asked": body["asked"], "answered": sum(one["label"] is not None for one in last.values()),
-            "unsure": sum(one["label"] is None for one in last.values()),
-            "seconds": round(math.fsum(one["seconds"] or 0.0 for one in own), 3), "by": by,
+            "asked": body["asked"], "answered": len(named),
+            "unsure": len({one["sample"] for one in last} - named),
+            "seconds": round(math.fsum(one["seconds"] or 0.0 for one in own), 3), "by": dict(by),
+            "seconds_by": {name: round(value, 3) for name, value in seconds.items()},
             "before": body["before"], "after": body["after"], "version": row["version"],
             "note": body.get("note", ""), "samples": body["samples"],
         })  # fmt: skip

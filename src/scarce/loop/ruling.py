@@ -22,7 +22,8 @@ WHO: Final = "label.rule"
 
 def label_by_rules(  # noqa: PLR0913 - one knob each
     project: Project, functions: Path | None = None, *, model: str | None = None, gold: Path | None = None,
-    least: float = 0.0, ask: bool = False, commit: bool = True, workers: int | None = None, seed: int = 0,
+    least: float = 0.0, ask: bool = False, even_so: bool = False, commit: bool = True, workers: int | None = None,
+    seed: int = 0,
 ) -> tuple[rule.Ruled, str | None, int]:  # fmt: skip
     """Run a project's labelling functions; return what came of it, the new version, and how many samples were asked.
 
@@ -33,6 +34,7 @@ def label_by_rules(  # noqa: PLR0913 - one knob each
         gold: CSV with the columns ``sample`` (id or path) and ``label``.
         least: probability that a label needs at least.
         ask: whether undecided samples go to the review queue.
+        even_so: whether labels that are not proven better than chance are written, too.
         commit: whether labels are written.
         workers: threads or processes at most.
         seed: of the folds that choose the model.
@@ -49,9 +51,9 @@ def label_by_rules(  # noqa: PLR0913 - one knob each
     ds = project.dataset()
     found = rule.run(
         ds, written, model=model or settings.model, settings=settings.plugins, least=least, workers=workers, seed=seed,
-        gold=None if gold is None else read_gold(ds, gold), cache=project.features / "rules",
+        gold=None if gold is None else read_gold(ds, gold), cache=project.features / "rules", even_so=even_so,
     )  # fmt: skip
-    if not commit:
+    if not commit or found.refused:
         return found, None, 0
     version = project.commit(found.dataset, "label: rules", owner=("label",))
     reason = f"{LABEL}: rule, labelling functions contradict each other"

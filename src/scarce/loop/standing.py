@@ -1,8 +1,9 @@
 """How good a model is on what is labelled so far, with its interval, without spending looks at the test set.
 
-By default the validation split is judged. Where it holds no labels, labelled training rows are judged out of fold, and
-of those only rows that were drawn at random: samples that a strategy picked are hard on purpose, and a figure about
-them says nothing about the pool. The test split is judged only when asked for, and the look is counted.
+By default the validation split is judged. Where it holds no labels, labelled training rows are judged out of fold, by
+models that see labels of people only: a machine's label of one row may come from the very label that is judged. Only
+rows that were drawn at random count: samples that a strategy picked are hard on purpose, and a figure about them says
+nothing about the pool. The test split is judged only when asked for, and the look is counted.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def learnt_from(ds: Dataset) -> Mask:
 def probabilities(ds: Dataset, features: Array) -> Floats | None:
     """Return (N, K) probabilities of a linear probe on all labelled rows; None while fewer than two classes have any.
 
-    Rows that it was fitted on are not out of sample; rows without features are NaN.
+    Rows that it was fitted on are not out of sample: where a question is to be answered, take the label of its row away
+    first, as :func:`scarce.loop.picking.as_pool` does. Rows without features are NaN.
     """
     good = np.isfinite(features).all(1)
     rows = learnt_from(ds) & good
@@ -128,14 +130,14 @@ def judge(
 
 def _out_of_fold(ds: Dataset, features: Array, picked: Collection[str], seed: int) -> tuple[Mask, Array, str]:
     """Return the judged rows, their out-of-fold probabilities (n, K), and a note."""
-    known = learnt_from(ds) & np.isfinite(features).all(1)
+    known = learnt_from(ds) & spoken(ds) & np.isfinite(features).all(1)
     rows = np.flatnonzero(known)
     if len(np.unique(ds["label"][rows])) < 2 or len(rows) < FEW:
         return np.zeros(len(ds), bool), np.zeros((0, 0)), "too few labels yet"
-    drawn = spoken(ds) & known & ~np.isin(ds.ids.astype(str), list(picked))
+    drawn = known & ~np.isin(ds.ids.astype(str), list(picked))
     note = "judged out of fold on labels that were not picked by a strategy"
     if drawn.sum() < FEW:
-        drawn, note = spoken(ds) & known, (
+        drawn, note = known, (
             "judged out of fold on picked samples: they are harder than the pool, so the figure is no estimate for it"
         )  # fmt: skip
     groups = ds["split_group"][rows] if "split_group" in ds else None

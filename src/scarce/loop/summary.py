@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from scarce import metric as metrics
 from scarce import quality
 from scarce.audit import skipped, things_found
+from scarce.ballot import vouched
 from scarce.dataset import Dataset
-from scarce.ledger import groups_of
+from scarce.folds import groups_of
 from scarce.loop import gallery
 from scarce.loop.checklist import checklist
 from scarce.loop.conclude import Outcome
@@ -102,10 +103,26 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
         "trainer": outcome.trainer,
         "encoder": ready.embedding.removeprefix("embedding."),
         "policy": weighed.policy,
-        "notes": [*said(ds, "read"), *ready.notes, *([doubt] if doubt else ()), *outcome.notes],
+        "notes": [
+            *said(ds, "read"),
+            *guessed(ready.dataset),
+            *ready.notes,
+            *([doubt] if doubt else ()),
+            *outcome.notes,
+        ],
         "seed": options.seed,
         "seconds": round(clock.seconds, 2),
     }
+
+
+def guessed(ds: Dataset) -> list[str]:
+    """Return what labels of rules and models are used for, in words; nothing where there are none."""
+    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0) & ~vouched(ds)
+    if not mask.any():
+        return []
+    text = f"{int(mask.sum()):,} labels are those of rules or models: trained on, never judged by"
+    waiting = int((mask & (ds["split"].astype(str) == "pool")).sum())
+    return [text + (f"; {waiting:,} wait in the pool, since samples of their group are judged on" if waiting else "")]
 
 
 def contradicted(rate: float | None, weighed: Weighed) -> str:

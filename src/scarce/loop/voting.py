@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from scarce.columns import sample_names
+from scarce.errors import ConfigError, unknown_name
 from scarce.label import vote
 from scarce.loop.answering import gather, only_answered
 from scarce.loop.asking import LABEL, put
@@ -13,6 +17,23 @@ from scarce.loop.asking import LABEL, put
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """Which votes to ask for next.
+
+    Attributes:
+        votes: how many.
+        people: who is available; empty = all but those who seem to answer without looking.
+        most_each: of one person; 0 = an equal part for all of them.
+        ask: whether the samples go into the queue, too.
+    """
+
+    votes: int = 0
+    people: tuple[str, ...] = ()
+    most_each: int = 0
+    ask: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +61,10 @@ class Counted:
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         ids, ahead = self.voted.dataset.ids, self.ahead
+        names = sample_names(self.voted.dataset.table) if ahead is not None else {}
         wanted = [] if ahead is None else [
-            {"sample": str(ids[row]), "annotator": self.voted.voters[voter], "bits": float(gain)}
+            {"sample": str(ids[row]), "file": names[ids[row]], "annotator": self.voted.voters[voter],
+             "bits": float(gain)}
             for row, voter, gain in zip(*ahead, strict=True)
         ]  # fmt: skip
         return {
@@ -52,7 +75,7 @@ class Counted:
 
 def count_votes(  # noqa: PLR0913 - one knob each
     project: Project, *, method: str | None = None, least: float = vote.LEAST, overwrite: bool = False,
-    changed_at: datetime | None = None, ahead: int = 0, commit: bool = True, seed: int = 0,
+    changed_at: datetime | None = None, ahead: Ahead = Ahead(), commit: bool = True, seed: int = 0,
 ) -> Counted:  # fmt: skip
     """Join a project's votes and annotations, write one label a sample, and ask about those in doubt.
 
@@ -62,7 +85,7 @@ def count_votes(  # noqa: PLR0913 - one knob each
         least: probability that a label must exceed.
         overwrite: whether labels that a person corrected may change, too.
         changed_at: compare agreement before and after this time.
-        ahead: votes to name that would tell most.
+        ahead: votes to ask for that would tell most.
         commit: whether labels, votes and questions are written.
         seed: of everything drawn.
 
@@ -73,12 +96,7 @@ def count_votes(  # noqa: PLR0913 - one knob each
     ds = got.dataset
     found = consensus(project, ds, method=method, least=least, overwrite=overwrite, seed=seed)
     change = vote.agreement_before_and_after(ds, changed_at, seed=seed) if changed_at else None
-    wanted = None
-    if ahead:
-        usable = ds["keep"].astype(bool) & (ds["origin"] == "real")
-        posterior = found.fitted.posterior.copy()
-        posterior[~usable] = 0.0
-        wanted = vote.next_votes(posterior, found.fitted.confusion, ahead, voted=found.votes)
+    wanted = next_votes(ds, found, ahead) if ahead.votes else None
     if not commit:
         return Counted(found, None, got.votes, got.lost, 0, change, wanted)
     version = project.commit(found.dataset, f"label: votes ({found.method})", owner=got.owners)
@@ -86,7 +104,51 @@ def count_votes(  # noqa: PLR0913 - one knob each
     asked = put(project, [
         {**row, "reason": f"{LABEL}: vote, {row['reason']}", "version": version} for row in found.questions()
     ])  # fmt: skip
+    if wanted is not None and ahead.ask:
+        asked += put(project, [
+            {"sample": str(ds.ids[row]), "reason": f"{LABEL}: vote, {found.voters[voter]} tells most ({gain:.2f} bits)",
+             "priority": float(gain) / (1 + float(gain)), "version": version}
+            for row, voter, gain in zip(*wanted, strict=True)
+        ])  # fmt: skip
     return Counted(found, version, got.votes, got.lost, asked, change, wanted)
+
+
+def next_votes(ds: Dataset, found: vote.Voted, ahead: Ahead) -> vote.Next:
+    """Return the votes that tell most, shared among the people who are available.
+
+    Only kept real samples are asked about whose label is no given one and no correction. Where nobody voted yet, the
+    newest probabilities of a model in the dataset say what is likely, or else the shares of the classes.
+
+    Args:
+        ds: the dataset.
+        found: what its votes say.
+        ahead: how many, and of whom.
+
+    Raises:
+        UnknownNameError: somebody available has never voted.
+        ConfigError: a negative number.
+    """
+    if ahead.votes < 0 or ahead.most_each < 0:
+        raise ConfigError("label.vote", f"{ahead.votes} votes, at most {ahead.most_each} each", do="give 0 or more")
+    for name in ahead.people:
+        if name not in found.voters:
+            raise unknown_name("label.vote", "annotator", name, found.voters)
+    careless = {one.name for one in found.annotators if one.verdict}
+    people = ahead.people or tuple(name for name in found.voters if name not in careless) or found.voters
+    who = np.array([found.voters.index(name) for name in people])
+    settled = np.isin(ds["label_source"].astype(str), ("given", "human")) & (ds["label"] >= 0)
+    pool = np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real") & ~settled)
+    posterior, voted = found.fitted.posterior[pool], found.votes[np.ix_(pool, who)]
+    models = [name for name in ds.wide if name.startswith("pred_probs.")]
+    if models:
+        told = np.asarray(ds[models[-1]][pool])
+        silent = (found.votes[pool] < 0).all(axis=1) & np.isfinite(told).all(axis=1)
+        posterior = np.where(silent[:, None], told, posterior)
+    each = ahead.most_each or -(-ahead.votes // len(who))
+    rows, voters, gains = vote.next_votes(
+        posterior, found.fitted.confusion[who], ahead.votes, voted=voted, most_each=each
+    )  # fmt: skip
+    return vote.Next(pool[rows], who[voters], gains)
 
 
 def consensus(

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from scarce import progress
+from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset
 from scarce.decision import (
     Augment,
@@ -24,7 +25,8 @@ from scarce.decision import (
 )
 from scarce.errors import ScarceError
 from scarce.execute.local import cores
-from scarce.ledger import HYBRID, Design, Folds, Ledger, Row, development, judge
+from scarce.folds import Folds, development
+from scarce.ledger import HYBRID, Design, Ledger, Row, judge
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready, feature_cache
 from scarce.metric import Setting, rare_codes
@@ -246,6 +248,9 @@ def decisions_for(ds: Dataset, policy: str) -> list[Any]:
     extra = frozenset(name for action in merges if action.kind != "ask" for name in action.samples)
     if extra:
         plan.append(DropRows(name="clean.merge_duplicates", ids=extra))
+    guessed = frozenset(ds.ids[development(ds) & ~vouched(ds)].tolist())
+    if guessed:
+        plan.append(DropRows(name="clean.machine_labels", ids=guessed))
     plan.append(SetAsideLabelErrors())
     origins = set(ds["origin"])
     if "augmented" in origins:

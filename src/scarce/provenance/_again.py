@@ -211,12 +211,20 @@ def _augment(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001 
     return augment.run(ds, Policy(made, name=step.params["name"]), seed=step.seed or 0, **more)
 
 
-def _synthesize(ds: Dataset, step: Step, scene: Scene) -> Dataset:  # noqa: ARG001  one shape for all stages
+def _synthesize(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     from scarce import synthesize
-    from scarce.synthesize import AbstractDefect
+    from scarce.synthesize import AbstractDefect, generate, screen
 
+    if step.name in registry.names("synthesize.generate"):
+        return generate.again(ds, step, scene.sources)
+    if step.name == "screen":
+        given = {key: step.params[key] for key in ("only", "settings", "seed") if key in step.params}
+        return screen.run(ds, given.get("only"), settings=given.get("settings"), seed=int(given.get("seed", 0)))
     plugin = registry.load("synthesize", step.name, AbstractDefect)  # type: ignore[type-abstract]
-    own = {key: value for key, value in step.params.items() if key not in ("counts", "cap")}
+    own = {key: value for key, value in step.params.items() if key not in ("counts", "cap", "class", "numbers")}
+    if "numbers" in step.params:
+        kind = plugin.from_params(own)
+        return synthesize.adopt(ds, kind, step.params["numbers"], label=step.params["class"], seed=step.seed or 0)
     more: dict[str, Any] = {key: step.params[key] for key in ("counts", "cap")}
     return synthesize.run(ds, plugin.from_params(own), seed=step.seed or 0, **more)
 

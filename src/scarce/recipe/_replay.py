@@ -44,6 +44,14 @@ class Parents(NamedTuple):
 
     image: Callable[[str], Array]
     mask: Callable[[str], Array | None] | None = None
+    boxes: Callable[[str], Floats | None] | None = None
+
+    def scene(self, sample_id: str) -> Scene:
+        """Return the picture of a parent with its mask and boxes, where these can be opened."""
+        image = checked(self.image(sample_id))
+        mask = self.mask(sample_id) if self.mask is not None else None
+        held = None if mask is None else fit_mask(np.asarray(mask), image.shape[0], image.shape[1])
+        return Scene(image, held, self.boxes(sample_id) if self.boxes is not None else None)
 
     def need_mask(self, sample_id: str) -> Array:
         """Return the mask of a parent.

@@ -10,6 +10,7 @@ TITLES = {
     "clean": "Clean the labels",
     "clean.label_error": "Set aside contradicted labels",
     "clean.merge_duplicates": "Merge copies into one",
+    "clean.machine_labels": "Leave out labels of rules and models",
     "augment": "Augmented copies",
     "synthesize": "Synthetic defects",
     "rebalance.oversample": "Oversample rare classes",

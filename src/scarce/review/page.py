@@ -46,10 +46,11 @@ def write_page(
         DataError: no question waits.
         ReadError: the file cannot be written.
     """
-    waiting = questions(project, ds, kinds)[:most]
+    every = questions(project, ds, kinds)
+    waiting = every[:most]
     if not waiting:
         raise DataError("review", "no question waits", do=f"scarce review {project.folder} --ask puts some there")
-    text = to_html(ds, waiting, title=project.name)
+    text = to_html(ds, waiting, title=project.name, of=len(every))
     place = Path(path)
     part = place.with_name(place.name + ".part")
     try:
@@ -61,8 +62,15 @@ def write_page(
     return len(waiting)
 
 
-def to_html(ds: Dataset, waiting: Sequence[Question], *, title: str) -> str:
-    """Return the page as text."""
+def to_html(ds: Dataset, waiting: Sequence[Question], *, title: str, of: int = 0) -> str:
+    """Return the page as text.
+
+    Args:
+        ds: where the samples are.
+        waiting: the questions on the page.
+        title: of the page.
+        of: how many questions wait in all; the page says if it holds fewer.
+    """
     shown = exhibits(ds, list(dict.fromkeys(item.sample for item in waiting)))
     album = Album(shown.values(), limit=LIMIT)
     cards = []
@@ -91,7 +99,8 @@ def to_html(ds: Dataset, waiting: Sequence[Question], *, title: str) -> str:
         tag("style", style),
     )  # fmt: skip
     whole = tag("html", head, tag(
-        "body", _frame(title), tag("script", Safe(data), type="application/json", id="data"), tag("script", script),
+        "body", _frame(title, (len(waiting), of)), tag("script", Safe(data), type="application/json", id="data"),
+        tag("script", script),
     ), lang="en")  # fmt: skip
     return f"<!doctype html>\n{whole}\n"
 
@@ -101,8 +110,9 @@ def _keys(classes: Sequence[str]) -> list[str]:
     return [KEYS[place] if place < len(KEYS) else "" for place in range(len(classes))]
 
 
-def _frame(title: str) -> Safe:
-    """Return what the script fills."""
+def _frame(title: str, held: tuple[int, int]) -> Safe:
+    """Return what the script fills; ``held`` are the questions on the page and all that wait."""
+    few = f"The {held[0]:,} most urgent of {held[1]:,} questions; the others come on the next page."
     told = (
         "Enter or r: right. A class's key: relabel. x: set aside. u: unsure. Left and right: back and on. "
         "Delete: take the answer back. s: save."
@@ -110,6 +120,7 @@ def _frame(title: str) -> Safe:
     top = tag(
         "header", tag("h1", f"Review: {title}"),
         tag("p", tag("span", id="done"), " of ", tag("span", id="all"), " answered"),
+        *([tag("p", few, class_="told")] if held[1] > held[0] else []),
         tag("label", "Your name ", Safe('<input id="voter" autocomplete="name" required>')),
         tag("button", "Save answers (CSV)", id="save", type="button"),
     )  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from scarce.dataset import Dataset, Ints
 from scarce.errors import unknown_name
-from scarce.loop.asking import REVIEWED, put
+from scarce.loop.asking import DOUBTED, REVIEWED, put
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -30,7 +30,7 @@ def ask(
     Args:
         project: whose queue it is.
         ds: its newest version, with the findings of an audit.
-        kinds: of :data:`scarce.loop.asking.REVIEWED`.
+        kinds: of :data:`scarce.loop.asking.REVIEWED`; ``unsure`` adds nothing: a zero-shot run put those there.
         per_class: samples of each class, for zero_shot and synthetic.
         seed: of the draw.
 
@@ -38,8 +38,8 @@ def ask(
         UnknownNameError: there is no such kind.
     """
     for kind in kinds:
-        if kind not in REVIEWED:
-            raise unknown_name("review", "kind", kind, REVIEWED)
+        if kind not in (*REVIEWED, DOUBTED):
+            raise unknown_name("review", "kind", kind, (*REVIEWED, DOUBTED))
     counts = {}
     for kind in REVIEWED:
         if kind in kinds:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scarce.loop.answering import ASIDE, RIGHT, UNDO, UNSURE, standing, verdict_of
+from scarce.loop.answering import ASIDE, RIGHT, UNDO, UNSURE, UNSURE_OF, standing, verdict_of
 from scarce.loop.asking import CLEAN, LABEL, kind_of
 from scarce.metric import clopper_pearson
 
@@ -22,7 +22,7 @@ class Result:
 
     Attributes:
         kind: what was asked about.
-        name: the class that was asked about; "" = none.
+        name: the class that was asked about: the label, or where there was none what the model took it for; "" = none.
         right, relabeled, set_aside, unsure: how many.
         share_right, low, high: of those that somebody was sure about, with its exact 95 % interval.
         seconds: what it took.
@@ -51,7 +51,8 @@ def results(project: Project) -> list[Result]:
         if verdict not in COUNTED:
             continue
         seen = labels.setdefault(row["version"], _labels(project, row["version"]))
-        key = (kind_of(reason), seen.get(row["sample"]) or "")
+        guess = reason.removeprefix(UNSURE_OF) if reason.startswith(UNSURE_OF) else ""
+        key = (kind_of(reason), seen.get(row["sample"]) or guess)
         result = found.setdefault(key, Result(kind=key[0], name=key[1]))
         same = verdict == LABEL and row["label"] == key[1]
         name = COUNTED[RIGHT if same else verdict]

@@ -51,6 +51,9 @@ class AbstractSplitter(Plugin, ABC):
     whole: ClassVar[bool] = True
     """Whether groups are kept whole; only a baseline that leaks on purpose says no."""
 
+    by_value: ClassVar[bool] = False
+    """Whether a row's own values say where it goes; then rows that no person labelled are asked for as well."""
+
     @abstractmethod
     def assign(self, units: Units, *, seed: int = 0) -> Ints:
         """Return (G,) the split of each unit: 0 = train, 1 = val, 2 = test."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from scarce import registry
+from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Ints, Mask
 from scarce.errors import ConfigError, DataError, unknown_name
 from scarce.lineage import Step
@@ -45,6 +46,9 @@ def run(
     that would bridge two splits, wait in the pool; a finding of level ``sample`` says why, and they stay kept, since a
     later split may take them. Unlabelled rows are the pool; once labelled, they count as new.
 
+    Labels of rules and models are trained on and never judged by: such rows follow their group into train; where their
+    group is judged on, they wait in the pool.
+
     Where a given split cuts a group, its evaluation rows stay and its training rows wait in the pool.
 
     Args:
@@ -70,6 +74,7 @@ def run(
     real = np.flatnonzero(ds["origin"] == "real")
     real = real[np.argsort(ds.ids[real].astype(str), kind="stable")]
     job = _Job(ds.take(real), given[real], shares, chosen, seed, _past(ds, given, test))
+    job.trust()
     job.keep_together()
     job.repair()
     job.admit()
@@ -155,9 +160,17 @@ class _Job:
         self.findings: list[Mapping[str, Any]] = []
         self.labels: Ints = self.ds["label"]
         self.usable: Mask = self.ds["keep"].astype(bool) & (self.labels >= 0)
+        self.spoken: Mask = self.usable & vouched(self.ds)
         self.split: Ints = self.given.copy()
         self.code: Ints = np.arange(len(self.ds))
         self.links = Links(np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64), np.zeros(0, np.float32))
+
+    def trust(self) -> None:
+        """Let rows wait in the pool that were to be judged on with the label of a rule or a model."""
+        echo = self.usable & ~self.spoken & np.isin(self.given, (VAL, TEST))
+        if echo.any():
+            self.split[echo] = self.given[echo] = POOL
+            self._tell(np.flatnonzero(echo), "their label is a rule's or a model's; they are not judged on", score=1.0)
 
     def keep_together(self) -> None:
         """Find the components: old rows among themselves first, so that no new row can tie old splits together."""
@@ -232,8 +245,9 @@ class _Job:
             return
         kinds = _kinds(self.code, self.split)[self.code]
         new &= self.split == FREE
-        for kind in (TRAIN, VAL):
-            self.split[new & kinds[:, kind]] = kind
+        self.split[new & kinds[:, TRAIN]] = TRAIN
+        self.split[new & kinds[:, VAL]] = VAL
+        self.split[new & kinds[:, VAL] & self.usable & ~self.spoken] = POOL
         held = np.flatnonzero(new & kinds[:, TEST])
         if len(held):
             self.split[held] = POOL
@@ -244,9 +258,10 @@ class _Job:
         """Divide what is free by the splitter, and put unlabelled rows into the pool."""
         self._spread()
         ratios, source = self._open()
-        free = self.usable & np.isin(self.split, source)
+        free = (self.usable if self.splitter.by_value else self.spoken) & np.isin(self.split, source)
         if free.any() and max(ratios) > 0:
             self._assign(free, ratios)
+        self._follow()
         loose = self.split == FREE
         self.split[loose & self.ds["keep"].astype(bool)] = POOL
         tied = np.full(int(self.code.max(initial=0)) + 1, FREE)
@@ -254,27 +269,38 @@ class _Job:
         tied[self.code[decided]] = self.split[decided]
         self.split = np.where(self.split == FREE, tied[self.code], self.split)
 
+    def _follow(self) -> None:
+        """Put rows that a rule or a model labelled into train, or into the pool where their group is judged on."""
+        follow = self.usable & ~self.spoken & (self.split != POOL)
+        kinds = _kinds(self.code, self.split)[self.code]
+        seen = follow & (kinds[:, VAL] | kinds[:, TEST])
+        self.split[follow] = TRAIN
+        self.split[seen] = POOL
+        if seen.any():
+            why = "a rule or a model labelled them, and their group is judged on; they wait in the pool"
+            self._tell(np.flatnonzero(seen), why)
+
     def _spread(self) -> None:
         """Divide the new rows of classes that have no test sample, or had none when they came, and of their groups."""
-        tested = (self.given == TEST) & self.usable
+        tested = (self.given == TEST) & self.spoken
         if not tested.any() or not self.ratios[TEST] or self.past.apart:
             return
         late = set(self.past.late)
-        for k in np.unique(self.labels[self.usable & (self.split == FREE)]).tolist():
+        for k in np.unique(self.labels[self.spoken & (self.split == FREE)]).tolist():
             if not (tested & (self.labels == k)).any():
                 late.add(self.ds.schema.classes[k])
         self.past = replace(self.past, late=frozenset(late & set(self.ds.schema.classes)))
         codes = [self.ds.schema.classes.index(name) for name in self.past.late]
-        for k in sorted(codes, key=lambda k: (int(((self.labels == k) & (self.split == FREE)).sum()), k)):
+        for k in sorted(codes, key=lambda k: (int((self.spoken & (self.labels == k) & (self.split == FREE)).sum()), k)):
             self._spread_class(k)
 
     def _spread_class(self, k: int) -> None:
-        mine = self.usable & (self.labels == k)
+        mine = self.spoken & (self.labels == k)
         new = mine & (self.split == FREE)
         if not new.any():
             return
         have = np.bincount(self.split[mine & (self.split >= TRAIN) & (self.split <= TEST)], minlength=3)
-        rows = self.usable & (self.split == FREE) & np.isin(self.code, self.code[new])
+        rows = self.spoken & (self.split == FREE) & np.isin(self.code, self.code[new])
         self._assign(rows, shares_left(have, int(new.sum()), self.ratios))
         went = ", ".join(f"{name} {int((self.split[new] == kind).sum())}" for kind, name in enumerate(NAMES))
         name = self.ds.schema.classes[k]
@@ -283,7 +309,7 @@ class _Job:
     def _open(self) -> tuple[tuple[float, float, float], tuple[int, ...]]:
         """Return the shares of what is still to be filled, and from which rows."""
         train, val, test = self.ratios
-        has = {kind: bool(((self.given == kind) & self.usable).any()) for kind in (TRAIN, VAL, TEST)}
+        has = {kind: bool(((self.given == kind) & self.spoken).any()) for kind in (TRAIN, VAL, TEST)}
         if has[TEST] or has[VAL]:
             test, val = (0.0 if has[TEST] else test), (0.0 if has[VAL] and not has[TEST] else val)
         if has[TEST] and has[VAL]:

@@ -26,6 +26,8 @@ class ByTime(AbstractSplitter):
 
     needs: ClassVar[tuple[str, ...]] = ("captured_at",)
 
+    by_value: ClassVar[bool] = True
+
     def assign(self, units: Units, *, seed: int = 0) -> Ints:  # noqa: ARG002 - nothing is drawn
         """Return (G,) splits."""
         if "captured_at" not in units.ds:

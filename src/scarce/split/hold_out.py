@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class HoldOut(AbstractSplitter):
     """
 
     where: str = ""
+
+    by_value: ClassVar[bool] = True
 
     def assign(self, units: Units, *, seed: int = 0) -> Ints:
         """Return (G,) splits."""

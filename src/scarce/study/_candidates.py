@@ -10,7 +10,7 @@ import numpy as np
 
 from scarce import augment, synthesize
 from scarce.augment.policy import guess_domain
-from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Mask
 from scarce.decision import Fold, fold_of_view
 from scarce.errors import ConfigError, ScarceError, unknown_name
 from scarce.probe import LinearProbe, Projection
@@ -32,12 +32,14 @@ class Candidates:
         made: arm to ids of the rows that it adds.
         served: classes that synthetic rows were made of, by code.
         refused: maker to why it made nothing, or less.
+        limits: arm to the most grown rows that it takes of a class, as a multiple of the real ones there.
     """
 
     ds: Dataset
     made: Mapping[str, frozenset[str]]
     served: tuple[int, ...]
     refused: Mapping[str, str]
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 def policies_of(ds: Dataset, asked: Sequence[str]) -> list[str]:
@@ -46,10 +48,10 @@ def policies_of(ds: Dataset, asked: Sequence[str]) -> list[str]:
 
 
 def kinds_of(asked: Sequence[str], shows: Sequence[str]) -> list[AbstractDefect]:
-    """Return the generators with the classes that the user says they show.
+    """Return the generators of pictures with the classes that the user says they show.
 
     Args:
-        asked: names; empty = all of them.
+        asked: names; empty = all of them, ``none`` = none.
         shows: ``kind:class``.
 
     Raises:
@@ -64,6 +66,8 @@ def kinds_of(asked: Sequence[str], shows: Sequence[str]) -> list[AbstractDefect]
         if kind not in names("synthesize"):
             raise unknown_name("study", "generator", kind, names("synthesize"))
         extra.setdefault(kind, []).append(name)
+    if list(asked) == ["none"]:
+        return []
     found = []
     for name in asked or names("synthesize"):
         plugin = load("synthesize", name, AbstractDefect)  # type: ignore[type-abstract]
@@ -71,9 +75,32 @@ def kinds_of(asked: Sequence[str], shows: Sequence[str]) -> list[AbstractDefect]
     return found
 
 
+def spread_over_groups(labels: Ints, groups: Array, codes: Sequence[int], few: int, seed: int) -> Mask:
+    """Return (N,) which rows are kept when classes are cut to a few rows each, from as many groups as there are.
+
+    Args:
+        labels: (N,) codes.
+        groups: (N,) names.
+        codes: the classes that are cut; all others are kept whole.
+        few: rows of each.
+        seed: of the draw.
+    """
+    keep: Mask = ~np.isin(labels, codes)
+    for code in codes:
+        rows = np.random.default_rng([seed, few, code]).permutation(np.flatnonzero(labels == code))
+        seen: dict[str, int] = {}
+        turn = []
+        for row in rows.tolist():
+            turn.append(seen.setdefault(str(groups[row]), 0))
+            seen[str(groups[row])] += 1
+        keep[rows[np.argsort(turn, kind="stable")[:few]]] = True
+    return keep
+
+
 def grow(
-    ds: Dataset, kinds: Sequence[AbstractDefect], policies: Sequence[str], wanted: Mapping[str, int], seed: int
-) -> Candidates:
+    ds: Dataset, kinds: Sequence[AbstractDefect], policies: Sequence[str], wanted: Mapping[str, int], *, seed: int,
+    ratios: Sequence[float] = (),
+) -> Candidates:  # fmt: skip
     """Let every policy and every generator make its candidates of the wanted classes.
 
     Args:
@@ -82,6 +109,7 @@ def grow(
         policies: names of augmentation policies.
         wanted: class to rows; a generator makes only the classes that it can show.
         seed: each maker adds its place to it.
+        ratios: arms with so many synthetic rows (where there are none: augmented ones) for each real one.
     """
     joint, made, refused = ds, {}, {}
     served: set[int] = set()
@@ -117,7 +145,10 @@ def grow(
         first = next((name for name in made if name.startswith("augment.")), None)
         if first:
             made[f"{first}+{ALL}"] = every | made[first]
-    return Candidates(joint, {REAL: frozenset(), **made}, tuple(sorted(served)), refused)
+    mixed = next((name for name in (ALL, *made) if name in made), None)
+    limits = {f"{mixed}_x{ratio:g}": ratio for ratio in ratios if mixed}
+    made |= {name: made[mixed] for name in limits if mixed}
+    return Candidates(joint, {REAL: frozenset(), **made}, tuple(sorted(served)), refused, limits)
 
 
 @dataclass(eq=False)
@@ -138,8 +169,8 @@ class Trial:
     _fold: tuple[Fold, Array] | None = field(default=None, repr=False)
     _passed: frozenset[str] | None = field(default=None, repr=False)
 
-    def probs(self, arm: str) -> tuple[Floats, dict[str, int]]:
-        """Return (n, K) probabilities of the judged rows by the probe of an arm, and class to grown rows it used.
+    def probs(self, arm: str) -> tuple[Floats, dict[str, tuple[int, int]]]:
+        """Return (n, K) probabilities of the judged rows by an arm's probe, and class to its grown and real rows.
 
         Every class weighs the same in every arm, so that what is measured is new pictures and not new weights.
         """
@@ -154,6 +185,8 @@ class Trial:
         if arm in (ONLY, BARE):
             use &= ~np.isin(labels, self.candidates.served)
         extra = np.array([name in added for name in ids], bool)
+        if arm in self.candidates.limits:
+            extra = self._at_most(extra, labels, np.bincount(labels[use], minlength=fold.n_classes), arm)
         rows: Ints = np.flatnonzero(use | extra)
         counts = np.bincount(labels[rows], minlength=fold.n_classes)
         weights = 1.0 / counts[labels[rows]]
@@ -163,7 +196,17 @@ class Trial:
         )  # fmt: skip
         told = np.bincount(labels[extra], minlength=fold.n_classes)
         classes = fold.train.schema.classes
-        return fitted.predict_proba(points), {classes[code]: int(told[code]) for code in np.flatnonzero(told)}
+        return fitted.predict_proba(points), {
+            classes[code]: (int(told[code]), int(counts[code] - told[code])) for code in np.flatnonzero(told)
+        }
+
+    def _at_most(self, extra: Mask, labels: Ints, real: Ints, arm: str) -> Mask:
+        """Return the grown rows without those beyond the arm's multiple of the real ones of their class."""
+        out: Mask = np.zeros(len(extra), bool)
+        for code in np.unique(labels[extra]):
+            rows = np.random.default_rng([self.seed, int(code)]).permutation(np.flatnonzero(extra & (labels == code)))
+            out[rows[: round(self.candidates.limits[arm] * int(real[code]))]] = True
+        return out
 
     def _accepted(self) -> frozenset[str]:
         """Return the synthetic rows that pass screens fitted on this fold's training side."""

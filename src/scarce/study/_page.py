@@ -35,7 +35,7 @@ def curve_page(body: Mapping[str, Any]) -> str:
     if body["strategies"]:
         parts += [_chart(body), _key(body["strategies"]), tag("h2", "Labels needed"), _table(body)]
         parts.append(tag("p", _legend(body)))
-    return _page(body["question"], parts)
+    return page_with(body["question"], parts)
 
 
 def results_page(
@@ -52,16 +52,23 @@ def results_page(
         figure: stands above the table.
     """
     shown = [*([figure] if figure else []), *([_rows(head, rows)] if rows else [])]
-    return _page(question, [*(tag("p", text) for text in said), *shown])
+    return page_with(question, [*(tag("p", text) for text in said), *shown])
 
 
-def _page(question: str, parts: Sequence[Safe]) -> str:
+def page_with(question: str, parts: Sequence[Safe], look: str = STYLE) -> str:
+    """Return the page with a question as its title.
+
+    Args:
+        question: the title.
+        parts: what stands below it.
+        look: rules of style beside those of the report.
+    """
     style = files("scarce.report").joinpath("style.css").read_text("utf-8")
     head = tag(
         "head", tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", f"{question} \N{MIDDLE DOT} scarce study"), tag("style", Safe(style + STYLE)),
+        tag("title", f"{question} \N{MIDDLE DOT} scarce study"), tag("style", Safe(style + look)),
     )  # fmt: skip
     body = tag("body", tag("main", tag("h1", question), parts))
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"

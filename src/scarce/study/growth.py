@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -12,14 +12,26 @@ import numpy as np
 from scarce import encode
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
-from scarce.ledger import Design, development, groups_of, holm, paired_effect
+from scarce.folds import development, groups_of
+from scarce.ledger import Design, holm, paired_effect
 from scarce.lineage import digest
 from scarce.metric import Setting, rare_codes
 from scarce.probe import fold_of
 from scarce.study._base import AbstractStudy, Finding, within
-from scarce.study._candidates import BARE, ONLY, REAL, Candidates, Trial, as_training, grow, kinds_of, policies_of
+from scarce.study._candidates import (
+    BARE,
+    ONLY,
+    REAL,
+    Candidates,
+    Trial,
+    as_training,
+    grow,
+    kinds_of,
+    policies_of,
+    spread_over_groups,
+)
+from scarce.study._growth_page import page_of
 from scarce.study._journal import Journal
-from scarce.study._page import results_page
 
 QUESTION: Final = "Does growing the rare classes help on real samples?"
 RATES: Final = (0.01, 0.05)
@@ -35,18 +47,22 @@ WORDS: Final = {
 class Growth(AbstractStudy):
     """Measure what each generator and policy gains on real held-out samples, alone and together.
 
-    Use before growing a data set. The test split is not touched: folds are cut from the other labelled samples by
-    group, and a grown sample is seen only where all that it was made from may be trained on. Every class weighs the
-    same in every arm. Linear probes on fixed features are judged; a finetuned network may gain where these do not.
-    Needs: pictures, features, labels, and for generators a sound class. Writes nothing to the data.
+    Use before growing a data set; with ``few``, also to see with how few real samples growing helps. The test split
+    is not touched: folds are cut from the other labelled samples by group, and a grown sample is seen only where all
+    that it was made from may be trained on. Every class weighs the same in every arm. Linear probes on fixed features
+    are judged; a finetuned network may gain where these do not.
+    Needs: features and labels; for generators pictures and a sound class. Writes nothing to the data.
     Source: the design is the ledger's: paired folds, bootstrap over groups and repeats, Holm over the arms.
 
     Args:
-        generators: names of ``synthesize``; empty = all that can show a class honestly.
+        generators: names of ``synthesize``; empty = all that can show a class honestly, ``none`` = none.
         policies: augmentation policies; empty = that of the domain.
         shows: ``kind:class`` pairs: which classes a drawn defect shows although their name does not say so.
         per_class: grown rows of each rare class and maker, at most, and at most ``times`` its real ones.
         times: see ``per_class``.
+        few: numbers of real samples to which each class that is not sound (without sound ones: each class) is cut in
+            training, from as many groups as there are; judged on all the same. All real ones are judged too.
+        ratios: further arms with so many synthetic rows of a class for each real one; without synthesis, augmented.
         seeds: repeats with other folds; all arms of one share folds and seeds.
         folds: of each repeat.
         draws: of the bootstrap.
@@ -57,6 +73,8 @@ class Growth(AbstractStudy):
     shows: tuple[str, ...] = ()
     per_class: int = 120
     times: float = 3.0
+    few: tuple[int, ...] = ()
+    ratios: tuple[float, ...] = ()
     seeds: int = 5
     folds: int = 5
     draws: int = 1000
@@ -66,39 +84,44 @@ class Growth(AbstractStudy):
 
         Raises:
             ConfigError: numbers that leave nothing to grow or judge.
-            DataError: no pictures, no features, or one class or group only.
+            DataError: no features, or one class or group only.
         """
-        if min(self.per_class, self.seeds, self.draws) < 1 or self.folds < 2 or self.times <= 0:
-            what = f"per_class = {self.per_class}, seeds = {self.seeds}, folds = {self.folds}, times = {self.times}"
-            raise ConfigError("study", what, do="take 1 or more, 2 folds or more, and times above 0")
+        counts = (self.per_class, self.seeds, self.draws, *self.few)
+        if min(counts) < 1 or self.folds < 2 or min(self.times, *self.ratios, 1) <= 0:
+            what = (
+                f"per_class = {self.per_class}, seeds = {self.seeds}, folds = {self.folds}, times = {self.times}, "
+                f"few = {list(self.few)}, ratios = {list(self.ratios)}"
+            )
+            raise ConfigError("study", what, do="take 1 or more, 2 folds or more, times and ratios above 0")
         work = self._work(ds)
         wanted = work.wanted(self.per_class, self.times)
         policies = policies_of(work.ds, self.policies)
-        kinds = kinds_of(self.generators, self.shows)
-        candidates = grow(work.ds, kinds, policies, wanted, seed)
+        pictures = work.ds.schema.modality == "image"
+        kinds = kinds_of(self.generators, self.shows) if pictures or self.generators or self.shows else []
+        if kinds and not pictures:
+            what = f"generators draw on pictures, this is {work.ds.schema.modality}"
+            raise DataError("study", what, do="name policies only")
+        candidates = grow(work.ds, kinds, policies, wanted, seed=seed, ratios=self.ratios)
         setting = {key: value for key, value in self.params().items() if key not in {"seeds", "draws"}}
         setting |= {"policies": policies, "generators": [kind.plugin_name() for kind in kinds], "seed": seed}
         kept = Journal(journal, {**setting, "content": work.fingerprint(candidates)})
-        keys = [f"{arm}/{repeat}" for repeat in range(self.seeds) for arm in candidates.made]
+        levels = (0, *self.few)
+        keys = [_key(arm, level, repeat) for repeat in range(self.seeds) for level in levels for arm in candidates.made]
         if set(keys) - set(kept.done):
             cache = None if journal is None else journal.with_suffix(".features")
-            candidates = Candidates(
-                encode.again(candidates.ds, work.embedding, cache=cache, seed=seed), candidates.made,
-                candidates.served, candidates.refused,
-            )  # fmt: skip
-        trials: dict[int, list[tuple[Array, Trial]]] = {}
+            candidates = replace(candidates, ds=encode.again(candidates.ds, work.embedding, cache=cache, seed=seed))
+        trials: dict[tuple[int, int], list[tuple[Array, Trial]]] = {}
         for key in within(keys, list(kept.done), minutes=minutes, what="arms"):
-            arm, _, repeat = key.rpartition("/")
-            if int(repeat) not in trials:
-                trials = {int(repeat): work.trials(candidates, self.folds, seed + 1000 * int(repeat))}
-            kept.add(key, _measured(trials[int(repeat)], arm, len(work.labels), len(work.ds.schema.classes)))
+            arm, level, repeat = _parts(key)
+            if (level, repeat) not in trials:
+                folds = work.trials(candidates, self.folds, seed + 1000 * repeat, level)
+                trials = {(level, repeat): folds}
+            kept.add(key, _measured(trials[level, repeat], arm, len(work.labels), len(work.ds.schema.classes)))
         body = self._found(candidates, work, kept.done, seed)
-        return Finding(QUESTION, body, _page(body))
+        return Finding(QUESTION, body, page_of(body))
 
     def _work(self, ds: Dataset) -> _Work:
         found = [column for column in ds.wide if column.startswith("embedding.")]
-        if ds.schema.modality != "image":
-            raise DataError("study", f"this is {ds.schema.modality}", "growth is studied on pictures")
         if not found:
             raise DataError("study", "there are no features", do="run scarce encode")
         rows = np.flatnonzero(development(ds) & np.isfinite(ds[found[-1]]).all(axis=1))
@@ -107,11 +130,13 @@ class Growth(AbstractStudy):
         if len(np.unique(part["label"])) < 2 or len(np.unique(groups)) < self.folds:
             what = f"{len(part)} samples of {len(np.unique(groups))} groups outside test have labels and features"
             raise DataError("study", what, f"two classes and {self.folds} groups are needed", "label more")
-        return _Work(part, found[-1], groups)
+        return _Work(part, found[-1], groups, every=bool(self.few))
 
     def _found(self, made: Candidates, work: _Work, done: Mapping[str, Any], seed: int) -> dict[str, Any]:
         arms = list(made.made)
-        repeats = [repeat for repeat in range(self.seeds) if all(f"{arm}/{repeat}" in done for arm in arms)]
+        levels = (0, *self.few)
+        repeats = [repeat for repeat in range(self.seeds)
+                   if all(_key(arm, level, repeat) in done for level in levels for arm in arms)]  # fmt: skip
         names = work.ds.schema.classes
         body: dict[str, Any] = {
             "question": QUESTION, "setting": self.params(), "seed": seed, "seeds_done": len(repeats),
@@ -121,13 +146,26 @@ class Growth(AbstractStudy):
         }  # fmt: skip
         if not repeats:
             return body
-        probs = {arm: np.array([done[f"{arm}/{repeat}"]["probs"] for repeat in repeats]) for arm in arms}
-        for arm in arms:
-            added = [done[f"{arm}/{repeat}"]["added"] for repeat in repeats]
-            body["arms"][arm] = {"what": WORDS.get(arm, f"real and {arm}"), "rows_a_fold": _mean_counts(added),
-                                 **self._scored(work, probs[arm], probs[REAL], seed)}  # fmt: skip
-        _verdicts(body["arms"], [arm for arm in arms if arm not in (REAL, ONLY, BARE)])
+        body["arms"] = self._arms(work, arms, done, repeats, (0, seed))
+        if self.few:
+            body["few"] = {str(few): {"arms": self._arms(work, arms, done, repeats, (few, seed))} for few in self.few}
         return body
+
+    def _arms(
+        self, work: _Work, arms: Sequence[str], done: Mapping[str, Any], repeats: Sequence[int], at: tuple[int, int]
+    ) -> dict[str, Any]:
+        """Return arm to rows and scores at one number of real samples; ``at`` is that number (0 = all) and the seed."""
+        level, seed = at
+        told = {arm: [done[_key(arm, level, repeat)] for repeat in repeats] for arm in arms}
+        probs = {arm: np.array([one["probs"] for one in found]) for arm, found in told.items()}
+        out: dict[str, Any] = {}
+        for arm in arms:
+            rows = _mean_counts([one["added"] for one in told[arm]])
+            share = _mean_counts([one["share"] for one in told[arm]], digits=3)
+            out[arm] = {"what": _words(arm), "rows_a_fold": rows, "synthetic_share": share,
+                        **self._scored(work, probs[arm], probs[REAL], seed)}  # fmt: skip
+        _verdicts(out, [arm for arm in arms if arm not in (REAL, ONLY, BARE)])
+        return out
 
     def _scored(self, work: _Work, own: Array, real: Array, seed: int) -> dict[str, Any]:
         """Return metric to value, gain over the real samples alone, interval and p; recall of each rare class."""
@@ -144,12 +182,13 @@ class Growth(AbstractStudy):
 class _Work:
     """The real samples that are grown from and judged on."""
 
-    def __init__(self, ds: Dataset, embedding: str, groups: Array) -> None:
+    def __init__(self, ds: Dataset, embedding: str, groups: Array, *, every: bool = False) -> None:
         self.ds, self.embedding, self.groups = ds, embedding, groups
         self.labels: Ints = ds["label"].astype(np.int64)
         self.normal = tuple(ds.schema.classes.index(name) for name in ds.schema.normal_classes)
         self.counts = np.bincount(self.labels, minlength=len(ds.schema.classes))
-        present = [code for code in rare_codes(self.counts, self.normal) if self.counts[code]]
+        rare = [code for code in range(len(self.counts)) if code not in self.normal]
+        present = [code for code in (rare if every else rare_codes(self.counts, self.normal)) if self.counts[code]]
         self.rare: tuple[int, ...] = tuple(present)
 
     def wanted(self, most: int, times: float) -> dict[str, int]:
@@ -160,14 +199,21 @@ class _Work:
         """Return rare class to its independent groups."""
         return {self.ds.schema.classes[code]: len(np.unique(self.groups[self.labels == code])) for code in self.rare}
 
-    def trials(self, candidates: Candidates, folds: int, seed: int) -> list[tuple[Array, Trial]]:
-        """Return the held-out mask and the trial of each fold."""
+    def trials(self, candidates: Candidates, folds: int, seed: int, few: int = 0) -> list[tuple[Array, Trial]]:
+        """Return the held-out mask and the trial of each fold; with ``few`` real rows of each rare class in training.
+
+        A candidate that was made from a row that is left out is left out with it.
+        """
         place, ids = fold_of(self.labels, self.groups, folds, seed=seed), self.ds.ids
-        return [
-            (place == fold, Trial(candidates, candidates.ds.fold(ids[place != fold], ids[place == fold]),
-                                  self.embedding, seed + int(fold)))
-            for fold in np.unique(place)
-        ]  # fmt: skip
+        out = []
+        for fold in np.unique(place):
+            held, train = place == fold, np.flatnonzero(place != fold)
+            if few:
+                labels, groups = self.labels[train], self.groups[train]
+                train = train[spread_over_groups(labels, groups, self.rare, few, seed + int(fold))]
+            view = candidates.ds.fold(ids[train], ids[held])
+            out.append((held, Trial(candidates, view, self.embedding, seed + int(fold))))
+        return out
 
     def metrics(self) -> list[tuple[str, str, Array, Setting]]:
         """Return name, metric, judged rows and setting.
@@ -193,17 +239,40 @@ class _Work:
         return digest("growth", *told, *made, features)
 
 
+def _key(arm: str, level: int, repeat: int) -> str:
+    return f"{arm}@{level}/{repeat}" if level else f"{arm}/{repeat}"
+
+
+def _parts(key: str) -> tuple[str, int, int]:
+    """Return arm, number of real samples (0 = all) and repeat of a key."""
+    name, _, repeat = key.rpartition("/")
+    arm, _, level = name.partition("@")
+    return arm, int(level or 0), int(repeat)
+
+
+def _words(arm: str) -> str:
+    base, _, ratio = arm.partition("_x")
+    said = WORDS.get(base, f"real and {base}")
+    return f"{said}, {ratio} for each real one" if ratio else said
+
+
 def _measured(trials: Sequence[tuple[Array, Trial]], arm: str, n: int, k: int) -> dict[str, Any]:
-    probs, added = np.zeros((n, k)), []
+    probs, counted = np.zeros((n, k)), []
     for mask, trial in trials:
         probs[mask], counts = trial.probs(arm)
-        added.append(counts)
-    return {"probs": [[float(f"{value:.5g}") for value in row] for row in probs], "added": _mean_counts(added)}
+        counted.append(counts)
+    return {
+        "probs": [[float(f"{value:.5g}") for value in row] for row in probs],
+        "added": _mean_counts([{name: grown for name, (grown, _) in fold.items()} for fold in counted]),
+        "share": _mean_counts(
+            [{name: grown / (grown + real) for name, (grown, real) in fold.items()} for fold in counted], digits=3
+        ),
+    }
 
 
-def _mean_counts(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _mean_counts(rows: Sequence[Mapping[str, float]], digits: int = 1) -> dict[str, float]:
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: round(float(np.mean([row.get(name, 0) for row in rows])), 1) for name in names}
+    return {name: round(float(np.mean([row.get(name, 0) for row in rows])), digits) for name in names}
 
 
 def _verdicts(arms: dict[str, Any], judged: Sequence[str]) -> None:
@@ -215,46 +284,3 @@ def _verdicts(arms: dict[str, Any], judged: Sequence[str]) -> None:
             sure = p < 0.05 and (found["low"] > 0 or found["high"] < 0)
             found["p_holm"] = p
             found["verdict"] = ("helped" if found["gain"] > 0 else "hurt") if sure else "no evidence"
-
-
-def _page(body: Mapping[str, Any]) -> str:
-    said = [
-        f"{body['seeds_done']} of {body['seeds_wanted']} seeds; judged on {body['judged']:,} real samples of "
-        f"{body['groups']:,} groups, out of fold. Rare classes with their groups: "
-        + ", ".join(f"{name} {count}" for name, count in body["rare_groups"].items()) + ".",
-        *(f"{name} made nothing: {why}." for name, why in body["not_made"].items()),
-    ]  # fmt: skip
-    if not body["arms"]:
-        return results_page(QUESTION, said, ("arm",), [])
-    said.append(conclusion(body))
-    said.append(
-        "Gains are against the real samples alone, in points, with 95 % intervals over groups and seeds; verdicts are "
-        "corrected for the number of arms. Every class weighs the same in every arm."
-    )
-    keys = ["average_precision", *(f"recall_at_{rate:g}:rare" for rate in RATES)]
-    head = ("trained on", "average precision", "gain", *(
-        cell for rate in RATES for cell in (f"recall at {rate:.0%} false alarms", "gain")
-    ), "verdict")  # fmt: skip
-    rows = [
-        (arm["what"], *(cell for key in keys for cell in (f"{arm[key]['value']:.1%}", points(arm[key]))),
-         arm[keys[0]].get("verdict", ""))
-        for arm in body["arms"].values()
-    ]  # fmt: skip
-    return results_page(QUESTION, said, head, rows)
-
-
-def points(found: Mapping[str, Any]) -> str:
-    """Return a gain in points with its interval."""
-    if not all(np.isfinite(found[key]) for key in ("gain", "low", "high")):
-        return "not known"
-    return f"{100 * found['gain']:+.1f} ({100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
-
-
-def conclusion(body: Mapping[str, Any]) -> str:
-    """Return one sentence: what helped, what hurt, and of what nothing is proven."""
-    said: dict[str, list[str]] = {"helped": [], "hurt": [], "no evidence": []}
-    for name, arm in body["arms"].items():
-        if "verdict" in arm["average_precision"]:
-            said[arm["average_precision"]["verdict"]].append(name)
-    parts = [f"{verdict}: {', '.join(arms)}" for verdict, arms in said.items() if arms]
-    return f"By average precision of the rare classes - {'; '.join(parts)}." if parts else "Nothing was compared."

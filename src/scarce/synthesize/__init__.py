@@ -8,14 +8,16 @@ drawing needs a class that is about such defects; anything else is refused with 
 
 from __future__ import annotations
 
+from scarce.synthesize._adopt import adopt
 from scarce.synthesize._base import AbstractDefect
 from scarce.synthesize._look import Look, learn_looks, mask_from_box
-from scarce.synthesize._make import Limits, Made, make
+from scarce.synthesize._make import Limits, Made, class_of, make
 from scarce.synthesize._run import run, servable
 
 MODULES: tuple[str, ...] = ("generate", "screen")
 """Public files and packages that are not plugins."""
 
 __all__ = [
-    "MODULES", "AbstractDefect", "Limits", "Look", "Made", "learn_looks", "make", "mask_from_box", "run", "servable",
+    "MODULES", "AbstractDefect", "Limits", "Look", "Made", "adopt", "class_of", "learn_looks", "make",
+    "mask_from_box", "run", "servable",
 ]  # fmt: skip

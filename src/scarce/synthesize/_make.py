@@ -25,6 +25,8 @@ from scarce.synthesize._check import Screen, trouble
 from scarce.synthesize._export import COCO, IMAGES, objects_of, write_labels
 from scarce.synthesize._material import Material, by_boxes, cells_of
 from scarce.synthesize._tally import Tally
+from scarce.synthesize.screen._base import Candidate
+from scarce.synthesize.screen._gate import Gate
 
 BATCH: Final = 64
 """Pictures that are drawn and screened together."""
@@ -80,13 +82,16 @@ class Made:
     notes: tuple[str, ...] = ()
 
 
-class _Try(NamedTuple):
+class Try(NamedTuple):
+    """One sample that may be made."""
+
     number: int
     row: int
     base: str
     recipe: str
     ops: tuple[tuple[str, Params], ...]
     parents: tuple[str, ...]
+    others: tuple[int, ...] = ()
 
 
 class _Shot(NamedTuple):
@@ -96,7 +101,7 @@ class _Shot(NamedTuple):
 
 def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a user may decide
     ds: Dataset, kind: AbstractDefect | str, *, n: int, out: str | Path, label: str | None = None, seed: int = 0,
-    screen: Screen | None = None, limits: Limits | None = None, workers: int | None = None,
+    screen: Screen | Gate | None = None, limits: Limits | None = None, workers: int | None = None,
 ) -> Made:  # fmt: skip
     """Make synthetic pictures of one class on sound ones, until n are accepted, with labels in every usual form.
 
@@ -114,7 +119,8 @@ def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a us
         label: class of the samples; by default the one class whose name says that it is about this kind, else the kind.
             Masks and boxes of real samples of this class are what they are fitted to, or cut out of.
         seed: of everything random.
-        screen: a further judge, called with accepted pictures and masks; gives reasons, empty = good.
+        screen: a further judge: a :class:`scarce.synthesize.screen.Gate`, or a function that is called with accepted
+            pictures and masks and gives reasons, empty = good.
         limits: what ends the work earlier.
         workers: threads.
 
@@ -122,22 +128,21 @@ def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a us
         DataError: there is no sound picture, the class gives nothing to paste, or the folder holds something else.
         ReadError: the folder cannot be written.
     """
-    defect = load("synthesize", kind, AbstractDefect)() if isinstance(kind, str) else kind  # type: ignore[type-abstract]
-    name, limits = canonical(defect.plugin_name()), limits or Limits()
-    who = f"synthesize.{name}"
+    limits = limits or Limits()
     if n < 1 or not 0 < limits.rejected <= 1:
-        raise DataError(who, f"n = {n} and a limit of {limits.rejected} rejected make no sense", do="ask for 1 or more")
-    rows = _training(ds, who)
-    bases = _sound(ds, rows, who)
-    label = label or _label(ds, defect, name)
-    materials, lost = _materials(ds, defect, rows, label, who)
+        what = f"n = {n} and a limit of {limits.rejected} rejected make no sense"
+        raise DataError("synthesize", what, do="ask for 1 or more")
+    source, lost = source_of(ds, kind, label, seed)
+    defect, label, name, bases = source.defect, source.label, canonical(source.defect.plugin_name()), source.bases
+    who = f"synthesize.{name}"
     plan = {
         "kind": name, "params": defect.params(), "class": label, "seed": seed, "opencv": opencv_version(),
         "data": digest(*ds.ids[bases].tolist(), *(str(ds["content_hash"][row]) for row in bases)),
-        "materials": digest(*(repr(material) for material in materials)),
+        "materials": digest(*(repr(material) for material in source.materials)),
     }  # fmt: skip
+    if isinstance(screen, Gate):
+        plan["screen"] = screen.plan()
     tally = Tally.open(Path(out).expanduser(), plan, who)
-    source = _Source(ds, defect, bases, tuple(materials), label, seed)
     ended = _work(source, tally, n, _How(screen, limits, workers))
     made = tally.accepted()
     classes = list(dict.fromkeys([*ds.schema.classes, label]))
@@ -150,13 +155,29 @@ def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a us
     uses = Counter(row["base"] for row in made)
     return Made(
         tally.out, name, label, n, len(made), tally.reasons(), ended, len(bases),
-        sum(bool(material.params) for material in materials), max(uses.values(), default=0), files if made else {},
-        (lost,) if lost else (),
+        sum(bool(material.params) for material in source.materials), max(uses.values(), default=0),
+        files if made else {}, (lost,) if lost else (),
     )  # fmt: skip
 
 
+def source_of(ds: Dataset, kind: AbstractDefect | str, label: str | None, seed: int) -> tuple[Source, str]:
+    """Return where tries of a kind come from, and what could not be used; the same data and seed give the same tries.
+
+    Raises:
+        DataError: see :func:`make`.
+    """
+    defect = load("synthesize", kind, AbstractDefect)() if isinstance(kind, str) else kind  # type: ignore[type-abstract]
+    name = canonical(defect.plugin_name())
+    who = f"synthesize.{name}"
+    rows = _training(ds, who)
+    bases = _sound(ds, rows, who)
+    label = label or class_of(ds, defect)
+    materials, lost = _materials(ds, defect, rows, label, who)
+    return Source(ds, defect, bases, tuple(materials), label, seed), lost
+
+
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """Where tries come from: bases and materials in turn, each in its own shuffled order."""
 
     ds: Dataset
@@ -166,7 +187,7 @@ class _Source:
     label: str
     seed: int
 
-    def tries(self, start: int, most: int | None) -> Iterator[_Try]:
+    def tries(self, start: int, most: int | None) -> Iterator[Try]:
         """Yield tries from an index on; ``most`` is how often a base may be used."""
         op = f"synthesize.{self.defect.plugin_name()}"
         rng = np.random.default_rng([self.seed, key64(self.label), key64(op)])
@@ -178,17 +199,17 @@ class _Source:
             own = np.random.default_rng([self.seed, key64(base), key64(op + self.label), index])
             ops = ((op, self.defect.params_for(own, material)),)
             parents = (base, *(str(self.ds.ids[other]) for other in material.rows))
-            yield _Try(index, row, base, write(base, ops, seed=self.seed, copy=index), ops, parents)
+            yield Try(index, row, base, write(base, ops, seed=self.seed, copy=index), ops, parents, material.rows)
             index += 1
 
 
 class _How(NamedTuple):
-    screen: Screen | None
+    screen: Screen | Gate | None
     limits: Limits
     workers: int | None
 
 
-def _work(source: _Source, tally: Tally, n: int, how: _How) -> str:
+def _work(source: Source, tally: Tally, n: int, how: _How) -> str:
     """Draw, screen and keep until enough are accepted; return what ended it."""
     screen, limits, workers = how
     began = time.monotonic()
@@ -196,6 +217,10 @@ def _work(source: _Source, tally: Tally, n: int, how: _How) -> str:
     opened = lru_cache(maxsize=256)(lambda name: _opened(source.ds, name))
     parents = Parents(opened, mask_opener(source.ds))
     count = tally.count
+    if isinstance(screen, Gate):
+        done = tally.accepted()
+        for start in range(0, len(done), BATCH):
+            screen.admit([_candidate(row["file"], tally.load(row["file"]), row) for row in done[start : start + BATCH]])
     while count < n:
         if limits.seconds is not None and time.monotonic() - began > limits.seconds:
             return "time"
@@ -205,9 +230,16 @@ def _work(source: _Source, tally: Tally, n: int, how: _How) -> str:
         if not batch:
             return "originals"
         shots = spread(lambda one: _shoot(one, parents, source.defect), batch, workers=workers)
-        shots = _screened(shots, screen)
-        kept = _until(shots, n - count)
         files = {one.number: f"{source.defect.plugin_name()}_{one.number:06d}.png" for one in batch}
+        rows = [{"class": source.label, "base": one.base, "parents": one.parents} for one in batch]
+        candidates = [
+            _candidate(files[one.number], shot.scene.image, row)
+            for one, shot, row in zip(batch, shots, rows, strict=True)
+        ]
+        shots = _screened(shots, candidates, screen)
+        kept = _until(shots, n - count)
+        if isinstance(screen, Gate):
+            screen.admit([candidates[place] for place in range(kept) if not shots[place].reason])
         good = [
             (files[one.number], shot.scene) for one, shot in zip(batch[:kept], shots, strict=False) if not shot.reason
         ]
@@ -230,7 +262,7 @@ def _until(shots: Sequence[_Shot], room: int) -> int:
     return int(np.searchsorted(good, room)) + 1 if good[-1] >= room else len(shots)
 
 
-def _shoot(one: _Try, parents: Parents, defect: AbstractDefect) -> _Shot:
+def _shoot(one: Try, parents: Parents, defect: AbstractDefect) -> _Shot:
     """Draw one try; what goes wrong with a sample is its reason."""
     nothing = Scene(np.zeros((1, 1), np.uint8))
     try:
@@ -241,11 +273,18 @@ def _shoot(one: _Try, parents: Parents, defect: AbstractDefect) -> _Shot:
     return _Shot(scene, trouble(before, scene.image, _mask(scene), stay=defect.stay == "object"))
 
 
-def _screened(shots: list[_Shot], screen: Screen | None) -> list[_Shot]:
+def _candidate(file: str, image: Array, row: Mapping[str, Any]) -> Candidate:
+    return Candidate(file, image, row["class"], row["base"], tuple(row["parents"]))
+
+
+def _screened(shots: list[_Shot], candidates: list[Candidate], screen: Screen | Gate | None) -> list[_Shot]:
     good = [place for place, shot in enumerate(shots) if not shot.reason]
     if screen is None or not good:
         return shots
-    reasons = screen([shots[place].scene.image for place in good], [_mask(shots[place].scene) for place in good])
+    if isinstance(screen, Gate):
+        reasons: Sequence[str] = screen.judge([candidates[place] for place in good])
+    else:
+        reasons = screen([shots[place].scene.image for place in good], [_mask(shots[place].scene) for place in good])
     for place, reason in zip(good, reasons, strict=True):
         shots[place] = shots[place]._replace(reason=str(reason))
     return shots
@@ -297,11 +336,11 @@ def _sound(ds: Dataset, rows: Ints, who: str) -> Ints:
     return found
 
 
-def _label(ds: Dataset, defect: AbstractDefect, kind: str) -> str:
+def class_of(ds: Dataset, defect: AbstractDefect) -> str:
     """Return the one class that is about this kind of defect, else the kind's own name."""
     others = [name for name in ds.schema.classes if name not in ds.schema.normal_classes]
     able = [name for name in others if "split" in ds and defect.words and not defect.refusal(ds, name)]
-    return able[0] if len(able) == 1 else kind
+    return able[0] if len(able) == 1 else canonical(defect.plugin_name())
 
 
 def _materials(

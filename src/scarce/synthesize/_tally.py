@@ -98,6 +98,23 @@ class Tally:
             do = "make room and give the same command again: what is finished is kept"
             raise ReadError(self.who, what, do=do) from error
 
+    def load(self, file: str) -> Array:
+        """Return an accepted picture.
+
+        Raises:
+            ReadError: it is gone or broken.
+        """
+        import cv2
+
+        try:
+            found = cv2.imdecode(np.fromfile(self.out / IMAGES / file, np.uint8), cv2.IMREAD_UNCHANGED)
+        except (OSError, cv2.error):
+            found = None
+        if found is None:
+            raise ReadError(self.who, f"the accepted picture {file} cannot be read", do="name a new folder")
+        pixels = np.asarray(found)
+        return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
     def add(self, row: dict[str, Any]) -> None:
         """Note one try."""
         self._rows.append(row)

@@ -66,6 +66,8 @@ def _dent(site: Site) -> Coat:
     deep = np.asarray(cv2.GaussianBlur(cover, (0, 0), max(0.6, 0.12 * wide)), np.float32)
     depth = wide * (0.12 + 0.5 * site.severity) * rng.uniform(0.8, 1.2)
     shade = relief(-deep * depth, site.light)
+    most = 0.1 + 0.35 * site.severity  # a steeper wall does not turn black or white: the surface around lights it, too
+    shade = most * np.tanh(shade / most)
     if min(cover.shape) > 4:
         pull = 0.6 * depth
         down, across = np.gradient(deep)

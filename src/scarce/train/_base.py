@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -13,6 +13,7 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import DataError, TrainError
 from scarce.loss_spec import LossSpec
+from scarce.recipe import Scene
 from scarce.registry import Plugin
 from scarce.train.model import Model
 
@@ -26,6 +27,22 @@ class Online(Protocol):
 
     def apply_batch(self, images: Array, ids: Any, *, seed: int = 0, epoch: int = 0) -> Array:
         """Return N changed pictures (N, H, W) or (N, H, W, 3) uint8; a function of id, seed and epoch only."""
+
+
+class Mixing(Online, Protocol):
+    """An augmentation that also mixes samples and their labels."""
+
+    @property
+    def mixes(self) -> Mapping[str, Any]:
+        """Its operations that take other samples; empty where none does."""
+
+    def pool(self, ids: Sequence[str], codes: Ints, marked: Array, scene: Callable[[str], Scene]) -> Any:
+        """Return who may be a partner."""
+
+    def apply_mixed(
+        self, images: Array, labels: Floats, ids: Any, pool: Any, *, seed: int = 0, epoch: int = 0
+    ) -> tuple[Array, Floats]:
+        """Return N changed pictures and their (N, K) labels."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from scarce.train._pixels import to_batch
 from scarce.train.loss._base import ImbalanceLoss
 
 WHO = "train.finetune"
+Change: TypeAlias = Callable[[Array, Floats, Array, int, np.random.Generator], tuple[Array, Floats]]
 BLOCK = 512
 
 
@@ -63,7 +64,7 @@ class Task:
         pixels: (U, S, S, C) uint8; ``place`` (n,) is each training row's picture.
         ids: (n,) of the training rows.
         soft, weights: (n, K) targets and (n,) weights.
-        change: (images, ids, epoch, generator) -> images, the online augmentation.
+        change: (images, targets, ids, epoch, generator) -> (images, targets), the online augmentation.
         held_pixels, held_labels: validation pictures and codes; may be empty.
         mean, std: of the pixels.
         loss: module of (logits, target, weight).
@@ -75,7 +76,7 @@ class Task:
     ids: Array
     soft: Floats
     weights: Floats
-    change: Callable[[Array, Array, int, np.random.Generator], Array]
+    change: Change
     held_pixels: Array
     held_labels: Ints
     mean: list[float]
@@ -150,9 +151,9 @@ def _epoch(course: Course, task: Task, plan: Schedule, rng: np.random.Generator,
         if now >= 1:
             break
         rows = order[step * plan.batch : (step + 1) * plan.batch]
-        images = task.change(task.pixels[task.place[rows]], task.ids[rows], course.epoch, rng)
+        images, soft = task.change(task.pixels[task.place[rows]], task.soft[rows], task.ids[rows], course.epoch, rng)
         batch = to_batch(images, task.mean, task.std, device)
-        target = torch.from_numpy(task.soft[rows]).to(device)
+        target = torch.from_numpy(soft).to(device)
         weight = torch.from_numpy(task.weights[rows].astype(np.float32)).to(device)
         batch, target = mix(batch, target, rng, mixup=plan.mixup, cutmix=plan.cutmix)
         for group in course.optimizer.param_groups:

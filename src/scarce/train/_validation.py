@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
 from scarce.metric.calibration import expected_calibration_error, fit_temperature
@@ -23,6 +24,7 @@ TRUSTED = 30
 def held_back(train: Dataset, *, share: float, seed: int) -> Mask:
     """Return which rows of the training side are held back: whole groups of real labelled samples.
 
+    Labels of rules and models are never held back: they are no truth to stop or to set a threshold by.
     Rows whose split is ``val`` are taken as they are. Where there is none, ``share`` of the groups is drawn, stratified
     by class; a class never loses its last training sample, and one of fewer than 4 groups gives none.
 
@@ -33,7 +35,9 @@ def held_back(train: Dataset, *, share: float, seed: int) -> Mask:
     """
     if not 0 <= share <= 0.5:
         raise DataError("train", f"validation = {share}", do="give a share from 0 to 0.5")
-    labels, real = train["label"], (train["origin"] == "real") & (train["label"] >= 0)
+    labels, real = train["label"], (train["origin"] == "real") & vouched(train)
+    if share and not real.any():
+        return np.zeros(len(train), bool)
     given = real & (train["split"] == "val")
     if share == 0:
         return np.zeros(len(train), bool)

@@ -7,22 +7,26 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, final
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset, Floats, FoldView, Mask
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Mask
 from scarce.errors import ConfigError, TrainError
 from scarce.extras import need
 from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
+from scarce.recipe import Scene, fit_mask, mask_opener
 from scarce.train import _network as networks
-from scarce.train._base import AbstractTrainer, Online, Setup, TrainRows, training_rows
+from scarce.train._base import AbstractTrainer, Mixing, Online, Setup, TrainRows, training_rows
 from scarce.train._named_loss import SCALE, ClassWeights, LossName, loss_of
 from scarce.train._online import Light
 from scarce.train._pixels import Shape, load_pixels, moments, shape_for
 from scarce.train._validation import free_of, group_names, held_back, verdict
 from scarce.train.model import Model, base_card
+
+if TYPE_CHECKING:
+    from scarce.train._loop import Change
 
 WHO = "train.finetune"
 STEPS = 4000
@@ -267,7 +271,7 @@ def _task(view: FoldView, work: _Work, built: networks.Network, *, smoothing: fl
     mean, std = (built.mean, built.std) if built.mean and built.std else moments(pixels)
     return Task(
         pixels=pixels, place=place, ids=train.ids[used.rows], soft=used.soft, weights=used.weights,
-        change=_change(work.online, seed),
+        change=_change(work.online, seed, lambda online: _partners(online, train, unique, pixels)),
         held_pixels=load_pixels(whole, whole.rows_of(train.ids[held_rows]), work.shape),
         held_labels=train["label"][held_rows], mean=list(mean), std=list(std),
         loss=ImbalanceLoss.from_spec(work.spec, label_smoothing=smoothing), draw=work.draw,
@@ -308,18 +312,43 @@ def _sampled(used: TrainRows, spec: LossSpec, power: float) -> tuple[Floats | No
     return np.asarray(draw, np.float64), replace(spec, prior=prior)
 
 
-def _change(online: Online | Light | None, seed: int) -> Callable[[Array, Array, int, np.random.Generator], Array]:
+def _change(online: Online | Light | None, seed: int, pool_for: Callable[[Mixing], Any]) -> Change:
     if online is None:
-        return lambda images, _ids, _epoch, _rng: images
+        return lambda images, soft, _ids, _epoch, _rng: (images, soft)
     if isinstance(online, Light):
-        return lambda images, _ids, _epoch, rng: online(images, rng)
+        return lambda images, soft, _ids, _epoch, rng: (online(images, rng), soft)
+    if getattr(online, "mixes", None):
+        mixing = cast("Mixing", online)
+        pool = pool_for(mixing)
+        return lambda images, soft, ids, epoch, _rng: mixing.apply_mixed(
+            images, soft, ids, pool, seed=seed, epoch=epoch
+        )
 
-    def changed(images: Array, ids: Array, epoch: int, _rng: np.random.Generator) -> Array:
+    def changed(images: Array, soft: Floats, ids: Array, epoch: int, _rng: np.random.Generator) -> tuple[Array, Floats]:
         gray = images.shape[3] == 1
         out = online.apply_batch(images[..., 0] if gray else images, ids, seed=seed, epoch=epoch)
-        return out[..., None] if gray else out
+        return (out[..., None] if gray else out), soft
 
     return changed
+
+
+def _partners(online: Mixing, train: Dataset, rows: Ints, pixels: Array) -> Any:
+    """Return the training samples that may be partners, with their pixels and masks; they need a class."""
+    usable = np.flatnonzero(train["label"][rows] >= 0)
+    ids = [str(name) for name in train.ids[rows]]
+    place = {name: index for index, name in enumerate(ids)}
+    masks = train.table["mask_uri"].to_pylist() if "mask_uri" in train.table.column_names else [None] * len(train)
+    marked = np.array([bool(masks[row]) for row in rows.tolist()], bool)
+    opened = mask_opener(train)
+
+    def scene(name: str) -> Scene:
+        image = pixels[place[name]]
+        mask = opened(name) if marked[place[name]] else None
+        held = None if mask is None else fit_mask(mask, image.shape[0], image.shape[1])
+        return Scene(image[..., 0] if image.shape[2] == 1 else image, held)
+
+    chosen = [ids[index] for index in usable.tolist()]
+    return online.pool(chosen, train["label"][rows][usable], marked[usable], scene)
 
 
 def mirrors(online: object) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from scarce import probe as probes
 from scarce import registry
+from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import TrainError
 from scarce.execute.local import spread
@@ -92,7 +93,7 @@ class LinearProbe(AbstractTrainer):
         """Return logits of real rows, and their row numbers, each from a probe that saw none of its group."""
         real = np.zeros(len(train), bool)
         real[used.rows] = True
-        real &= (train["origin"] == "real") & (train["label"] >= 0)
+        real &= (train["origin"] == "real") & vouched(train)
         n_classes = used.soft.shape[1]
         empty = (np.zeros((0, n_classes)), np.zeros(0, np.int64))
         if not self.folds or real.sum() < 10:

@@ -36,7 +36,7 @@ def photos(parts: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asked(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
-    code = main(["synthesize", *map(str, words), "--json"])
+    code = main(["synthesize", *map(str, words), "--no-screen", "--json"])
     shown = capsys.readouterr()
     assert code == 0, shown.err
     return json.loads(shown.out)

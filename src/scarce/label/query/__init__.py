@@ -13,11 +13,11 @@ from typing import Any
 from scarce import registry
 from scarce.label.query._base import AbstractQuery, Picks, Pool
 from scarce.label.query._pool import Scope
-from scarce.label.query._run import Batch, Question, run
+from scarce.label.query._run import Batch, Question, check, run
 
 MODULES = ("learner", "stopping")
 
-__all__ = ["MODULES", "AbstractQuery", "Batch", "Picks", "Pool", "Question", "Scope", "run"]
+__all__ = ["MODULES", "AbstractQuery", "Batch", "Picks", "Pool", "Question", "Scope", "check", "run"]
 
 
 def __getattr__(name: str) -> Any:

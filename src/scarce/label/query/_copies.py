@@ -7,10 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset, Floats, Ints
+from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 
 COPIES: Final = ("exact_duplicate", "near_duplicate", "same_object")
 """The checks whose findings link samples that show one thing."""
+BLOCK: Final = 512
+"""Rows whose features are compared in one product."""
 
 
 def copy_groups(ds: Dataset) -> Ints:
@@ -81,13 +83,44 @@ class Sieve:
             own = self.unit(np.array([row]))[0]
             if float((self.seen[: self.count] @ own).max(initial=-1.0)) >= self.threshold:
                 return False
-            if self.count == len(self.seen):
-                self.seen = np.concatenate([self.seen, np.empty_like(self.seen)])
-            self.seen[self.count] = own
-            self.count += 1
+            self._remember(own[None])
         self.used.add(int(self.groups[row]))
         self.met.add(int(self.kin[row]))
         return True
+
+    def through(self, rows: Ints, *, kin: bool) -> Mask:
+        """Return which rows pass one after another, as :meth:`passes` says, by products of whole blocks."""
+        out = np.zeros(len(rows), np.bool_)
+        for start in range(0, len(rows), BLOCK):
+            part = rows[start : start + BLOCK]
+            far = np.ones(len(part), np.bool_)
+            if self.embeddings is not None:
+                own = self.unit(part)
+                far = ~((own @ self.seen[: self.count].T).max(axis=1, initial=-1.0) >= self.threshold)
+                alike = own @ own.T >= self.threshold
+            taken: list[int] = []
+            for place, row in enumerate(part.tolist()):
+                group, own_kin = int(self.groups[row]), int(self.kin[row])
+                if not far[place] or group in self.used or (kin and own_kin in self.met):
+                    continue
+                if self.embeddings is not None and alike[place, taken].any():
+                    continue
+                taken.append(place)
+                self.used.add(group)
+                self.met.add(own_kin)
+            out[start + np.array(taken, np.int64)] = True
+            if self.embeddings is not None:
+                self._remember(own[taken])
+        return out
+
+    def _remember(self, units: Floats) -> None:
+        wanted = self.count + len(units)
+        if wanted > len(self.seen):
+            grown = np.empty((max(wanted, 2 * len(self.seen)), self.seen.shape[1]), self.seen.dtype)
+            grown[: self.count] = self.seen[: self.count]
+            self.seen = grown
+        self.seen[self.count : wanted] = units
+        self.count = wanted
 
     def left(self, rows: Ints, new: int) -> Ints:
         """Return the rows that are no copies of the ``new`` ones that passed last, nor of a group that did."""

@@ -37,6 +37,12 @@ class Scope:
     cost: Any = None
     copies: float = 0.98
 
+    def __post_init__(self) -> None:
+        """Refuse unknown splits."""
+        for name in self.include:
+            if name not in EVALUATED:
+                raise unknown_name(WHO, "split to include", name, EVALUATED)
+
 
 def pool_of(ds: Dataset, scope: Scope, notes: list[str]) -> tuple[Pool, Ints]:
     """Return the pool of a data set, without a model, and the row of the data set behind each of its rows.
@@ -44,9 +50,6 @@ def pool_of(ds: Dataset, scope: Scope, notes: list[str]) -> tuple[Pool, Ints]:
     Raises:
         DataError: nothing is left to ask about, or costs make no sense.
     """
-    for name in scope.include:
-        if name not in EVALUATED:
-            raise unknown_name(WHO, "split to include", name, EVALUATED)
     split = ds["split"].astype(str)
     usable = ds["keep"].astype(bool) & (ds["origin"] == "real")
     evaluated = np.isin(split, EVALUATED)

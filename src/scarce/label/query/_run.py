@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
 
 from scarce import registry
-from scarce.dataset import Dataset, Floats, Ints
+from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import ConfigError
-from scarce.label.query._base import AbstractQuery, Pool
+from scarce.label.query._base import AbstractQuery, Picks, Pool
 from scarce.label.query._copies import Sieve, copy_groups
 from scarce.label.query._pool import WHO, Scope, pool_of, with_model
 from scarce.label.query.mix import Mix
@@ -58,6 +58,7 @@ class Batch:
         budget: what could be spent.
         spent: what these labels cost.
         notes: what a person should know about the choice.
+        probs: (n, K) what the model that chose says about the questions, fitted without them; None = no model did.
     """
 
     samples: tuple[Question, ...]
@@ -68,10 +69,11 @@ class Batch:
     budget: float
     spent: float
     notes: tuple[str, ...] = ()
+    probs: Array | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        names = [field.name for field in fields(Question)]
+        names = [one.name for one in fields(Question)]
         rows = [{name: getattr(one, name) for name in names} for one in self.samples]
         return {
             "samples": rows, "strategy": self.strategy, "params": dict(self.params), "pool": self.pool,
@@ -117,13 +119,9 @@ def run(
         ConfigError: a parameter or the budget makes no sense.
         DataError: nothing is left to ask about, or costs make no sense.
     """
-    if not (np.isfinite(budget) and budget > 0):
-        raise ConfigError(WHO, f"budget = {budget}", do="give a number above 0")
+    chosen = check(strategy, budget, settings=settings, seed=seed)
     notes: list[str] = []
     scope = scope or Scope()
-    chosen = strategy if isinstance(strategy, AbstractQuery) else None
-    if isinstance(strategy, str) and registry.canonical(strategy) != AUTO:
-        chosen = built(strategy, settings, seed)
     pool, rows = pool_of(ds, scope, notes)
     if chosen is None:
         chosen = built(COLD if is_cold(pool) else WARM, settings, seed)
@@ -139,8 +137,25 @@ def run(
     return Batch(
         samples=questions, strategy=chosen.plugin_name(), params=chosen.params(), pool=len(pool.candidates),
         labeled=len(pool.labeled), budget=float(budget), spent=float(sum(one.cost for one in questions)),
-        notes=tuple(notes),
+        notes=tuple(notes), probs=None if pool.pred_probs is None else pool.pred_probs[picked],
     )  # fmt: skip
+
+
+def check(
+    strategy: str | AbstractQuery, budget: float, *, settings: Mapping[str, Mapping[str, Any]] | None = None,
+    seed: int = 0,
+) -> AbstractQuery | None:  # fmt: skip
+    """Return the strategy of :func:`run`, None = auto; asked first, a mistake is told before any work.
+
+    Raises:
+        UnknownNameError: there is no such strategy.
+        ConfigError: a parameter or the budget makes no sense.
+    """
+    if not (np.isfinite(budget) and budget > 0):
+        raise ConfigError(WHO, f"budget = {budget}", do="give a number above 0")
+    if isinstance(strategy, AbstractQuery):
+        return strategy
+    return None if registry.canonical(strategy) == AUTO else built(strategy, settings, seed)
 
 
 def is_cold(pool: Pool) -> bool:
@@ -172,7 +187,7 @@ def built(name: str, settings: Mapping[str, Mapping[str, Any]] | None, seed: int
         names = [registry.canonical(part) for part in given.get("parts", Mix.parts)]
         told = {**{part: params[part] for part in names if part in params}, **given.get("settings", {})}
         given |= {"settings": told} if told else {}
-    if any(field.name == "seed" for field in fields(kind)):
+    if any(one.name == "seed" for one in fields(kind)):
         given = {"seed": seed, **given}
     made = kind.from_params(given)
     if isinstance(made, Mix):
@@ -242,12 +257,13 @@ def _batch(
             continue
         if not len(now.candidates) or rounds > 100 * ROUNDS:
             break
-        found = chosen.rank(now, _how_many(now, left))
+        found = _ranked(chosen, now, _how_many(now, left))
         rounds += 1
         before = len(rows)
-        for row, worth, reason in zip(found.rows.tolist(), found.value.tolist(), found.why, strict=True):
+        fine = sieve.through(found.rows, kin=strict) if pool.cost is None else [None] * len(found.rows)
+        for row, worth, reason, good in zip(found.rows.tolist(), found.value.tolist(), found.why, fine, strict=True):
             price = 1.0 if pool.cost is None else float(pool.cost[row])
-            if price <= left * (1 + 1e-12) and sieve.passes(row, kin=strict):
+            if good if good is not None else price <= left * (1 + 1e-12) and sieve.passes(row, kin=strict):
                 rows.append(row)
                 value.append(worth)
                 why.append(reason)
@@ -260,6 +276,12 @@ def _batch(
             pool = replace(pool, candidates=sieve.left(pool.candidates, len(fresh)))
     notes += _ends(pool, len(rows), len(every), (budget, left))
     return rows, value, why
+
+
+def _ranked(chosen: AbstractQuery, pool: Pool, n: int) -> Picks:
+    """Return n picks; where all are taken, in the order of their utility, which spares the choice of one by one."""
+    whole = pool.cost is None and n == len(pool.candidates)
+    return AbstractQuery.rank(chosen, pool, n) if whole else chosen.rank(pool, n)
 
 
 def _affordable(pool: Pool, left: float) -> Pool:

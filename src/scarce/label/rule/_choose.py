@@ -14,6 +14,7 @@ from scarce.errors import DataError, ScarceError
 from scarce.label._ballot import valid_votes
 from scarce.label._linear import Fitted
 from scarce.label.rule._base import AbstractLabelModel, valid_gold
+from scarce.label.rule._proof import Proof, prove
 from scarce.probe import fold_of
 
 WHO: Final = "label.rule"
@@ -49,6 +50,7 @@ class Choice:
         candidates: what was compared, the best first; empty where there was nothing to compare on.
         why: one sentence.
         judged: gold labels on samples that a function votes on.
+        proof: whether they show that it is better than chance; None = too few to tell.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Choice:
     candidates: tuple[Candidate, ...]
     why: str
     judged: int
+    proof: Proof | None = None
 
 
 def choose_model(  # noqa: PLR0913 - one knob each
@@ -72,7 +75,7 @@ def choose_model(  # noqa: PLR0913 - one knob each
 
     Models that learn from gold labels are fitted without those of the fold that judges them. The best balanced
     accuracy wins, among equal ones the least log loss; but where it does not exceed that of the majority by more than
-    the standard error of their difference, the majority is taken.
+    the standard error of their difference, the majority is taken, unless only the other is proven better than chance.
 
     Args:
         votes: (N, m) class codes, -1 = abstained.
@@ -94,8 +97,8 @@ def choose_model(  # noqa: PLR0913 - one knob each
         raise DataError(WHO, f"there are {len(truth)} gold labels", f"and {len(rows)} samples", "pass -1 where unknown")
     judged = np.flatnonzero((truth >= 0) & (rows >= 0).any(axis=1))
     few = len(judged) < ENOUGH or len(np.unique(truth[judged])) < 2
-    if few or len(built) == 1:
-        name = next(iter(built)) if len(built) == 1 else PLAIN if PLAIN in built else next(iter(built))
+    if few:
+        name = PLAIN if PLAIN in built else next(iter(built))
         why = "asked for" if len(built) == 1 else (
             f"{len(judged)} gold labels on covered samples are too few to compare models; {ENOUGH} of two classes do"
         )  # fmt: skip
@@ -109,15 +112,20 @@ def choose_model(  # noqa: PLR0913 - one knob each
             earned[name] = _credit(probs, truth[judged])
             found.append(_candidate(name, probs, earned[name], truth[judged]))
         except ScarceError as error:
+            if len(built) == 1:
+                raise
             found.append(Candidate(name, float("nan"), float("nan"), str(error)))
     found.sort(key=lambda one: (-np.nan_to_num(round(one.balanced_accuracy, 3), nan=-1.0), one.log_loss, one.name))
     best = found[0]
     if best.name not in fits:
         raise DataError(WHO, "no label model could be fitted", "; ".join(one.why for one in found))
-    if PLAIN in fits and not _clearly(earned[best.name], earned[PLAIN], truth[judged]):
+    proofs = {name: prove(credit, truth[judged]) for name, credit in earned.items()}
+    proven = PLAIN in fits and proofs[PLAIN].holds >= proofs[best.name].holds
+    if proven and not _clearly(earned[best.name], earned[PLAIN], truth[judged]):
         best = next(one for one in found if one.name == PLAIN)
     why = f"balanced accuracy {best.balanced_accuracy:.3f} on {len(judged)} gold labels, cross-validated"
-    return Choice(best.name, fits[best.name], tuple(found), why, len(judged))
+    why = f"asked for; {why}" if len(built) == 1 else why
+    return Choice(best.name, fits[best.name], tuple(found), why, len(judged), proofs[best.name])
 
 
 def _built(name: str, settings: Mapping[str, Mapping[str, Any]] | None) -> AbstractLabelModel:

@@ -17,6 +17,7 @@ from scarce.label._write import SPOKEN, Labels, free_rows, with_labels
 from scarce.label.rule._apply import Applied, apply_functions
 from scarce.label.rule._choose import Choice, choose_model
 from scarce.label.rule._function import LabelingFunction
+from scarce.label.rule._proof import SINGLE, without, worse_than_chance
 from scarce.label.rule._summary import FunctionSummary, summarize_functions
 from scarce.lineage import Step
 
@@ -34,6 +35,9 @@ class Ruled:
         summary: figures of each function, on the gold labels where there are any.
         rows: (M,) rows that got a label.
         undecided: (U,) rows that a function votes on and that stay without a label, for people.
+        left_out: names of functions that gold labels prove worse than chance; the model did not see their votes.
+        refused: why no label was written although the model has some; empty = nothing was refused.
+        warnings: what a person should know about the labels.
     """
 
     dataset: Dataset
@@ -42,6 +46,9 @@ class Ruled:
     summary: tuple[FunctionSummary, ...]
     rows: Ints
     undecided: Ints
+    left_out: tuple[str, ...] = ()
+    refused: str = ""
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -56,7 +63,8 @@ class Ruled:
             "covered": float((self.applied.votes >= 0).any(axis=1).mean()) if len(ds) else 0.0,
             "classes": dict(zip(ds.schema.classes, map(int, counts), strict=True)),
             "model": choice.name, "why": choice.why, "gold": choice.judged,
-            "compared": compared,
+            "compared": compared, "proof": None if choice.proof is None else choice.proof.to_json(),
+            "left_out": list(self.left_out), "refused": self.refused, "warnings": list(self.warnings),
             "functions": [one.to_json(ds.schema.classes) for one in self.summary],
             "failures": [asdict(one) for one in self.applied.failures], "remembered": self.applied.remembered,
         }  # fmt: skip
@@ -70,6 +78,7 @@ def run(  # noqa: PLR0913 - one knob each
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     gold: Array | None = None,
     least: float = 0.0,
+    even_so: bool = False,
     cache: str | Path | None = None,
     workers: int | None = None,
     seed: int = 0,
@@ -77,7 +86,8 @@ def run(  # noqa: PLR0913 - one knob each
     """Let labelling functions vote on every kept real sample, and label those that no person has labelled.
 
     A sample of validation or test is never labelled, and its label, if it has one, never chooses the model. Where
-    nobody votes, or two classes tie, there is no label.
+    nobody votes, or two classes tie, there is no label. Functions that gold labels prove worse than chance are left
+    out; and where there are enough gold labels but they do not prove the model better than chance, nothing is written.
 
     Args:
         ds: the dataset.
@@ -86,6 +96,7 @@ def run(  # noqa: PLR0913 - one knob each
         settings: parameters by model.
         gold: (N,) right codes, -1 = not known; None = what people labelled in train and pool.
         least: probability that a label needs at least.
+        even_so: leave no function out, and write labels that are not proven better than chance.
         cache: folder that keeps answers of functions.
         workers: threads or processes at most.
         seed: of the folds that choose the model.
@@ -106,15 +117,18 @@ def run(  # noqa: PLR0913 - one knob each
     if known.shape != (len(ds),):
         raise DataError(WHO, f"gold has shape {known.shape}", f"there are {len(ds)} samples", "pass -1 where unknown")
     models = None if model == "auto" else [model]
-    choice = choose_model(applied.votes, k, known[usable], models=models, settings=settings, seed=seed)
-    probs = choice.fitted.posterior
-    if applied.soft:
-        probs = choice.fitted.predict_proba(applied.votes, soft=applied.soft)
-    covered = (applied.votes >= 0).any(axis=1)
+    harmful = np.zeros(0, np.int64) if even_so else worse_than_chance(applied.votes, known[usable], k)
+    harmful = harmful if len(harmful) < len(applied.names) else np.zeros(0, np.int64)
+    votes, soft = without(applied, harmful)
+    choice = choose_model(votes, k, known[usable], models=models, settings=settings, seed=seed)
+    probs = choice.fitted.predict_proba(votes, soft=soft) if soft else choice.fitted.posterior
+    covered = (votes >= 0).any(axis=1)
     best = np.sort(probs, axis=1)[:, -2:] if k > 1 else np.hstack([np.zeros_like(probs), probs])
     sure = covered & (best[:, -1] >= least) & (best[:, -1] - best[:, 0] > 1e-6)
     free = free_rows(ds, "rule")[usable]
-    place = np.flatnonzero(sure & free)
+    refused = "" if even_so else _refusal(choice)
+    meant = np.flatnonzero(sure & free)
+    place = meant[:0] if refused else meant
     step = Step(
         stage="label", name="rule", seed=seed,
         params={"functions": list(applied.names), "model": choice.name, "least": least, "labeled": len(place)},
@@ -127,7 +141,36 @@ def run(  # noqa: PLR0913 - one knob each
     )
     summary = summarize_functions(applied.votes, applied.names, known[usable], n_classes=k)
     undecided = usable[covered & ~sure & free & (ds["label"][usable] < 0)]
-    return Ruled(with_labels(voted, new, step), applied, choice, tuple(summary), new.rows, undecided)
+    left_out = tuple(applied.names[column] for column in harmful)
+    counts = np.bincount(probs[meant].argmax(axis=1), minlength=k)
+    return Ruled(with_labels(voted, new, step), applied, choice, tuple(summary), new.rows, undecided, left_out, refused,
+                 tuple(_doubts(choice, counts, ds.schema.classes, proven=not refused)))  # fmt: skip
+
+
+def _refusal(choice: Choice) -> str:
+    """Return why the labels of a model are not to be written; empty = they may be."""
+    proof = choice.proof
+    if proof is None or proof.holds:
+        return ""
+    return (f"the labels of {choice.name} are not proven better than chance: balanced accuracy "
+            f"{proof.balanced_accuracy:.3f} on {choice.judged} gold labels, lower bound {proof.low:.3f}, "
+            f"chance {proof.chance:.3f}")  # fmt: skip
+
+
+def _doubts(choice: Choice, counts: Ints, classes: Sequence[str], *, proven: bool) -> list[str]:
+    """Return what is strange about labels: nothing to prove them, one class for all, a class without any."""
+    found = []
+    if choice.proof is None and proven and counts.sum():
+        found.append("too few gold labels to prove these labels better than chance: label 10 samples or more of two "
+                     "classes")  # fmt: skip
+    given = [name for name, count in zip(classes, counts, strict=True) if count]
+    if len(given) == 1 < len(classes) and counts.sum() >= SINGLE:
+        found.append(f"the model says {given[0]} of all {counts.sum():,} samples: the functions tell classes apart "
+                     "badly, or none names another class")  # fmt: skip
+    elif given and len(given) < len(classes):
+        missing = ", ".join(name for name, count in zip(classes, counts, strict=True) if not count)
+        found.append(f"no label for {missing}: a model trained on these labels alone never finds it")
+    return found
 
 
 def gold_of(ds: Dataset) -> Ints:

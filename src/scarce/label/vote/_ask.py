@@ -13,6 +13,8 @@ from scarce.label._linear import TINY
 WHO: Final = "label.vote"
 BLOCK: Final = 1 << 20
 """Numbers in a block of samples, votes and classes."""
+SPARE: Final = 4
+"""So many times as many samples as votes are wanted are looked at closely; all where these are fewer than a block."""
 
 
 class Next(NamedTuple):
@@ -75,13 +77,12 @@ def next_votes(
     Raises:
         DataError: wrong shapes, or a negative budget.
     """
-    gains = expected_gain(posterior, confusion)
+    near = _most_telling(np.asarray(posterior), np.asarray(confusion), budget, voted)
+    gains = expected_gain(np.asarray(posterior)[near], confusion)
     if budget < 0 or (most_each is not None and most_each < 1):
         raise DataError(WHO, f"a budget of {budget}, at most {most_each} each", do="give a budget >= 0 and at least 1")
     if voted is not None:
-        if np.shape(voted) != gains.shape:
-            raise DataError(WHO, f"votes have shape {np.shape(voted)}", f"wanted is {gains.shape}")
-        gains[np.asarray(voted) >= 0] = -1.0
+        gains[np.asarray(voted)[near] >= 0] = -1.0
     if not gains.size:
         return Next(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     room = np.full(gains.shape[1], len(gains) if most_each is None else most_each)
@@ -102,4 +103,21 @@ def next_votes(
                 gains[row] = -1.0
         if len(rows) == asked:
             break
-    return Next(np.array(rows, np.int64), np.array(voters, np.int64), np.array(found))
+    return Next(near[np.array(rows, np.int64)], np.array(voters, np.int64), np.array(found))
+
+
+def _most_telling(posterior: Array, confusion: Array, budget: int, voted: Array | None) -> Ints:
+    """Return the samples whose best vote tells most, in order of their rows, without an (N, W) matrix of gains."""
+    n, w = len(posterior), len(confusion)
+    if voted is not None and np.shape(voted) != (n, w):
+        raise DataError(WHO, f"votes have shape {np.shape(voted)}", f"wanted is {(n, w)}")
+    if n * w <= BLOCK or n <= SPARE * budget:
+        return np.arange(n)
+    top = np.empty(n)
+    step = max(1, BLOCK // max(w, 1))
+    for start in range(0, n, step):
+        gains = expected_gain(posterior[start : start + step], confusion)
+        if voted is not None:
+            gains[np.asarray(voted[start : start + step]) >= 0] = -1.0
+        top[start : start + step] = gains.max(axis=1, initial=-1.0)
+    return np.sort(np.argsort(-top, kind="stable")[: max(SPARE * budget, 1)])

@@ -26,8 +26,10 @@ class Annotator:
         name: who.
         votes: how many votes.
         accuracy, low, high: how often right, with its interval; from gold labels where there are any, else expected.
-        skill, skill_low, skill_high: (sum over classes of the share found - 1) / (K - 1): 1 = perfect, 0 = the votes
-            tell nothing, whatever they are (always one class, or at random), below 0 = rather the opposite.
+        skill, skill_low, skill_high: (sum over classes of the share found - 1) / (classes - 1): 1 = perfect, 0 = the
+            votes tell nothing, whatever they are (always one class, or at random), below 0 = rather the opposite. Of
+            the classes that the annotator was shown (some sample of his is most likely of it); NaN where those are
+            fewer than two.
         confusion: (K, K) probability of each vote by true class.
         verdict: ``constant``, ``random``, ``contrary``, or empty.
     """
@@ -103,14 +105,18 @@ def _judged(name: str, said: Array, truth: Array, confidence: float) -> Annotato
     trials = max(mean * (1 - mean) / spread - 1, 1e-3)
     low, high = betaincinv(mean * trials, (1 - mean) * trials, [alpha, 1 - alpha])
     size = counts.sum(axis=1)
+    met = np.bincount(truth[judged].argmax(axis=1), minlength=k) > 0
     share = (np.diag(counts) + 0.5) / (size + 1) if k > 1 else np.ones(1)
     unsure = (truth[judged] * (1 - truth[judged])).sum(axis=0) / np.maximum(size, 1) ** 2
-    error = ndtri(1 - alpha) * float(np.sqrt((share * (1 - share) / (size + 2) + unsure).sum())) / max(k - 1, 1)
-    skill = (float(np.diag(confusion).sum()) - 1) / max(k - 1, 1)
+    spared = (share * (1 - share) / (size + 2) + unsure)[met].sum()
+    error = ndtri(1 - alpha) * float(np.sqrt(spared)) / max(int(met.sum()) - 1, 1)
+    skill = (float(np.diag(confusion)[met].sum()) - 1) / max(int(met.sum()) - 1, 1)
+    if met.sum() < min(k, 2):
+        skill, error = nan, nan
     verdict = _verdict(np.unique(said[cast]), truth[judged], (skill - error, skill + error))
     return Annotator(
-        name, len(cast), float(right.mean()), float(low), float(high), skill, max(skill - error, -1.0),
-        min(skill + error, 1.0), confusion, verdict,
+        name, len(cast), float(right.mean()), float(low), float(high), skill, float(np.fmax(skill - error, -1.0)),
+        float(np.fmin(skill + error, 1.0)), confusion, verdict,
     )  # fmt: skip
 
 

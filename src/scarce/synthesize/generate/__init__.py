@@ -11,12 +11,15 @@ Nothing is sent anywhere unless you name an address. What is sent to it is said 
 from __future__ import annotations
 
 from scarce.synthesize.generate._base import AbstractGenerator, Made, Maker, Order, Stopped
+from scarce.synthesize.generate._journal import read_samples
 from scarce.synthesize.generate._prompt import prompt_files
+from scarce.synthesize.generate._rows import again
 from scarce.synthesize.generate._run import Generated, Limits, run
 
 MODULES: tuple[str, ...] = ()
 """Public files that are not plugins."""
 
 __all__ = [
-    "MODULES", "AbstractGenerator", "Generated", "Limits", "Made", "Maker", "Order", "Stopped", "prompt_files", "run",
+    "MODULES", "AbstractGenerator", "Generated", "Limits", "Made", "Maker", "Order", "Stopped", "again", "prompt_files",
+    "read_samples", "run",
 ]  # fmt: skip

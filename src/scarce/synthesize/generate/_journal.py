@@ -89,6 +89,25 @@ class Journal:
         """The samples that were accepted, in the order in which they came."""
         return [line for line in self.samples if line["accepted"]]
 
+    def content(self, line: Mapping[str, Any]) -> Array | str:
+        """Return the picture or text of a line.
+
+        Raises:
+            ReadError: its file is gone or broken.
+        """
+        if "text" in line:
+            return str(line["text"])
+        import cv2
+
+        try:
+            found = cv2.imdecode(np.fromfile(self.folder / line["file"], np.uint8), cv2.IMREAD_UNCHANGED)
+        except (OSError, cv2.error):
+            found = None
+        if found is None:
+            raise ReadError(WHO, f"{self.folder / line['file']} cannot be read", do="name a new folder")
+        pixels = np.asarray(found)
+        return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
     def write(self, line: dict[str, Any], content: Array | str, mask: Array | None) -> None:
         """Keep one sample: first its files, then its line."""
         if not isinstance(content, str):
@@ -159,3 +178,17 @@ def content_key(content: Array | str) -> str:
     if isinstance(content, str):
         return digest(content)
     return digest(str(content.shape), np.ascontiguousarray(content).tobytes())
+
+
+def read_samples(folder: Path, who: str) -> list[dict[str, Any]]:
+    """Return the lines of samples in a folder's journal.
+
+    Raises:
+        ReadError: there is none, or it cannot be read.
+    """
+    try:
+        whole, _, _ = (folder / JOURNAL).read_text("utf-8").rpartition("\n")
+        lines = [json.loads(line) for line in whole.splitlines() if line]
+    except (OSError, ValueError) as error:
+        raise ReadError(who, f"{folder / JOURNAL} cannot be read ({error})", do="restore the folder") from error
+    return [line for line in lines[1:] if "spent" not in line]

@@ -14,17 +14,26 @@ import numpy as np
 from scarce import modality, progress
 from scarce.dataset import Dataset, Ints
 from scarce.errors import DataError, ReadError, ScarceError, unknown_name
-from scarce.lineage import Step, digest, key64
-from scarce.modality._base import content_hash
+from scarce.lineage import key64
 from scarce.recipe import growable, with_reasons
 from scarce.registry import load
 from scarce.synthesize._region import mask_box
 from scarce.synthesize.generate._base import AbstractGenerator, Made, Maker, Order, Source, Stopped
 from scarce.synthesize.generate._check import Copies, fault
-from scarce.synthesize.generate._journal import TEXTS, Journal, content_key
+from scarce.synthesize.generate._journal import Journal, content_key
+from scarce.synthesize.generate._rows import Asked, sample_id, source_name, with_rows
+from scarce.synthesize.screen._base import Candidate
+from scarce.synthesize.screen._gate import Gate
 
 STAGE: Final = "synthesize.generate"
 Accept = Callable[[Made, str], str]
+
+
+def _candidate(line: Mapping[str, Any], content: Any, *, marked: bool) -> Candidate:
+    """Return a sample as screens see it; where the defect's pixels are known, it was drawn on its first parent."""
+    name = f"{line['label']}/{line['order']:06d}-{line['position']:03d}"
+    parents = tuple(line["parents"])
+    return Candidate(name, content, line["label"], parents[0] if marked and parents else "", parents)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +46,7 @@ class Limits:
         seconds: of wall time in one call; None = no limit.
         ids: if given, only these real samples are shown to the model (a fold's train side).
         accept: called with a sample and its class; returns why it is rejected, empty to accept it.
+        gate: screens that were fitted on real training samples; they see what ``accept`` left.
     """
 
     most_rejected: int = 100
@@ -44,6 +54,7 @@ class Limits:
     seconds: float | None = None
     ids: Sequence[str] | None = None
     accept: Accept | None = None
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +128,12 @@ class _Job:
         self.rows = growable(ds, limits.ids, who=self.who)
         self.pools = {name: self._pool(name) for name in counts}
         params = {key: value for key, value in plugin.params().items() if key not in plugin.free}
-        self.journal = Journal(out, {"kind": plugin.plugin_name(), "seed": seed, **params})
+        gate = self.limits.gate
+        screened = {"screen": gate.plan()} if gate is not None else {}
+        self.journal = Journal(out, {"kind": plugin.plugin_name(), "seed": seed, **params, **screened})
+        if gate is not None:
+            for line in self.journal.accepted:
+                gate.admit([_candidate(line, self.journal.content(line), marked="mask" in line)])
         self.seen = {line["sha"] for line in self.journal.samples}
         self.copies = self._copies()
         self.rejected, self.in_a_row = 0, 0
@@ -231,6 +247,13 @@ class _Job:
             "combination": combination, "values": dict(order.values), "seed": order.seed,
             "parents": list(made.parents), "sha": content_key(made.content), "record": dict(made.record),
         }  # fmt: skip
+        gate = self.limits.gate
+        if not why and gate is not None:
+            candidate = _candidate(line, made.content, marked=made.mask is not None)
+            why = gate.judge([candidate])[0]
+            line |= {"accepted": not why, "why": why}
+            if not why:
+                gate.admit([candidate])
         if made.mask is not None and not why:
             line["box"] = mask_box(made.mask).tolist()
         usable = isinstance(made.content, str) or made.content.dtype == np.uint8
@@ -256,10 +279,12 @@ class _Job:
         else:
             self.journal.write_labels(self.ds.schema.classes)
         lines = [(row, line) for row, line in enumerate(self.journal.accepted) if line["label"] in self.counts]
-        ids = [digest("synthetic", self.plugin.plugin_name(), line["label"], line["sha"])[:16] for _, line in lines]
+        ids = [sample_id(self.plugin, line) for _, line in lines]
         present = set(self.ds.ids)
         new = [(name, *pair) for name, pair in zip(ids, lines, strict=True) if name not in present]
-        grown = self._grown(new) if new else self.ds
+        params = {**self.plugin.params(), "counts": self.counts}
+        asked = Asked(self.plugin, params, self.seed, source_name(self.plugin, self.journal.folder))
+        grown = with_rows(self.ds, self.journal.folder, new, asked) if new else self.ds
         accepted = Counter(line["label"] for _, line in lines)
         rejected: dict[str, Counter[str]] = {name: Counter() for name in self.counts}
         for line in self.journal.samples:
@@ -274,31 +299,3 @@ class _Job:
         counts = {name: accepted[name] for name in self.counts}
         spent = dict(self.journal.spent)
         return Generated(grown, tuple(ids), self.journal.folder, counts, rejected, stopped, failed, spent)
-
-    def _grown(self, new: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Dataset:
-        source = f"{self.plugin.plugin_name()}-{digest(str(self.journal.folder.resolve()))[:8]}"
-        text, n = self.plugin.makes == "text", len(new)
-        lines = [line for _, _, line in new]
-        groups = (
-            dict(zip(self.ds.ids.tolist(), self.ds["split_group"], strict=True)) if "split_group" in self.ds else {}
-        )
-        uris = [f"{TEXTS}#{row}:text" if text else line["file"] for _, row, line in new]
-        raw = [line["text"] if text else (self.journal.folder / line["file"]).read_bytes() for line in lines]
-        values: dict[str, Any] = {
-            "id": [name for name, _, _ in new], "content_hash": [content_hash(item) for item in raw],
-            "uri": uris, "source": [source] * n, "mask_uri": [line.get("mask") for line in lines],
-            "label": [line["label"] for line in lines], "label_source": ["inherited"] * n, "split": ["train"] * n,
-            "split_group": [next((groups.get(name) for name in line["parents"]), None) for line in lines],
-            "origin": ["synthetic"] * n, "parents": [line["parents"] for line in lines],
-            "meta.generator": [self.plugin.plugin_name()] * n, "meta.seed": [line["seed"] for line in lines],
-        }  # fmt: skip
-        for key in sorted({key for line in lines for key in (*line["values"], *line["record"])}):
-            column = [{**line["record"], **line["values"]}.get(key) for line in lines]
-            values[f"meta.{key}"] = [None if item is None or item == "" else str(item) for item in column]
-        sources = {**self.ds.sources, source: str(self.journal.folder)}
-        ds = self.ds.append(values)
-        params = {**self.plugin.params(), "counts": self.counts}
-        step = Step(stage="synthesize", name=self.plugin.plugin_name(), params=params, seed=self.seed)
-        return type(ds)(ds.schema, ds.table, sources, ds.wide, ds.findings, ds.votes, ds.steps, ds.traces).with_step(
-            step
-        )

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
+from scarce import modality
 from scarce.dataset import Array, Dataset, Floats, Ints
-from scarce.errors import DataError
+from scarce.errors import DataError, ScarceError
 from scarce.recipe import parse
 from scarce.registry import Plugin
+
+T = TypeVar("T")
+
+
+class Candidate(NamedTuple):
+    """A sample that was just made and is in no dataset yet.
+
+    Attributes:
+        name: unique; names sort in the order in which the samples were made.
+        content: uint8 picture (H, W) or (H, W, 3), or text.
+        label: the class that it claims.
+        canvas: id of the real picture that it was drawn on; "" = none.
+        parents: ids of all real samples that it was made from.
+    """
+
+    name: str
+    content: Array | str
+    label: str
+    canvas: str = ""
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +48,9 @@ class Exam:
         made: (M,) row numbers of the synthetic samples.
         embedding: the column that holds the features.
         seed: of everything drawn.
+        fresh: the M synthetic samples, where they are in memory only; empty = the rows say where they lie.
+        earlier: class code to names and (E, D) features of samples that were accepted before these.
+        memo: what was fitted on the real samples, kept from one exam to the next by :meth:`once`.
     """
 
     ds: Dataset
@@ -34,6 +58,16 @@ class Exam:
     made: Ints
     embedding: str
     seed: int = 0
+    fresh: tuple[Candidate, ...] = ()
+    earlier: Mapping[int, tuple[Sequence[str], Floats]] = field(default_factory=dict)
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, key: Any, fit: Callable[[], T]) -> T:
+        """Return what was fitted on the real samples under a key; it is fitted the first time only."""
+        if key not in self.memo:
+            self.memo[key] = fit()
+        found: T = self.memo[key]
+        return found
 
     @cached_property
     def real_features(self) -> Floats:
@@ -69,6 +103,8 @@ class Exam:
     @cached_property
     def canvases(self) -> Array:
         """(M,) id of the picture that each sample was drawn on; "" where it has none."""
+        if self.fresh:
+            return np.array([candidate.canvas for candidate in self.fresh], object)
         return np.array([canvas_of(recipe) for recipe in self.ds["recipe"][self.made]], object)
 
     @cached_property
@@ -79,7 +115,16 @@ class Exam:
 
     def within(self, places: Ints) -> Exam:
         """Return the exam with some of the synthetic samples only."""
-        return Exam(self.ds, self.real, self.made[places], self.embedding, self.seed)
+        fresh = tuple(self.fresh[place] for place in places.tolist()) if self.fresh else ()
+        return replace(self, made=self.made[places], fresh=fresh)
+
+    def opened(self, places: Sequence[int]) -> list[Array | str]:
+        """Return decoded samples; a reason in place of those that cannot be opened; texts count as opened."""
+        if self.ds.schema.modality == "text":
+            return [np.zeros(1) for _ in places]
+        if self.fresh:
+            return [np.asarray(self.fresh[place].content) for place in places]
+        return opened_rows(self.ds, [int(self.made[place]) for place in places])
 
     def codes(self) -> list[int]:
         """Return the classes that synthetic samples claim."""
@@ -142,17 +187,35 @@ def nearest_real(exam: Exam, block: int = 1024) -> tuple[Floats, Floats, Ints]:
         (R,) distances of the real samples, (M,) of the synthetic ones (their canvas's group is left out), and (M,) the
         place among the real ones that is nearest; inf and -1 where there is none.
     """
-    center = exam.real_features.mean(axis=0)
-    real, made = unit_rows(exam.real_features - center), unit_rows(exam.made_features - center)
-    named = {name: code for code, name in enumerate(dict.fromkeys(exam.groups[exam.real].tolist()))}
-    own = np.array([named[name] for name in exam.groups[exam.real]], np.int64)
+    center, real = exam.once("real", lambda: _centered(exam.real_features))
+    made = unit_rows(exam.made_features - center)
+    names = exam.groups[exam.real].tolist()
+    named = {name: code for code, name in enumerate(dict.fromkeys(names))}
+    own = np.array([named[name] for name in names], np.int64)
     kin = np.array([named.get(name, -1) for name in exam.kin], np.int64)
-    far_real = np.concatenate([
+    far_real = exam.once("far", lambda: np.concatenate([
         _nearest(real[start : start + block], own[start : start + block], real, own)[0]
         for start in range(0, len(real), block)
-    ])  # fmt: skip
+    ]))  # fmt: skip
     parts = [_nearest(made[s : s + block], kin[s : s + block], real, own) for s in range(0, len(made), block)]
     return far_real, np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _centered(features: Floats) -> tuple[Floats, Floats]:
+    center = features.mean(axis=0)
+    return center, unit_rows(features - center)
+
+
+def opened_rows(ds: Dataset, rows: list[int]) -> list[Array | str]:
+    """Return decoded rows; a reason in place of those that cannot be opened; texts count as opened."""
+    if ds.schema.modality == "text":
+        return [np.zeros(1) for _ in rows]
+    try:
+        return [np.asarray(item) for item in modality.open_samples(ds, rows)]
+    except (ScarceError, OSError) as error:
+        if len(rows) == 1:
+            return [f"it cannot be opened: {getattr(error, 'what', error)}"]
+    return [item for row in rows for item in opened_rows(ds, [row])]
 
 
 def _nearest(rows: Floats, own: Ints, real: Floats, groups: Ints) -> tuple[Floats, Ints]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -87,11 +87,27 @@ def judge(
         ConfigError: a parameter is unknown or has a wrong value.
         DataError: there are no features, or no real training sample.
     """
-    screens = _ordered(only, settings)
+    screens = ordered(only, settings)
     exam = _exam(view, embedding, seed)
     n = len(exam.made)
     if not n:
         return Screened(np.zeros(0, object), np.zeros(0, object), ())
+    found = by_turn(screens, exam)
+    share = _share(exam, found.accepted)
+    return replace(found, share=share, warnings=(*found.warnings, *share_warnings(share, most_share)))
+
+
+def share_warnings(share: Mapping[str, float], most: float) -> tuple[str, ...]:
+    """Return a sentence for each class whose synthetic share is over the limit."""
+    return tuple(
+        f"{name}: {part:.0%} of its training samples would be synthetic, more than {most:.0%}"
+        for name, part in share.items() if part > most
+    )  # fmt: skip
+
+
+def by_turn(screens: Sequence[AbstractScreen], exam: Exam) -> Screened:
+    """Let screens judge one exam, each on what those of earlier turns left."""
+    n = len(exam.made)
     reasons: list[list[str]] = [[] for _ in range(n)]
     scores: dict[str, Array] = {}
     summary: dict[str, Any] = {}
@@ -109,14 +125,9 @@ def judge(
             warnings += [f"{name}: {text}" for text in found.warnings]
             for place, why in found.reasons.items():
                 reasons[int(left[place])].append(f"{name}: {why}")
-    told = tuple("; ".join(why) for why in reasons)
-    share = _share(exam, np.array([not why for why in told], bool))
-    warnings += [
-        f"{name}: {part:.0%} of its training samples would be synthetic, more than {most_share:.0%}"
-        for name, part in share.items() if part > most_share
-    ]  # fmt: skip
     names = np.array([exam.name(code) for code in exam.wanted], object)
-    return Screened(exam.ds.ids[exam.made], names, told, scores, summary, share, tuple(warnings))
+    told = tuple("; ".join(why) for why in reasons)
+    return Screened(exam.ds.ids[exam.made], names, told, scores, summary, {}, tuple(warnings))
 
 
 def run(
@@ -180,7 +191,8 @@ def _names(only: str | Sequence[str] | None) -> list[str]:
     return [registry.canonical(name) for name in asked]
 
 
-def _ordered(only: str | Sequence[str] | None, settings: Settings | None) -> list[AbstractScreen]:
+def ordered(only: str | Sequence[str] | None, settings: Settings | None) -> list[AbstractScreen]:
+    """Return the screens of these names with their settings, in the order of their turns."""
     params = {registry.canonical(name): values for name, values in (settings or {}).items()}
     wanted = _names(only)
     _names(list(params))

@@ -7,10 +7,8 @@ from typing import ClassVar, Final, final
 
 import numpy as np
 
-from scarce import modality
-from scarce.dataset import Array, Dataset
-from scarce.errors import ScarceError
-from scarce.synthesize.screen._base import AbstractScreen, Exam, Judgement
+from scarce.dataset import Array
+from scarce.synthesize.screen._base import AbstractScreen, Exam, Judgement, opened_rows
 
 BLOCK: Final = 64
 """Pictures that are held at once."""
@@ -46,8 +44,9 @@ class Broken(AbstractScreen):
         for start in range(0, len(exam.made), BLOCK):
             places = range(start, min(start + BLOCK, len(exam.made)))
             bases = [place_of.get(exam.canvases[place], -1) for place in places]
-            shown = _opened(ds, [int(exam.made[place]) for place in places])
-            under = dict(zip(needed := sorted({row for row in bases if row >= 0}), _opened(ds, needed), strict=True))
+            shown = exam.opened(places)
+            needed = sorted({row for row in bases if row >= 0})
+            under = dict(zip(needed, opened_rows(ds, needed), strict=True))
             for place, picture, base in zip(places, shown, bases, strict=True):
                 why = picture if isinstance(picture, str) else self._wrong(picture, under.get(base))
                 if not why and place not in known:
@@ -72,15 +71,3 @@ class Broken(AbstractScreen):
             if count < self.changed:
                 return f"nothing was drawn: {count} pixels differ by more than {self.visible} gray levels"
         return ""
-
-
-def _opened(ds: Dataset, rows: list[int]) -> list[Array | str]:
-    """Return the decoded samples; a reason in place of those that cannot be opened; texts count as opened."""
-    if ds.schema.modality == "text":
-        return [np.zeros(1) for _ in rows]
-    try:
-        return [np.asarray(item) for item in modality.open_samples(ds, rows)]
-    except (ScarceError, OSError) as error:
-        if len(rows) == 1:
-            return [f"it cannot be opened: {getattr(error, 'what', error)}"]
-    return [item for row in rows for item in _opened(ds, [row])]

@@ -29,22 +29,25 @@ class Duplicate(AbstractScreen):
 
     def judge(self, exam: Exam) -> Judgement:
         """Compare the samples of each class in the order of their ids."""
-        rows = unit_rows(exam.made_features - exam.real_features.mean(axis=0))
+        center = exam.real_features.mean(axis=0)
+        rows = unit_rows(exam.made_features - center)
         ids = exam.ds.ids[exam.made].astype(str)
         score, reasons = np.full(len(rows), np.nan), {}
         score[exam.sound] = 0.0
         for code in exam.codes():
             mine = exam.sound[exam.wanted[exam.sound] == code]
-            kept: list[int] = []
-            held = np.empty((len(mine), rows.shape[1]), np.float32)
+            names, before = exam.earlier.get(code, ([], rows[:0]))
+            kept = list(names)
+            held = np.empty((len(kept) + len(mine), rows.shape[1]), np.float32)
+            held[: len(kept)] = unit_rows(before - center) if kept else before
             for row in mine[np.argsort(ids[mine], kind="stable")].tolist():
                 if kept:
                     likeness = held[: len(kept)] @ rows[row]
                     best = int(likeness.argmax())
                     if likeness[best] >= 1 - self.distance:
                         score[row] = min(float(likeness[best]), 1.0)
-                        reasons[row] = f"repeats {ids[kept[best]]}: distance {1 - likeness[best]:.4f}"
+                        reasons[row] = f"repeats {kept[best]}: distance {1 - likeness[best]:.4f}"
                         continue
                 held[len(kept)] = rows[row]
-                kept.append(row)
+                kept.append(str(ids[row]))
         return Judgement(score, reasons, {"distance": self.distance})

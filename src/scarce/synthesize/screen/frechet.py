@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, NamedTuple, final
+from typing import ClassVar, Final, NamedTuple, final
 
 import numpy as np
 
 from scarce.dataset import Array, Floats
+from scarce.extras import available
 from scarce.synthesize.screen._base import AbstractScreen, Exam, Judgement, checked_features, distance_name
 from scarce.synthesize.screen._by_class import by_class
 
@@ -15,6 +16,8 @@ WHO: Final = "synthesize.screen.frechet"
 EXACT: Final = 512
 """Features up to so many are multiplied in double precision, which costs little there."""
 BLOCK: Final = 1024
+LARGE: Final = 1024
+"""From so many rows on, eigenvalues are worth the loading of torch."""
 
 
 class Distance(NamedTuple):
@@ -54,18 +57,19 @@ def frechet_distance(real: Array, synthetic: Array) -> float:
     """
     first, second = checked_features(real, synthetic, WHO)
     mean_a, mean_b = first.mean(axis=0, dtype=np.float64), second.mean(axis=0, dtype=np.float64)
-    few = min(len(first), len(second)) < first.shape[1]
-    kind = np.float64 if few or first.shape[1] <= EXACT else np.float32
-    left, right = (_centred(rows, mean, kind) for rows, mean in ((first, mean_a), (second, mean_b)))
-    spread = _square(left) + _square(right)
-    cross = _nuclear(left, right) if few else _product_root(left, right)
+    if min(len(first), len(second)) < first.shape[1]:
+        left, right = (_centred(rows, mean) for rows, mean in ((first, mean_a), (second, mean_b)))
+        spread, cross = _square(left) + _square(right), _nuclear(left, right)
+    else:
+        own, other = _covariance(first, mean_a), _covariance(second, mean_b)
+        spread, cross = float(np.trace(own) + np.trace(other)), _product_root(own, other)
     return float(((mean_a - mean_b) ** 2).sum() + max(spread - 2 * cross, 0.0))
 
 
-def _centred(rows: Array, mean: Floats, kind: Any) -> Floats:
+def _centred(rows: Array, mean: Floats) -> Floats:
     """Return the rows less their mean, over the root of N - 1, so that their cross product is the covariance."""
-    out: Floats = (rows - mean) if kind is np.float64 else rows.astype(np.float32) - mean.astype(np.float32)
-    out *= kind(1 / np.sqrt(len(rows) - 1))
+    out: Floats = rows - mean
+    out *= 1 / np.sqrt(len(rows) - 1)
     return out
 
 
@@ -80,33 +84,48 @@ def _nuclear(left: Floats, right: Floats) -> float:
     return _roots(cross @ cross.T)
 
 
-def _product_root(left: Floats, right: Floats) -> float:
-    """Return the trace of the root of the product of two covariances of more samples than features."""
-    from scipy.linalg import LinAlgError, cholesky
+def _product_root(first: Floats, second: Floats) -> float:
+    """Return the trace of the root of the product of two covariances; ``second`` is overwritten.
 
-    first, second = _covariance(left), _covariance(right)
+    With ``first = L L'`` the product has the eigenvalues of ``L' second L``, of which LAPACK makes the lower half.
+    """
+    from scipy.linalg import LinAlgError, cholesky
+    from scipy.linalg.lapack import dsygst
+
     try:
         lower = cholesky(first, lower=True, check_finite=False)
     except LinAlgError:  # a constant feature, or one that others determine
         values, vectors = np.linalg.eigh(first)
-        lower = vectors * np.sqrt(np.maximum(values, 0.0))
-    return _roots(lower.T @ second @ lower)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        return _roots(root.T @ second @ root)
+    half, _ = dsygst(second.T, lower, itype=2, lower=1, overwrite_a=1)
+    return _roots(half)
 
 
-def _covariance(rows: Floats) -> Floats:
-    """Return the float64 product of the rows with themselves; single precision is summed over short blocks only."""
-    out = np.zeros((rows.shape[1], rows.shape[1]))
+def _covariance(rows: Array, mean: Floats) -> Floats:
+    """Return the float64 covariance; many features are multiplied in single precision, over short blocks only."""
+    kind = np.float64 if rows.shape[1] <= EXACT else np.float32
+    out, centre = np.zeros((rows.shape[1], rows.shape[1])), mean.astype(kind)
     for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
+        block = np.subtract(rows[start : start + BLOCK], centre, dtype=kind, casting="same_kind")
         out += block.T @ block
+    out /= len(rows) - 1
     return out
 
 
 def _roots(matrix: Floats) -> float:
-    """Return the sum of the roots of the eigenvalues of a symmetric matrix."""
-    from scipy.linalg import eigvalsh
+    """Return the sum of the roots of the eigenvalues of a symmetric matrix, of which the lower half is read.
 
-    values = eigvalsh(matrix, overwrite_a=True, check_finite=False)
+    Large ones are given to torch where it is installed: its eigenvalues take a seventh of the time of SciPy's.
+    """
+    if len(matrix) >= LARGE and available("torch"):
+        import torch
+
+        values = torch.linalg.eigvalsh(torch.from_numpy(matrix), UPLO="L").numpy()
+    else:
+        from scipy.linalg import eigvalsh
+
+        values = eigvalsh(matrix, lower=True, overwrite_a=True, check_finite=False)
     return float(np.sqrt(np.maximum(values, 0.0), dtype=np.float64).sum())
 
 
