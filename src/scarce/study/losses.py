@@ -13,7 +13,7 @@ import numpy as np
 from scarce import train
 from scarce.dataset import Dataset, Floats, FoldView, Ints
 from scarce.errors import ConfigError, DataError, unknown_name
-from scarce.ledger import development
+from scarce.folds import development
 from scarce.lineage import digest
 from scarce.loss_spec import LossSpec
 from scarce.probe import LinearProbe, softmax
