@@ -309,3 +309,41 @@ def test_unlabelled_samples_are_learnt_from_and_never_those_that_are_judged(fold
     assert same(model, train.fit(view, trainer, seed=1))
     with pytest.raises(TrainError, match="no unlabelled sample"):
         train.fit(fold, trainer)
+
+
+@pytest.mark.parametrize("name", ["ldam_drw", "deferred", "symmetric_cross_entropy", "class_balanced_focal"])
+def test_any_loss_by_name(fold: FoldView, name: str, tmp_path: Path) -> None:
+    from scarce.train._named_loss import loss_of
+
+    trainer = Finetune.from_params({"epochs": 2, "batch": 16, "network": "small_resnet", "loss": name, "validation": 0})
+    model = train.fit(fold, trainer, seed=2)
+    expected = loss_of(name, np.array([48.0, 24.0, 12.0]))  # type: ignore[arg-type]
+    assert model.card["loss"]["kind"] == expected.kind
+    assert model.card["loss"]["class_weights"] == expected.class_weights
+    assert (model.card["cosine_scale"] is not None) == (name == "ldam_drw")
+    again = train.load(model.save(tmp_path / "m"))
+    np.testing.assert_allclose(again.predict_proba(fold.eval), model.predict_proba(fold.eval), atol=1e-6)
+
+
+def test_deferred_weights_begin_late_and_survive_a_restart(fold: FoldView, tmp_path: Path) -> None:
+    plain = {"epochs": 4, "batch": 16, "network": "small_resnet", "validation": 0.0, "loss": "cross_entropy"}
+    spec = {"class_weights": [0.1, 1.0, 5.0], "deferred": 0.5}
+    first = train.fit(fold, Finetune.from_params(plain), seed=2)
+    late = train.fit(fold, Finetune.from_params({**plain, "loss": spec}), seed=2)
+    ours, theirs = (model.card["history"] for model in (late, first))
+    assert [row["loss"] for row in ours[:2]] == [row["loss"] for row in theirs[:2]]
+    assert ours[2]["loss"] != theirs[2]["loss"]
+    halfway = train.fit(fold, Finetune.from_params({**plain, "loss": spec}), seed=2, checkpoint=tmp_path / "c")
+    assert same(halfway, late)
+
+
+def test_class_weights_are_those_that_were_given(fold: FoldView) -> None:
+    base = {"epochs": 1, "batch": 16, "network": "small_resnet", "validation": 0.0, "loss": "cross_entropy"}
+    auto = train.fit(fold, Finetune.from_params({**base, "class_weights": "auto"}), seed=0)
+    np.testing.assert_allclose(auto.card["loss"]["class_weights"], [84 / 48 / 3, 84 / 24 / 3, 84 / 12 / 3])
+    own = train.fit(fold, Finetune.from_params({**base, "class_weights": [1, 2, 5]}), seed=0)
+    assert own.card["loss"]["class_weights"] == (1.0, 2.0, 5.0)
+    with pytest.raises(TrainError, match="2 class weights"):
+        train.fit(fold, Finetune.from_params({**base, "class_weights": [1, 2]}), seed=0)
+    with pytest.raises(ConfigError, match="loss"):
+        Finetune.from_params({"loss": "ldam_dwr"})

@@ -150,7 +150,7 @@ def fit(
     given = {key: value for key, value in told.items() if value is not None}
     strange = sorted(set(given) - known - {"minutes"})
     if strange:
-        option = {"policy": "augment"}.get(strange[0], strange[0])
+        option = {"policy": "augment"}.get(strange[0], strange[0]).replace("_", "-")
         raise ConfigError("train", f"{name} takes no --{option}", f"its settings are {', '.join(sorted(known))}",
                           "leave it out, or take another --model")  # fmt: skip
     params = {"embedding": embedding_of(ds)} | trainer_settings(project.config.train, name) | given | named
@@ -165,6 +165,22 @@ def fit(
     )  # fmt: skip
     fitted = guarded(fitted, view, foreign=others, seed=seed)
     return fitted.stamped(data={**fitted.card["data"], "version": version}), notes
+
+
+def weights_of(text: str | None) -> str | list[float] | None:
+    """Return what ``--class-weights`` says: ``auto``, or one number for each class.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if text is None or text.strip() == "auto":
+        return None if text is None else "auto"
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            "train", f"--class-weights {text!r} is neither auto nor numbers", do="write them as 1,2.5,10"
+        ) from error
 
 
 def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:

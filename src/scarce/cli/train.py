@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,7 +29,8 @@ def train(
         ),
     ] = None,
     loss: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Loss of the training.", show_default="the trainer's own")
+        str | None,
+        typer.Option(metavar="NAME", help="focal, ldam_drw ...", show_default="the trainer's own"),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training data.", show_default="the trainer's own")
@@ -38,6 +39,12 @@ def train(
         str | None,
         typer.Option(
             metavar="FILE", help="Augmentation while training: a policy in TOML, or a preset.", show_default="light"
+        ),
+    ] = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|LIST", help="Inverse frequency, or a weight for each class: 1,2.5,10.", show_default="none"
         ),
     ] = None,
     minutes: Annotated[
@@ -65,13 +72,18 @@ def train(
     Example:
         scarce train photos-scarce --model linear-probe
         scarce train photos-scarce --model convnext_atto --epochs 30 --augment policy.toml
+        scarce train photos-scarce --model finetune --loss ldam_drw
+        scarce train photos-scarce --loss cross-entropy --class-weights auto
     """
-    told = {"loss": loss, "epochs": epochs, "policy": augment, "minutes": minutes}
+    told: dict[str, Any] = {
+        "loss": loss and loss.replace("-", "_"), "epochs": epochs, "policy": augment, "minutes": minutes,
+    }  # fmt: skip
     with screen(as_json, quiet, debug) as out:
-        from scarce.cli._work import fit
+        from scarce.cli._work import fit, weights_of
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
 
+        told["class_weights"] = weights_of(class_weights)
         with Project.open(folder_of(project, named)) as opened:
             name = opened.store.version(version).name
             ds = with_scan(opened, opened.dataset(name), workers=workers)

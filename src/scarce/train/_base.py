@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from scarce.recipe import Scene
 from scarce.registry import Plugin
 from scarce.train._tracking import Tracking
 from scarce.train.model import Model
-
-LossName: TypeAlias = Literal["cross_entropy", "class_weight", "class_balanced", "focal", "balanced_softmax"]
 
 
 class Online(Protocol):
@@ -86,9 +84,7 @@ class AbstractTrainer(Plugin, ABC):
         """Build the trainer from plain values; a ``loss`` given as a mapping becomes a specification."""
         given = dict(params)
         if isinstance(given.get("loss"), Mapping):
-            spec: dict[str, Any] = {
-                str(key): tuple(value) if isinstance(value, list) else value for key, value in given["loss"].items()
-            }
+            spec: dict[str, Any] = {str(key): _tuples(value) for key, value in given["loss"].items()}
             given["loss"] = LossSpec(**spec)
         return super().from_params(given)
 
@@ -181,6 +177,10 @@ def originals(ds: Dataset, ids: Array) -> Ints:
     return rows
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+
+
 def _weights(train: Dataset, rows: Ints, setup: Setup) -> Floats:
     if setup.weights is not None:
         weights = np.asarray(setup.weights, np.float64)
@@ -192,28 +192,3 @@ def _weights(train: Dataset, rows: Ints, setup: Setup) -> Floats:
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise DataError("train", "a sample weight is negative or not finite", do="give weights >= 0")
     return weights
-
-
-def loss_of(loss: LossSpec | LossName, counts: Floats, *, tau: float = 1.0, gamma: float = 2.0) -> LossSpec:
-    """Return the loss of a name for (K,) training counts; a specification stays as it is.
-
-    Args:
-        loss: ``class_weight`` is inverse frequency; ``class_balanced`` the effective number (beta .999).
-        counts: (K,) weighted samples; classes without one get weight 0 and the prior of half a sample.
-        tau: strength of balanced softmax.
-        gamma: exponent of focal.
-    """
-    if isinstance(loss, LossSpec):
-        return loss
-    counts = np.asarray(counts, np.float64)
-    if loss == "focal":
-        return LossSpec(kind="focal", gamma=gamma, alpha=0.25)
-    if loss == "balanced_softmax":
-        shares = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
-        return LossSpec(prior=tuple((tau * np.log(shares)).tolist()))
-    if loss in ("class_weight", "class_balanced"):
-        effective = counts if loss == "class_weight" else (1 - 0.999**counts) / (1 - 0.999)
-        weights = np.divide(1.0, effective, out=np.zeros_like(counts), where=counts > 0)
-        weights *= counts.sum() / (weights * counts).sum()
-        return LossSpec(class_weights=tuple(weights.tolist()))
-    return LossSpec()

@@ -13,7 +13,8 @@ from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Mask
 from scarce.errors import TrainError
 from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
-from scarce.train._base import LossName, Setup, TrainRows, loss_of, training_rows
+from scarce.train._base import Setup, TrainRows, training_rows
+from scarce.train._named_loss import ClassWeights, LossName, loss_of
 from scarce.train._tracking import follower
 from scarce.train._validation import free_of, group_names, held_back, verdict
 from scarce.train.model import Model
@@ -55,9 +56,19 @@ class Work:
         used = _usable(who, train, training_rows(train, setup, who=who), held)
         return cls(who, used, held, LossSpec(), None, setup, seed)
 
-    def with_loss(self, loss: LossSpec | LossName, *, tau: float, sampling: float) -> Work:
-        """Return the work with its loss: the one of the setup, or this one."""
-        spec = self.setup.loss or loss_of(loss, self.used.counts, tau=tau)
+    def with_loss(
+        self, loss: LossSpec | LossName, *, tau: float, sampling: float, class_weights: ClassWeights | None = None,
+        cosines: bool = False,
+    ) -> Work:  # fmt: skip
+        """Return the work with its loss: the one of the setup, or this one.
+
+        Raises:
+            TrainError: LDAM, whose margins are those of ``cosines``, for a network without such a head.
+        """
+        spec = self.setup.loss or loss_of(loss, self.used.counts, tau=tau, class_weights=class_weights)
+        if spec.kind == "ldam" and not cosines:
+            raise TrainError(self.who, "LDAM needs a head of cosines, which this network has not",
+                             do="take balanced_softmax or deferred")  # fmt: skip
         draw, spec = sampled(self.used, spec, sampling)
         return replace(self, spec=spec, draw=draw)
 

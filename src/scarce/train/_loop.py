@@ -20,6 +20,7 @@ from scarce.errors import TrainError
 from scarce.train._checkpoint import Checkpoint
 from scarce.train._online import mix
 from scarce.train._tracking import Follow
+from scarce.train.loss._base import ImbalanceLoss
 
 WHO = "train.finetune"
 Change: TypeAlias = Callable[[Array, Floats, Array, int, np.random.Generator], tuple[Array, Floats]]
@@ -88,7 +89,7 @@ class Task:
     held: Array
     held_labels: Ints
     batch: Callable[[Array, Any], Tensor]
-    loss: nn.Module
+    loss: ImbalanceLoss
     draw: Floats | None = None
     pool: Array | None = None
     weak: Callable[[Array, np.random.Generator], Array] | None = None
@@ -173,6 +174,7 @@ def _epoch(course: Course, task: Task, plan: Schedule, rng: np.random.Generator,
         for group in course.optimizer.param_groups:
             group["lr"] = plan.learning_rate * _curve(now, plan.rise)
         course.optimizer.zero_grad(set_to_none=True)
+        task.loss.at(now)
         loss = _backward(course, task, (batch, target, weight), plan.accumulate)
         if not bool(torch.isfinite(loss)):
             raise TrainError(WHO, f"the loss is {loss.item()} in epoch {course.epoch + 1}",

@@ -14,7 +14,8 @@ from scarce.extras import need
 from scarce.loss_spec import LossSpec
 from scarce.metric.calibration import fit_temperature
 from scarce.probe import softmax
-from scarce.train._base import AbstractTrainer, LossName, Setup, originals, training_rows
+from scarce.train._base import AbstractTrainer, Setup, originals, training_rows
+from scarce.train._named_loss import ClassWeights, LossName
 from scarce.train._validation import TRUSTED, balancing, free_of, group_names, held_back, verdict
 from scarce.train.finetune import Finetune
 from scarce.train.linear_probe import LinearProbe
@@ -44,6 +45,7 @@ class Blend(AbstractTrainer):
         embedding: column of the head, with or without ``embedding.``; None = the only one there is.
         share: of the head, in [0, 1]; None = chosen on held-back samples.
         loss: of both; a name or a specification.
+        class_weights: of both, in place of the loss's: ``auto`` (inverse frequency) or one for each class.
         network, epochs, minutes, batch, augment, policy, validation, device: of the network, see finetune.
         l2, components: of the head, see linear_probe.
     """
@@ -55,6 +57,7 @@ class Blend(AbstractTrainer):
     embedding: str | None = None
     share: float | None = None
     loss: LossSpec | LossName = "balanced_softmax"
+    class_weights: ClassWeights | None = None
     network: str = "auto"
     epochs: int | None = None
     minutes: float | None = None
@@ -127,9 +130,13 @@ class Blend(AbstractTrainer):
     def _members(self) -> tuple[Finetune, LinearProbe]:
         slow = Finetune(
             network=self.network, epochs=self.epochs, minutes=self.minutes, batch=self.batch, loss=self.loss,
+            class_weights=self.class_weights,
             augment=self.augment, policy=self.policy, validation=self.validation, device=self.device,
         )  # fmt: skip
-        fast = LinearProbe(embedding=self.embedding, loss=self.loss, l2=self.l2, components=self.components, folds=0)
+        fast = LinearProbe(
+            embedding=self.embedding, loss=self.loss, class_weights=self.class_weights, l2=self.l2,
+            components=self.components, folds=0,
+        )  # fmt: skip
         return slow, fast
 
     def _head_without(self, view: FoldView, fast: LinearProbe, setup: Setup, held: Mask, seed: int) -> Model | None:

@@ -16,9 +16,10 @@ from scarce.extras import need
 from scarce.loss_spec import LossSpec
 from scarce.recipe import Scene, fit_mask, mask_opener
 from scarce.train import _network as networks
-from scarce.train._base import AbstractTrainer, LossName, Mixing, Online, Setup, refuse_out_of_range
+from scarce.train._base import AbstractTrainer, Mixing, Online, Setup, refuse_out_of_range
 from scarce.train._folds import absent, far_below
 from scarce.train._learn import Work, course_card, epochs_for, unchanged, unlabelled_rows
+from scarce.train._named_loss import SCALE, ClassWeights, LossName
 from scarce.train._online import Light
 from scarce.train._pixels import Shape, load_pixels, moments, shape_for, to_batch
 from scarce.train.model import Model, base_card
@@ -54,7 +55,8 @@ class Finetune(AbstractTrainer):
         weight_decay: >= 0.
         optimizer: adamw or sgd.
         loss: a name or a specification.
-        tau: strength of balanced softmax.
+        class_weights: replace those of the loss: ``auto`` (inverse frequency) or one for each class.
+        tau: strength of balanced softmax and logit adjustment.
         sampling: with a loss that knows the prior (balanced softmax), samples of a class are drawn in proportion to
             1 / count ** sampling: 0 = as they come, 1 = classes alike; the prior is corrected for it.
         label_smoothing: in [0, 1).
@@ -85,6 +87,7 @@ class Finetune(AbstractTrainer):
     weight_decay: float = 0.05
     optimizer: Literal["adamw", "sgd"] = "adamw"
     loss: LossSpec | LossName = "balanced_softmax"
+    class_weights: ClassWeights | None = None
     tau: float = 1.0
     sampling: float = 0.5
     label_smoothing: float = 0.0
@@ -120,7 +123,9 @@ class Finetune(AbstractTrainer):
         device = _loop.choose_device(self.device)
         train, setup = view.train, setup or Setup()
         work = Work.of(WHO, train, setup, validation=self.validation, seed=seed)
-        work = work.with_loss(self.loss, tau=self.tau, sampling=self.sampling)
+        work = work.with_loss(
+            self.loss, tau=self.tau, sampling=self.sampling, class_weights=self.class_weights, cosines=True
+        )
         rows = view.dataset.rows_of(train.ids[np.unique(work.used.rows)])
         shape, online = shape_for(view.dataset, rows, size=self.size, largest=192), self._online(setup)
         name = networks.resolve(self.network, shape.size, self.pretrained)
@@ -130,6 +135,8 @@ class Finetune(AbstractTrainer):
                 name, n_classes=len(view.dataset.schema.classes), channels=shape.channels, size=shape.size,
                 pretrained=self.pretrained,
             )  # fmt: skip
+            if work.spec.kind == "ldam":
+                networks.put_cosine_head(built.module, SCALE)
             task, (mean, std) = self._task(view, work, (shape, online), built)
             plan = self._schedule(len(work.used.rows), built, time.perf_counter() - started)
             keep = work.checkpoint(train, self.params(), card, online)
@@ -140,6 +147,7 @@ class Finetune(AbstractTrainer):
         card |= {
             "network": name, "weights_from": built.weights, "size": shape.size, "channels": shape.channels,
             "mean": mean, "std": std, "mirror": mirror, "device": device, "augment": getattr(online, "name", None),
+            "cosine_scale": SCALE if work.spec.kind == "ldam" else None,
             "absent_classes": absent(card["classes"], work.used),
             "unlabelled_rows": 0 if task.pool is None else len(task.pool), **course_card(course, plan, work, task),
         }  # fmt: skip
@@ -154,6 +162,8 @@ class Finetune(AbstractTrainer):
             str(card["network"]), n_classes=len(card["classes"]), channels=int(card["channels"]),
             size=int(card["size"]), weights=str(card["weights_from"]),
         )  # fmt: skip
+        if card.get("cosine_scale"):
+            networks.put_cosine_head(net, float(card["cosine_scale"]))
         net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
         net = net.requires_grad_(False).eval().to(memory_format=torch.channels_last)
         return NetworkModel(card={**card, "device": "cpu"}, net=net)

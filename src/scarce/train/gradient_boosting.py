@@ -16,8 +16,9 @@ from scarce.errors import ReadError, TrainError
 from scarce.loss_spec import LossSpec
 from scarce.modality import open_samples
 from scarce.modality.raw import feature_columns
-from scarce.train._base import AbstractTrainer, LossName, Setup, TrainRows, loss_of, refuse_out_of_range, training_rows
+from scarce.train._base import AbstractTrainer, Setup, TrainRows, refuse_out_of_range, training_rows
 from scarce.train._folds import absent, calibrated, far_below
+from scarce.train._named_loss import LossName, loss_of
 from scarce.train.model import Model, base_card
 
 WHO = "train.gradient_boosting"

@@ -13,8 +13,9 @@ from scarce import registry
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import TrainError
 from scarce.loss_spec import LossSpec
-from scarce.train._base import AbstractTrainer, LossName, Setup, TrainRows, loss_of, training_rows
+from scarce.train._base import AbstractTrainer, Setup, TrainRows, training_rows
 from scarce.train._folds import absent, calibrated
+from scarce.train._named_loss import ClassWeights, LossName, loss_of
 from scarce.train.model import Model, base_card
 
 WHO = "train.linear_probe"
@@ -34,7 +35,8 @@ class LinearProbe(AbstractTrainer):
 
     Args:
         embedding: the column, with or without ``embedding.``; None = the only one there is.
-        loss: a name, or a specification.
+        loss: a name, or a specification; those that bend with the answers are for networks.
+        class_weights: replace those of the loss: ``auto`` (inverse frequency) or one for each class.
         l2: weight decay > 0.
         iterations: of L-BFGS.
         components: principal components kept.
@@ -45,6 +47,7 @@ class LinearProbe(AbstractTrainer):
 
     embedding: str | None = None
     loss: LossSpec | LossName = "cross_entropy"
+    class_weights: ClassWeights | None = None
     l2: float = 1e-3
     iterations: int = 80
     components: int = 256
@@ -60,7 +63,7 @@ class LinearProbe(AbstractTrainer):
         used = used.only(np.asarray(np.isfinite(features[used.rows]).all(axis=1)))
         if len(np.unique(used.codes)) < 2:
             raise TrainError(WHO, f"fewer than two classes have rows with {name}", do="encode the dataset first")
-        spec = loss_of(setup.loss or self.loss, used.counts)
+        spec = setup.loss or loss_of(self.loss, used.counts, class_weights=self.class_weights)
         fitted = self._fit(features, used, spec)
         card = base_card(view, "linear_probe", self.params(), seed=seed)
         card |= {

@@ -15,9 +15,10 @@ from scarce.extras import need
 from scarce.loss_spec import LossSpec
 from scarce.modality import open_samples
 from scarce.train import _network as networks
-from scarce.train._base import AbstractTrainer, LossName, Setup, refuse_out_of_range
+from scarce.train._base import AbstractTrainer, Setup, refuse_out_of_range
 from scarce.train._folds import absent, far_below
 from scarce.train._learn import Work, course_card, epochs_for
+from scarce.train._named_loss import LossName
 from scarce.train._pixels import moments, to_batch
 from scarce.train.model import Model, base_card
 

@@ -14,8 +14,9 @@ from scarce.encode.series import resampled
 from scarce.errors import TrainError
 from scarce.loss_spec import LossSpec
 from scarce.modality import open_samples
-from scarce.train._base import AbstractTrainer, LossName, Setup, TrainRows, loss_of, refuse_out_of_range, training_rows
+from scarce.train._base import AbstractTrainer, Setup, TrainRows, refuse_out_of_range, training_rows
 from scarce.train._folds import absent, calibrated
+from scarce.train._named_loss import LossName, loss_of
 from scarce.train._rocket import levels_of, plan, transform
 from scarce.train.model import Model, base_card
 

@@ -12,8 +12,9 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.loss_spec import LossSpec
 from scarce.modality import open_samples
-from scarce.train._base import AbstractTrainer, LossName, Setup, TrainRows, loss_of, refuse_out_of_range, training_rows
+from scarce.train._base import AbstractTrainer, Setup, TrainRows, refuse_out_of_range, training_rows
 from scarce.train._folds import absent, calibrated, far_below
+from scarce.train._named_loss import LossName, loss_of
 from scarce.train.model import Model, base_card
 
 WHO = "train.tfidf_linear"

@@ -16,9 +16,10 @@ from scarce.errors import TrainError
 from scarce.extras import need
 from scarce.loss_spec import LossSpec
 from scarce.modality import open_samples
-from scarce.train._base import AbstractTrainer, LossName, Setup, refuse_out_of_range
+from scarce.train._base import AbstractTrainer, Setup, refuse_out_of_range
 from scarce.train._folds import absent, far_below
 from scarce.train._learn import Work, as_tensor, course_card, unchanged
+from scarce.train._named_loss import LossName
 from scarce.train.model import Model, base_card
 
 WHO = "train.transformer"
