@@ -43,6 +43,12 @@ def predict(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Reject from this score of a defect on.", show_default="the model's own"),
     ] = None,
+    heat_maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write PNGs that show where a model of anomaly sees a defect.", show_default="none"
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -70,10 +76,15 @@ def predict(
             print(f"Warning: {STALE}. To train again: scarce train {relative(_project_of(folder))}", file=sys.stderr)
         found = classify(loaded, files, threshold=threshold)
         broken = [item for item in found if item.error]
+        maps = []
+        if heat_maps is not None:
+            from scarce.train.heat_map import for_files
+
+            maps = for_files(loaded, files, heat_maps)
         if output is not None:
             write(found, output)
         body = {"model": str(folder), "stale": stale, "n": len(found), "unreadable": len(broken), "output": output,
-                "predictions": found}  # fmt: skip
+                "heat_maps": [str(path) for path in maps], "predictions": found}  # fmt: skip
 
         def draw(console: Console) -> None:
             if output is not None:
@@ -94,6 +105,8 @@ def predict(
                 console.print(table(("file", "class", "probability", "verdict"), rows, right=("probability",)))
                 if broken:
                     console.print(_count(len(broken), "unreadable file"))
+            if heat_maps is not None:
+                console.print(f"{_count(len(maps), 'heat map')} in {safe(relative(heat_maps))}")
 
         out.show(body, draw)
 
