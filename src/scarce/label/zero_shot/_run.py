@@ -214,8 +214,8 @@ def _doubtful(proof: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     said = (
         f"the proof rests on picked samples: {proof['picked']} of {proof['drawn'] + proof['picked']} labelled rows "
-        "were chosen by a strategy and are no random draw, so that precision and bounds are no estimate for the others; "
-        "label a random draw (scarce query --strategy random)"
+        "were chosen by a strategy and are no random draw, so that precision and bounds are no estimate for the "
+        "others; label a random draw (scarce query --strategy random)"
     )
     return (said,)
 
