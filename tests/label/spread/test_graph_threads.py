@@ -14,7 +14,8 @@ from scarce.label.spread._graph import neighbor_graph, slow_modes
 def test_the_search_for_slow_modes_uses_one_thread_of_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
     from scipy.sparse import linalg
 
-    seen, real = [], linalg.eigsh
+    seen: list[int] = []
+    real = linalg.eigsh
 
     def watched(*args: Any, **options: Any) -> Any:
         seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
