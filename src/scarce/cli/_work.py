@@ -94,8 +94,9 @@ def finding_rows(ds: Dataset, check: str | None = None) -> list[dict[str, Any]]:
 def read_warnings(ds: Dataset) -> list[str]:
     """Return what reading warned of as a whole: no label, a table beside the pictures that was not read."""
     from scarce.audit import severity
+    from scarce.loop.heard import heard
 
-    return [row["why"] for row in finding_rows(ds, "read") if row["level"] == "data" and severity(row) != "note"]
+    return [row["why"] for row in heard(ds, ("data",)) if severity(row) != "note"]
 
 
 def named_by(members: Sequence[str] | None, places: Mapping[str, str], *, most: int = 3) -> str:
