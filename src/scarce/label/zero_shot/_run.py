@@ -124,7 +124,7 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     ds = chosen.with_features(ds, cache=cache, workers=workers)
     judged = chosen.judge(ds, known, seed=seed)
     good = ~np.isnan(judged.logits).any(axis=1)
-    held, proof = _witnesses(ds, np.flatnonzero(known & good), picked, needed_for(precision, confidence))
+    held, proof = _witnesses(ds, np.flatnonzero(known & good), picked, needed_for(precision, confidence) if precision < 1 else 0)
     pool = np.flatnonzero(wanted_rows(ds) & good)
     logits = np.where(np.isfinite(judged.logits), judged.logits, IMPOSSIBLE)
     taught = held[judged.logits[held, ds["label"][held]] > -np.inf]
