@@ -166,7 +166,7 @@ class Oversample:
 
     def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
         """Add up to ``cap`` copies per original until majority : class is ``ratio``."""
-        from scarce.rebalance.oversample import target_counts
+        from scarce.rebalance.target import target_counts
 
         counts = fold.counts(given.rows)
         wanted = np.asarray(target_counts(counts, ratio=self.ratio, cap=self.cap)) - counts

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from scarce.errors import DataError
+from scarce.errors import ConfigError, DataError
 from scarce.execute.local import spread
-from scarce.loss_spec import LossSpec
+from scarce.loss_spec import CONVEX, LossSpec
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 PLAIN = LossSpec()
@@ -108,6 +108,10 @@ class LinearProbe:
         Raises:
             DataError: no rows, or features that are not finite.
         """
+        if loss.kind not in CONVEX or loss.smoothing:
+            name = "label smoothing" if loss.kind in CONVEX else loss.kind
+            raise ConfigError("probe", f"a linear probe is not trained with {name}", f"it knows {', '.join(CONVEX)}",
+                              "take a network (finetune), or another loss")  # fmt: skip
         features = np.ascontiguousarray(features, np.float32)
         if not np.isfinite(features).all():
             bad = int((~np.isfinite(features)).any(1).sum())

@@ -302,6 +302,18 @@ def test_text_output_of_every_reading_command(project: Path, capsys: pytest.Capt
     assert "nothing differs" in capsys.readouterr().out
 
 
+def test_a_model_is_named_by_trainer_or_network(project: Path, call: Call, tmp_path: Path) -> None:
+    call("split", project)
+    policy = tmp_path / "policy.toml"
+    policy.write_text('name = "mine"\n[[operation]]\nop = "flip"\nhorizontal = 0.5\n', encoding="utf-8")
+    deep = call("train", project, "--model", "resnet10t", "--epochs", 1, "--augment", policy, "--loss", "focal")["card"]
+    assert (deep["network"], deep["epochs"], deep["loss"]["kind"]) == ("resnet10t", 1, "focal")
+    assert deep["augment"] == "mine"
+    assert call("train", project, "--model", "prototype")["card"]["trainer"] == "prototype"
+    told = call("train", project, "--model", "linear-probe", "--epochs", 3, code=2)
+    assert "linear_probe takes no --epochs" in json.dumps(told)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -89,10 +89,12 @@ def test_the_report_counts_each_condition(tmp_path: Path) -> None:
     assert 'scope="col">camera<' in text
 
 
-def test_a_model_of_a_table_predicts_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trainer", ["linear_probe", "auto"])
+def test_a_model_of_a_table_predicts_rows(tmp_path: Path, trainer: str) -> None:
     file = tmp_path / "parts.csv"
     file.write_text("\n".join(["row,a,b,c,label", *rows(160)]) + "\n", encoding="utf-8")
-    run = scarce.run(file, project=tmp_path / "p", **QUICK)
+    run = scarce.run(file, project=tmp_path / "p", **{**QUICK, "trainer": trainer})
+    assert run.result["trainer"] == {"auto": "gradient_boosting"}.get(trainer, trainer)
     new = [line.rpartition(",") for line in rows(40, seed=5)]
     (tmp_path / "new.csv").write_text("\n".join(["row,a,b,c", *(line[0] for line in new)]) + "\n", encoding="utf-8")
     found = predict(run.model, tmp_path / "new.csv")

@@ -79,7 +79,8 @@ def test_the_book_shows_examples_escapes_names_and_warns(photos: Path, tmp_path:
     assert page.tags.count("img") == 3 * 3 * EACH
     assert "http" not in text.replace("http-equiv", "")
     assert len(text) < 5_000_000
-    assert sum("still empty: definition" in warning for warning in done.warnings) == 3
+    [empty] = [warning for warning in done.warnings if "still empty: definition" in warning]
+    assert all(name in empty for name in (ODD, "disc", "stripe"))
     markdown = done.pages[ODD].read_text("utf-8")
     assert markdown.startswith("# &lt;b&gt;odd &amp; \\*name\\*\n")
     shown = [line for line in markdown.splitlines() if line.startswith("- ![](pictures/")]
@@ -161,7 +162,8 @@ def test_a_project_without_labels_gets_a_book_to_fill(photos: Path, tmp_path: Pa
         nothing = [None] * len(ds)
         project.commit(ds.with_columns({"label": nothing, "label_source": nothing}), "no labels")
         done = write_guideline(project)
-    assert "disc: typical examples: nothing; 5 are wanted" in done.warnings
+    [empty] = [warning for warning in done.warnings if warning.endswith("typical examples: nothing; 5 are wanted")]
+    assert "disc" in empty
 
 
 def test_zero_shot_labels_become_a_version_and_the_rest_waits(photos: Path, tmp_path: Path) -> None:

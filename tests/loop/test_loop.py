@@ -187,7 +187,7 @@ def test_a_network_on_pictures_is_refused_for_tables(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     table = pa.table({"a": rng.normal(size=60), "b": rng.normal(size=60), "label": ["x", "y"] * 30})
     pq.write_table(table, tmp_path / "rows.parquet")
-    with pytest.raises(ConfigError, match="a network on pictures, and this is tabular"):
+    with pytest.raises(ConfigError, match="finetune does not take tabular"):
         scarce.run(tmp_path / "rows.parquet", project=tmp_path / "p", trainer="finetune")
     assert not (tmp_path / "p").exists()
 

@@ -12,7 +12,8 @@ from scarce.rebalance.balanced_softmax import BalancedSoftmax, logit_prior
 from scarce.rebalance.class_weight import ClassWeight, class_weights
 from scarce.rebalance.effective_number import EffectiveNumber, effective_number_weights
 from scarce.rebalance.focal import Focal, focal_loss
-from scarce.rebalance.oversample import Oversample, target_counts
+from scarce.rebalance.oversample import Oversample
+from scarce.rebalance.target import target_counts
 from scarce.rebalance.undersample import Undersample, kept_counts
 from scarce.registry import load, names
 

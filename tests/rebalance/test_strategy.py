@@ -73,12 +73,26 @@ def test_the_three_losses_are_always_rows(counts: list[int]) -> None:
 
 def test_what_cannot_be_done_is_not_proposed() -> None:
     text = choose([10_000, 100], modality="text")
-    assert text.steps == ("oversample", "focal")
+    assert text.steps == ("augment", "oversample", "focal")
     assert any("for text" in line for line in text.why)
     blind = choose([10_000, 100], normal_classes=())
     assert "synthesize" not in blind.steps
     assert any("sound" in line for line in blind.why)
     assert "synthesize" in choose({"good": 10_000, "torn": 100}, normal_classes=("good",)).steps
+
+
+def test_wrong_labels_speak_against_focal_loss() -> None:
+    plan = choose([10_000, 100], label_error_rate=0.08)
+    assert plan.steps == ("clean", "augment", "synthesize", "balanced_softmax")
+    assert any("wrong labels are those" in line for line in plan.why)
+
+
+def test_the_plan_says_how_far_to_grow() -> None:
+    plan = choose({"good": 10_000, "torn": 100, "stained": 5000})
+    assert plan.targets == {"torn": 2100}
+    assert any("torn is to grow from 100 to 2,100" in line for line in plan.why)
+    assert choose({"good": 900, "torn": 400}).targets == {}
+    assert any("no default" in line and "68.3" in line for line in plan.why)
 
 
 def test_thresholds_are_configuration() -> None:
@@ -89,6 +103,9 @@ def test_thresholds_are_configuration() -> None:
 def test_odd_counts() -> None:
     with pytest.raises(DataError, match="no class has a training sample"):
         choose([0, 0])
+    with pytest.raises(DataError, match="below 0"):
+        choose([10, -1])
+    assert any("collect more" in line for line in choose({"good": 10, "torn": 1}).why)
     empty = choose({"good": 10_000, "torn": 5_000, "lost": 0})
     assert empty.ratio == 2
     assert any("lost has no training sample" in line for line in empty.why)

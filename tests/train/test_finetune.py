@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from scarce import evaluate, progress, train
 from scarce.dataset import FoldView
 from scarce.errors import ConfigError, TrainError, UnknownNameError
 from scarce.train import _network as networks
+from scarce.train._learn import unlabelled_rows
 from scarce.train._validation import free_of, held_back
 from scarce.train.finetune import Finetune, mirrors
 
@@ -276,3 +278,72 @@ def test_mirrors_only_where_training_mirrors() -> None:
     assert mirrors(augment.policy("garment"))
     assert not mirrors(augment.policy("text_in_picture"))
     assert not mirrors(None)
+
+
+def test_a_step_in_parts_is_the_same_step(fold: FoldView) -> None:
+    """A network without batch norm gives the same weights whether a step's samples pass it at once or in four parts."""
+    trainer = Finetune(epochs=1, batch=28, network="small_convnext", validation=0.0)
+    whole, parts = (train.fit(fold, replace(trainer, accumulate=n), seed=5).tensors() for n in (1, 4))
+    for name, array in whole.items():
+        np.testing.assert_allclose(array, parts[name], atol=2e-3, err_msg=name)
+
+
+def test_unlabelled_samples_are_learnt_from_and_never_those_that_are_judged(fold: FoldView) -> None:
+    ds = fold.dataset
+    labels = ds["label"].copy()
+    train_rows = ds.rows_of(fold.train_ids)
+    hidden = train_rows[2::3]
+    labels[hidden] = -1
+    half = ds.with_columns({"label": [None if code < 0 else ds.schema.classes[code] for code in labels]})
+    known = half.ids[np.setdiff1d(train_rows, hidden)]
+    view = half.fold(known, fold.eval_ids)
+    assert set(unlabelled_rows(view)) == set(hidden)
+    grouped = half.with_columns({"split_group": ["one" if row in (hidden[0], *half.rows_of(fold.eval_ids[:1])) else None
+                                                 for row in range(len(half))]})  # fmt: skip
+    assert hidden[0] not in unlabelled_rows(grouped.fold(known, fold.eval_ids))
+    trainer = Finetune(epochs=4, batch=16, network="small_resnet", unlabelled=1.0, confidence=0.35)
+    model = train.fit(view, trainer, seed=1)
+    assert model.card["unlabelled_rows"] == len(hidden)
+    assert max(row["pseudo_labelled"] for row in model.card["history"]) > 0.2
+    assert not same(model, train.fit(view, replace(trainer, unlabelled=0.0), seed=1))
+    assert same(model, train.fit(view, trainer, seed=1))
+    with pytest.raises(TrainError, match="no unlabelled sample"):
+        train.fit(fold, trainer)
+
+
+@pytest.mark.parametrize("name", ["ldam_drw", "deferred", "symmetric_cross_entropy", "class_balanced_focal"])
+def test_any_loss_by_name(fold: FoldView, name: str, tmp_path: Path) -> None:
+    from scarce.train._named_loss import loss_of
+
+    trainer = Finetune.from_params({"epochs": 2, "batch": 16, "network": "small_resnet", "loss": name, "validation": 0})
+    model = train.fit(fold, trainer, seed=2)
+    expected = loss_of(name, np.array([48.0, 24.0, 12.0]))  # type: ignore[arg-type]
+    assert model.card["loss"]["kind"] == expected.kind
+    assert model.card["loss"]["class_weights"] == expected.class_weights
+    assert (model.card["cosine_scale"] is not None) == (name == "ldam_drw")
+    again = train.load(model.save(tmp_path / "m"))
+    np.testing.assert_allclose(again.predict_proba(fold.eval), model.predict_proba(fold.eval), atol=1e-6)
+
+
+def test_deferred_weights_begin_late_and_survive_a_restart(fold: FoldView, tmp_path: Path) -> None:
+    plain = {"epochs": 4, "batch": 16, "network": "small_resnet", "validation": 0.0, "loss": "cross_entropy"}
+    spec = {"class_weights": [0.1, 1.0, 5.0], "deferred": 0.5}
+    first = train.fit(fold, Finetune.from_params(plain), seed=2)
+    late = train.fit(fold, Finetune.from_params({**plain, "loss": spec}), seed=2)
+    ours, theirs = (model.card["history"] for model in (late, first))
+    assert [row["loss"] for row in ours[:2]] == [row["loss"] for row in theirs[:2]]
+    assert ours[2]["loss"] != theirs[2]["loss"]
+    halfway = train.fit(fold, Finetune.from_params({**plain, "loss": spec}), seed=2, checkpoint=tmp_path / "c")
+    assert same(halfway, late)
+
+
+def test_class_weights_are_those_that_were_given(fold: FoldView) -> None:
+    base = {"epochs": 1, "batch": 16, "network": "small_resnet", "validation": 0.0, "loss": "cross_entropy"}
+    auto = train.fit(fold, Finetune.from_params({**base, "class_weights": "auto"}), seed=0)
+    np.testing.assert_allclose(auto.card["loss"]["class_weights"], [84 / 48 / 3, 84 / 24 / 3, 84 / 12 / 3])
+    own = train.fit(fold, Finetune.from_params({**base, "class_weights": [1, 2, 5]}), seed=0)
+    assert own.card["loss"]["class_weights"] == (1.0, 2.0, 5.0)
+    with pytest.raises(TrainError, match="2 class weights"):
+        train.fit(fold, Finetune.from_params({**base, "class_weights": [1, 2]}), seed=0)
+    with pytest.raises(ConfigError, match="loss"):
+        Finetune.from_params({"loss": "ldam_dwr"})

@@ -72,7 +72,8 @@ def test_csv_is_safe_for_spreadsheets(pictures: Path, tmp_path: Path, monkeypatc
     rows = predict(Bright(card=dict(CARD)), ["=c.png", "broken.jpg"])
     write_csv(rows, tmp_path / "out.csv")
     cells = list(csv.reader((tmp_path / "out.csv").open(encoding="utf-8", newline="")))
-    assert cells[0] == ["path", "class", "probability", "verdict", "defect_score", "error", "p(ok)", "p('=stain)"]
+    heads = ["path", "class", "probability", "verdict", "defect_score", "error", "unknown_score", "candidates"]
+    assert cells[0] == [*heads, "natural_probability", "p(ok)", "p('=stain)"]
     assert cells[1][:2] == ["'=c.png", "'=stain"]
     assert cells[2][1:5] == ["", "", "", ""]
     assert "image" in cells[2][5]

@@ -105,69 +105,82 @@ def named_by(members: Sequence[str] | None, places: Mapping[str, str], *, most: 
 
 
 def fit(
-    project: Project, ds: Dataset, version: str, *, trainer: str | None, minutes: float | None, seed: int
+    project: Project,
+    ds: Dataset,
+    version: str,
+    *,
+    model: str | None,
+    told: Mapping[str, Any],
+    seed: int,
+    foreign: Path | None = None,
 ) -> tuple[Any, list[str]]:
-    """Train on the train split with the project's settings; return the model and sentences for people."""
+    """Train on the train split with the project's settings; return the model and sentences for people.
+
+    Args:
+        project: for its settings and its checkpoints.
+        ds: the version, with features.
+        version: its name.
+        model: a trainer or a network; None = that of scarce.toml.
+        told: settings from the command line, by the trainer's own names; None = not given.
+        seed: of everything random.
+        foreign: samples of nothing that is known; they choose the guard. None = made ones.
+
+    Raises:
+        ConfigError: the trainer has no such setting.
+    """
     from dataclasses import fields
 
     from scarce import registry
     from scarce import train as stage
     from scarce.loop.conclude import choose_trainer
-    from scarce.loop.fitting import trainer_settings, training_view
+    from scarce.loop.fitting import guarded, trainer_settings, training_view
+    from scarce.loop.judging import read_plain
+    from scarce.loop.measure import with_features
     from scarce.loop.options import Options
 
+    others = None if foreign is None else read_plain(foreign, ds.schema.modality)
     notes: list[str] = []
-    name = choose_trainer(ds, Options(trainer=trainer or project.config.train.trainer), notes)
+    wanted = model or project.config.train.trainer
+    named: dict[str, Any] = {}
+    if wanted != "auto":
+        wanted, named = stage.trainer_of(wanted, ds.schema.modality)
+    name = choose_trainer(ds, Options(trainer=wanted), notes)
     kind = registry.load("train", name, stage.AbstractTrainer)  # type: ignore[type-abstract]
     known = {field.name for field in fields(kind)}
-    chosen = {"embedding": embedding_of(ds), "minutes": minutes}
-    params = {key: value for key, value in chosen.items() if key in known and value is not None}
-    params |= trainer_settings(project.config.train, name)
+    given = {key: value for key, value in told.items() if value is not None}
+    strange = sorted(set(given) - known - {"minutes"})
+    if strange:
+        option = {"policy": "augment"}.get(strange[0], strange[0]).replace("_", "-")
+        raise ConfigError("train", f"{name} takes no --{option}", f"its settings are {', '.join(sorted(known))}",
+                          "leave it out, or take another --model")  # fmt: skip
+    params = {"embedding": embedding_of(ds)} | trainer_settings(project.config.train, name) | given | named
+    params = {key: value for key, value in params.items() if key in known}
+    if kind.encoder is not None:
+        ds = with_features(project, ds, encoder=kind.encoder, size=params.get("size"), seed=seed)
     checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
-    model = stage.fit(training_view(ds), kind.from_params(params), seed=seed, checkpoint=checkpoint)
-    return model.stamped(data={**model.card["data"], "version": version}), notes
-
-
-def judge(
-    project: Project, folder: Path, version: str | None, *, seed: int, workers: int | None, false_positive_rate: float
-) -> dict[str, Any]:
-    """Look at the test set with a saved model; the look is counted."""
-    import numpy as np
-
-    from scarce import evaluate, train
-    from scarce.loop.conclude import held_out
-    from scarce.loop.measure import with_scan
-
-    model = train.load(folder)
-    name = project.store.version(version).name
-    ds = with_scan(project, project.dataset(name), workers=workers)
-    real = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
-    test, others = held_out(ds), real & np.isin(ds["split"], ("train", "val"))
-    view = ds.fold(ds.ids[others], ds.ids[test])
-    probs = model.predict_proba(view.eval)
-    report = evaluate.run(view, probs, seed=seed, false_positive_rate=false_positive_rate)
-    body = report.to_json()
-    looks = project.state.count_test_look(version=name, metric="balanced_accuracy")
-    return {"version": name, "model": str(folder), "looks": looks, **body, **_frozen(model, view.eval, probs)}
-
-
-def _frozen(model: Any, ds: Dataset, probs: Any) -> dict[str, Any]:
-    """Return the operating point at the threshold that the model was given before anybody looked."""
-    from scarce.evaluate.operating_point import defect_score, operating_point
-    from scarce.folds import groups_of
-
-    point, normal = (
-        model.card.get("operating_point") or {},
-        [ds.schema.classes.index(x) for x in ds.schema.normal_classes],
-    )
-    defects = ~(ds["label"][:, None] == normal).any(1) if normal else None
-    if defects is None or point.get("threshold") is None or defects.all() or not defects.any():
-        return {}
-    found = operating_point(
-        defects, defect_score(probs, tuple(normal)), threshold=point["threshold"],
-        false_positive_rate=point.get("false_positive_rate", 0.01), groups=groups_of(ds),
+    view = training_view(ds)
+    fitted = stage.fit(
+        view, kind.from_params(params), seed=seed, checkpoint=checkpoint,
+        tracking=stage.tracking_of(project.config.train.tracking),
     )  # fmt: skip
-    return {"operating_point": found.to_json()}
+    fitted = guarded(fitted, view, foreign=others, seed=seed)
+    return fitted.stamped(data={**fitted.card["data"], "version": version}), notes
+
+
+def weights_of(text: str | None) -> str | list[float] | None:
+    """Return what ``--class-weights`` says: ``auto``, or one number for each class.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if text is None or text.strip() == "auto":
+        return None if text is None else "auto"
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            "train", f"--class-weights {text!r} is neither auto nor numbers", do="write them as 1,2.5,10"
+        ) from error
 
 
 def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:
@@ -178,3 +191,30 @@ def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:
         row = counts.setdefault(label or "(unlabelled)", {})
         row[split or "none"] = row.get(split or "none", 0) + 1
     return counts
+
+
+def project_of(model: Path) -> Path:
+    """Return the folder of the project that a model's folder lies in."""
+    return model.absolute().parents[2]
+
+
+def is_stale(folder: Path, model: Any) -> bool:
+    """Return whether a model lies in a project whose classes are others now, or were changed since it was trained."""
+    from scarce import classes
+    from scarce.errors import ScarceError
+    from scarce.project import HIDDEN, Project
+
+    if folder.absolute().parent.parent.name != HIDDEN:
+        return False
+    try:
+        with Project.open(project_of(folder)) as project:
+            if project.head is None:
+                return False
+            now = project.dataset()
+            if now.schema.classes != model.classes:
+                return True
+            steps = project.dataset(model.card["data"]["version"]).steps
+    except (ScarceError, KeyError):  # a model is of use without its project, and without the version it was made from
+        return False
+    last = steps[-1].step_id if steps else ""
+    return last in {step.step_id for step in now.steps} and classes.is_stale(now, last)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scarce.cli._beside import beside
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import screen, table
 from scarce.cli._summary import interval, percent, value_of
@@ -25,6 +26,20 @@ def evaluate(
     false_positive_rate: Annotated[
         float | None, typer.Option(help="Wanted false-alarm rate.", show_default="that of scarce.toml")
     ] = None,
+    against: Annotated[
+        Path | None, typer.Option("--compare", metavar="DIR", help="Another model, judged on the same samples.")
+    ] = None,
+    foreign: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Samples of none of the classes: are they called unknown?")
+    ] = None,
+    field: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Unlabelled samples from the field: is the test set as varied?"),
+    ] = None,
+    robust: Annotated[bool, typer.Option("--robust", help="Also under noise, light, rotation and blur.")] = False,
+    ask: Annotated[
+        int, typer.Option(min=0, help="Put so many questions about the weakest classes into the queue.")
+    ] = 0,
     workers: Workers = None,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -39,18 +54,20 @@ def evaluate(
     Example:
         scarce evaluate photos-scarce
         scarce evaluate photos-scarce --model photos-scarce/.scarce/models/v7-finetune --json
+        scarce evaluate photos-scarce --compare photos-scarce/.scarce/models/v3-linear_probe --foreign other-photos
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.cli._work import judge, model_folder
+        from scarce.cli._work import model_folder
+        from scarce.loop.judging import Look, judge
         from scarce.project import Project
 
         folder = folder_of(project, named)
         with Project.open(folder) as opened:
-            chosen = model_folder(model or folder)
-            body = judge(
-                opened, chosen, version, seed=seed, workers=workers,
+            body = judge(opened, Look(
+                folder=model_folder(model or folder), against=None if against is None else model_folder(against),
+                version=version, foreign=foreign, field=field, robust=robust, ask=ask, seed=seed, workers=workers,
                 false_positive_rate=false_positive_rate or opened.config.evaluate.false_positive_rate,
-            )  # fmt: skip
+            ))  # fmt: skip
 
         def draw(console: Console) -> None:
             console.print(f"{body['model']} on {body['n']:,} real test samples of {body['version']}")
@@ -71,6 +88,8 @@ def evaluate(
             )
             if body["operating_point"]:
                 console.print(body["operating_point"]["why"])
+            for line in beside(body):
+                console.print(line)
             console.print(f"Look number {body['looks']} at this test set.")
 
         out.show(body, draw)

@@ -79,7 +79,9 @@ def run(
     ] = None,
     trainer: Annotated[
         str | None,
-        typer.Option(help="auto, linear_probe, finetune or blend.", show_default="auto", rich_help_panel=MODEL),
+        typer.Option(
+            help="auto, linear_probe, finetune, gradient_boosting ...", show_default="auto", rich_help_panel=MODEL
+        ),
     ] = None,
     policy: Annotated[
         str | None, typer.Option(help="Augmentation preset.", show_default="told by the data", rich_help_panel=MODEL)

@@ -12,6 +12,7 @@ from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, 
 from scarce.cli._screen import relative, safe, screen, table
 from scarce.cli._study import Common, Minutes, OutFolder, studied
 from scarce.cli._study_growth import growth
+from scarce.cli._study_losses import losses
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,4 +124,5 @@ def zero_shot(
 
 register(app, "query-strategies", query_strategies)
 register(app, "growth", growth)
+register(app, "losses", losses)
 register(app, "zero-shot", zero_shot)

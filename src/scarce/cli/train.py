@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,11 +18,45 @@ def train(
     project: ProjectFolder = None,
     named: InProject = None,
     version: Version = None,
-    trainer: Annotated[
-        str | None, typer.Option(help="auto, linear_probe, finetune or blend.", show_default="that of scarce.toml")
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "--trainer",
+            metavar="NAME",
+            show_default="that of scarce.toml",
+            help="A trainer (linear_probe, finetune, gradient_boosting ...), or a network by its name, as resnet18.",
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="focal, ldam_drw ...", show_default="the trainer's own"),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the training data.", show_default="the trainer's own")
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Augmentation while training: a policy in TOML, or a preset.", show_default="light"
+        ),
+    ] = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|LIST", help="Inverse frequency, or a weight for each class: 1,2.5,10.", show_default="none"
+        ),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Time budget of a network.", show_default="none")
+    ] = None,
+    foreign: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Samples of none of the classes: what the model shall call unknown is tuned on them.",
+            show_default="made from held-back pictures",
+        ),
     ] = None,
     workers: Workers = None,
     seed: Seed = 0,
@@ -35,27 +70,33 @@ def train(
     a network resumes after an interruption.
 
     Example:
-        scarce train photos-scarce --trainer linear-probe
-        scarce train photos-scarce --trainer finetune --minutes 10
+        scarce train photos-scarce --model linear-probe
+        scarce train photos-scarce --model convnext_atto --epochs 30 --augment policy.toml
+        scarce train photos-scarce --model finetune --loss ldam_drw
+        scarce train photos-scarce --loss cross-entropy --class-weights auto
     """
+    told: dict[str, Any] = {
+        "loss": loss and loss.replace("-", "_"), "epochs": epochs, "policy": augment, "minutes": minutes,
+    }  # fmt: skip
     with screen(as_json, quiet, debug) as out:
-        from scarce.cli._work import fit
+        from scarce.cli._work import fit, weights_of
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
 
+        told["class_weights"] = weights_of(class_weights)
         with Project.open(folder_of(project, named)) as opened:
             name = opened.store.version(version).name
             ds = with_scan(opened, opened.dataset(name), workers=workers)
             ds = with_features(opened, ds, workers=workers, seed=seed)
-            model, notes = fit(opened, ds, name, trainer=trainer, minutes=minutes, seed=seed)
-            folder = opened.models / f"{name}-{model.card['trainer']}"
-            model.save(folder)
-        body = {"model": str(folder), "version": name, "notes": notes, "card": model.card}
+            fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
+            folder = opened.models / f"{name}-{fitted.card['trainer']}"
+            fitted.save(folder)
+        body = {"model": str(folder), "version": name, "notes": notes, "card": fitted.card}
 
         def draw(console: Console) -> None:
             for note in notes:
                 console.print(note)
-            console.print(f"{model.card['trainer']} of {name} in {model.card['seconds']} s: {safe(relative(folder))}")
+            console.print(f"{fitted.card['trainer']} of {name} in {fitted.card['seconds']} s: {safe(relative(folder))}")
             console.print(f"Next: scarce evaluate {safe(relative(opened.folder))}")
 
         out.show(body, draw)

@@ -228,6 +228,7 @@ class Train:
     trainer: str = setting("auto", "linear_probe (seconds), finetune (minutes), blend (both) or auto (by pixels).")
     model: str = setting("auto", "Backbone of finetune and blend: any name that timm knows.")
     epochs: int = setting(0, "Passes over the training data; 0 = chosen by the trainer.", low=0, high=100000)
+    tracking: str = setting("files", "Where the course of a network is written: files (history.csv) or mlflow.")
     quota_gib: float = setting(5.0, "Checkpoints may take this much disk; the oldest go first.", low=0.0)
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

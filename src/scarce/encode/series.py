@@ -64,7 +64,7 @@ class Series(AbstractEncoder):
 
 def pattern_features(samples: Sequence[Floats], length: int, course: int) -> Floats:
     """Return (B, D) float32 features of (T,) or (C, T) series; see :class:`Series`."""
-    prepared = [_resampled(np.atleast_2d(sample), length) for sample in samples]
+    prepared = [resampled(np.atleast_2d(sample), length) for sample in samples]
     curves = np.stack([curve for curve, _ in prepared])
     sizes = np.stack([size for _, size in prepared])
     b, c, _ = curves.shape
@@ -92,7 +92,7 @@ def pattern_shares(curves: Floats) -> Floats:
     return np.stack(out, axis=1).astype(np.float32)
 
 
-def _resampled(sample: Floats, length: int) -> tuple[Floats, Floats]:
+def resampled(sample: Floats, length: int) -> tuple[Floats, Floats]:
     """Return (C, length) z-scored curves with holes bridged, and (C, 5) what z-scoring took away."""
     channels, time = sample.shape
     curves = np.zeros((channels, length), np.float32)

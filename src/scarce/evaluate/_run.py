@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -79,9 +79,10 @@ class Report:
         return plain(body)  # type: ignore[no-any-return]
 
 
-def run(
+def run(  # noqa: PLR0913  one knob each
     view: FoldView, model: Predicts | Array, *, seed: int = 0, false_positive_rate: float = 0.01,
-    oof: OutOfFold = None, samples: int | None = None,
+    oof: OutOfFold = None, samples: int | None = None, features: Array | None = None,
+    set_threshold: float | None = None,
 ) -> Report:  # fmt: skip
     """Judge a model, or its probabilities, on the evaluation side of a fold.
 
@@ -93,11 +94,18 @@ def run(
         oof: out-of-fold probabilities that choose the threshold before the test is looked at: (M, K) aligned with
             ``view.train`` (NaN rows are skipped), or a pair (labels (M,), probabilities (M, K)).
         samples: most sample ids in one list; 50 by default.
+        features: (N, D) what the model saw in ``view.eval``'s rows, NaN where nothing; for subclasses.
+        set_threshold: the model's own threshold of the sets of classes, see :mod:`scarce.evaluate.conformal`.
 
     Raises:
         DataError: nothing to judge, or probabilities that do not fit.
     """
     judged = _judged(view, model, seed=seed, false_positive_rate=false_positive_rate, oof=oof, samples=samples)
+    if features is not None:
+        if len(features) != len(view.eval):
+            raise DataError("evaluate", f"{len(features)} rows of features for {len(view.eval)} samples")
+        judged = replace(judged, features=np.asarray(features)[view.eval.rows_of(judged.ids)])
+    judged = replace(judged, set_threshold=set_threshold)
     kinds = {name: load("evaluate", name, AbstractSection) for name in names("evaluate")}  # type: ignore[type-abstract]
     sections = {name: kind().measure(judged) for name, kind in kinds.items()}
     baseline = sections["baseline"]

@@ -13,6 +13,9 @@ from scarce.metric.interval import cluster_weights
 
 __all__ = ["Calibration", "brier_score", "expected_calibration_error", "fit_temperature", "reliability"]
 
+FEWEST = 50
+"""Out-of-fold answers from which on the kinds are compared."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,9 @@ class Calibration(AbstractSection):
     Use when probabilities decide something: thresholds, costs, who looks at a part again.
     Needs: labels and probabilities.
     Writes: ``brier`` (0 best, 2 worst), ``log_loss``, ``ece`` with ``low`` and ``high`` (adaptive bins, bootstrap over
-    groups; the estimate is biased upward on few samples) and ``bins`` for the reliability plot.
+    groups; the estimate is biased upward on few samples), ``bins`` for the reliability plot, and ``kinds``: what no
+    calibration, temperature, vector and isotonic scaling would each give on out-of-fold answers, cross-fitted (null
+    without them).
     Source: Guo et al. 2017; Nixon et al. 2019.
 
     Args:
@@ -47,4 +52,13 @@ class Calibration(AbstractSection):
                 {"confidence": confidence, "accuracy": accuracy, "n": int(count)}
                 for confidence, accuracy, count in zip(*found, strict=True)
             ],
+            "kinds": self._kinds(judged),
         }  # fmt: skip
+
+    def _kinds(self, judged: Judged) -> dict[str, Any] | None:
+        from scarce.evaluate.calibrator import judge_kinds
+
+        if judged.out_of_fold is None or len(judged.out_of_fold[0]) < FEWEST:
+            return None
+        labels, probs = judged.out_of_fold
+        return judge_kinds(np.log(np.maximum(probs, 1e-12)), labels, seed=judged.seed)

@@ -238,8 +238,14 @@ class OperatingPoint(AbstractSection):
     Needs: labels and probabilities; a normal class, otherwise the section is null and ``one_vs_rest`` stands in.
     Writes: see :class:`Point`, and ``per_class``: recall of every defect class at that threshold with its lower bound.
     All bounds are counted by group where samples share one.
+    ``at_detection_rate``: the fewest false alarms at the wanted detection rate, its threshold chosen out of fold.
     Source: Clopper and Pearson 1934 for the bounds.
+
+    Args:
+        detection_rate: wanted share of defects that are found, in (0, 1].
     """
+
+    detection_rate: float = 0.99
 
     def measure(self, judged: Judged) -> dict[str, Any] | None:
         """Return the point, or None without a normal class or where one side is empty."""
@@ -260,7 +266,19 @@ class OperatingPoint(AbstractSection):
                 "groups": (groups := judged.group_count(own)),
                 "low": clopper_pearson(caught, int(own.sum()), 0.95, "lower", groups=groups)[0],
             }  # fmt: skip
-        return {**point.to_json(), "per_class": plain(per_class)}
+        wished = self._at_detection_rate(judged, defect, score)
+        return {**point.to_json(), "per_class": plain(per_class), "at_detection_rate": wished}
+
+    def _at_detection_rate(self, judged: Judged, defect: Array, score: Floats) -> dict[str, Any] | None:
+        from scarce.evaluate.threshold import at_detection_rate
+
+        labels, probs = judged.out_of_fold or (np.zeros(0, np.int64), np.zeros((0, judged.n_classes)))
+        sound = np.isin(labels, judged.normal)
+        if not sound.any() or sound.all():
+            return None
+        chosen = at_detection_rate(~sound, defect_score(probs, judged.normal), self.detection_rate)
+        found = operating_point(defect, score, threshold=chosen.threshold, groups=judged.groups)
+        return {"detection_rate": self.detection_rate, **found.to_json()}
 
     def _frozen(self, judged: Judged) -> Chosen | None:
         if judged.out_of_fold is None:

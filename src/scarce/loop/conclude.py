@@ -17,8 +17,8 @@ from scarce.folds import groups_of
 from scarce.ledger import HYBRID, Design, Ledger, paired_effect
 from scarce.lineage import Step
 from scarce.loop import sift
-from scarce.loop.fitting import PROBE, confirm, fit_after, trainer_settings, training_view
-from scarce.loop.options import Clock, Options
+from scarce.loop.fitting import PROBE, confirm, fit_after, guarded, trainer_settings, training_view
+from scarce.loop.options import NETWORKS, Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed
 
@@ -87,10 +87,11 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
             view, trainer, ready.embedding, (), calibrate=False, checkpoint=begun / "baseline", **more
         )  # fmt: skip
         final = fit_after(view, trainer, ready.embedding, plan, checkpoint=begun / "final", **more)
+        final = guarded(final, view, seed=options.seed)
         notes += doubts(final, weighed)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)
-        notes.append("The ledger measured with the linear probe; for the network its rows are marked proxy.")
+        notes.append(f"The ledger measured with the linear probe; for {trainer} its rows are marked proxy.")
         if options.confirm and not weighed.decisions:
             notes.append("--confirm had nothing to confirm: the ledger kept no decision.")
         if options.confirm and weighed.decisions:
@@ -180,19 +181,18 @@ def materialize(ds: Dataset, candidates: Dataset, decision: Any, fold: Fold) -> 
 
 
 def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
-    """Return ``blend`` for small pictures, else ``linear_probe``; the user's choice comes first."""
-    from scarce.extras import available
+    """Return what suits the data: ``blend`` for small pictures, trees for tables; the user's choice comes first."""
+    from scarce.train import usual
 
     if options.trainer != "auto":
         options.refuse_trainer(ds.schema.modality)
         return options.trainer
     sides = ds.wide.get("scan.width")
-    small = sides is not None and float(np.median(sides)) <= SMALL_PIXELS
-    if ds.schema.modality == "image" and small and available("torch"):
-        return "blend"
-    more = "; --trainer finetune trains a network" if ds.schema.modality == "image" else ""
-    notes.append(f"The model is a linear head on the features, fitted in seconds{more}.")
-    return "linear_probe"
+    name = usual(ds.schema.modality, small=sides is not None and float(np.median(sides)) <= SMALL_PIXELS)
+    if name == "linear_probe":
+        more = "; --trainer finetune trains a network" if ds.schema.modality == "image" else ""
+        notes.append(f"The model is a linear head on the features, fitted in seconds{more}.")
+    return name
 
 
 def plan_for(trainer: str, weighed: Weighed, notes: list[str]) -> tuple[Any, ...]:
@@ -200,7 +200,7 @@ def plan_for(trainer: str, weighed: Weighed, notes: list[str]) -> tuple[Any, ...
     plan = weighed.decisions
     row = next((row for row in weighed.ledger.rows if row.decision == "augment"), None)
     named = any(isinstance(decision, Augment) or decision.name == "rebalance.oversample" for decision in plan)
-    if trainer == "linear_probe" or named or not weighed.policy or (row is not None and row.verdict == "hurt"):
+    if trainer not in NETWORKS or named or not weighed.policy or (row is not None and row.verdict == "hurt"):
         return plan
     measured = "was not measured" if row is None or np.isnan(row.gain) else f"was {row.verdict!r} on the probe"
     notes.append(
@@ -217,7 +217,7 @@ def doubts(final: Any, weighed: Weighed) -> list[str]:
         return []
     notes = []
     network = card.get("members", {}).get("finetune", card)
-    epochs, wanted = network["epochs"], network["schedule"]["epochs"]
+    epochs, wanted = network.get("epochs", 0), network.get("schedule", {}).get("epochs", 0)
     if epochs < wanted / 2 and network["schedule"]["seconds"] is not None:
         notes.append(f"The network had time for {epochs} of {wanted} epochs: more --minutes will make it better.")
     held = (card["metrics"].get("held_out") or {}).get("balanced_accuracy")

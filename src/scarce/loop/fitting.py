@@ -38,7 +38,7 @@ def fit_after(  # noqa: PLR0913  one knob each
     """Fit on the training side after the decisions.
 
     A network makes its augmented copies anew in every epoch, so stored copies are replaced by their originals.
-    ``minutes`` bounds the training of a network. Without ``calibrate`` the linear probe saves its cross-validation.
+    ``minutes`` bounds the training of a network. Without ``calibrate`` what is quick to fit saves its cross-validation.
     ``settings`` are the user's own parameters of the trainer; a network goes on from ``checkpoint`` if there is one.
     """
     from scarce import train
@@ -47,15 +47,31 @@ def fit_after(  # noqa: PLR0913  one knob each
     fold, _ = fold_of_view(view, embedding, seed, PROBE.components)
     given = train_set(fold, decisions)
     kind = registry.load("train", trainer, train.AbstractTrainer)  # type: ignore[type-abstract]
-    told = {"embedding": embedding, "l2": PROBE.l2, "components": PROBE.components, "minutes": minutes}
-    told |= {} if calibrate or trainer != "linear_probe" else {"folds": 0}
-    told |= {} if given.online else {"augment": "none"}
     known = {field.name for field in fields(kind)}
+    told = {"embedding": embedding, "minutes": minutes}
+    told |= {"l2": PROBE.l2, "components": PROBE.components} if "embedding" in known else {}
+    told |= {} if calibrate else {"folds": 0}
+    told |= {} if given.online else {"augment": "none"}
     plugin = kind.from_params({**{name: value for name, value in told.items() if name in known}, **(settings or {})})
     ids = fold.train.ids[given.rows]
     rows = originals(view.train, ids) if trainer == "finetune" else view.train.rows_of(ids)
     online = policy(given.online) if given.online and "augment" in known else None
     return train.fit(view, plugin, seed=seed, given=replace(given, rows=rows), online=online, checkpoint=checkpoint)
+
+
+def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed: int = 0) -> Any:
+    """Return the model with what it needs to say ``unknown`` and ``ambiguous``, chosen without any test sample.
+
+    Args:
+        model: fresh from training.
+        view: what it was trained on.
+        foreign: samples of none of the classes to choose the detector by; None = made from held-back pictures.
+        seed: of what is made.
+    """
+    from scarce.evaluate.guard import guard
+
+    found = guard(model, view, foreign=foreign, seed=seed)
+    return replace(model.stamped(unknown=found.unknown, ambiguous=found.ambiguous), guard=found.arrays)
 
 
 def trainer_settings(config: Train, trainer: str) -> dict[str, Any]:

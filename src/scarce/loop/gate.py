@@ -50,7 +50,7 @@ class Target:
 
 def targets(ds: Dataset, config: Config) -> dict[str, Target]:
     """Return class to target, from the ratio or count of ``[synthesize]``; sound classes stay as they are."""
-    from scarce.rebalance.oversample import target_counts
+    from scarce.rebalance.target import target_counts
 
     given = config.synthesize
     usable = ds["keep"].astype(bool) & (ds["label"] >= 0)
@@ -60,9 +60,9 @@ def targets(ds: Dataset, config: Config) -> dict[str, Target]:
         np.bincount(ds["label"][usable & (ds["origin"] == origin)], minlength=len(ds.schema.classes))
         for origin in ("real", "synthetic")
     )
-    wanted = target_counts(real, ratio=given.ratio, cap=given.copies)
-    if given.target_count:
-        wanted = np.minimum(np.maximum(real, given.target_count), real * (1 + given.copies))
+    least = given.target_count
+    sizes = {code: max(int(n), least) for code, n in enumerate(real) if n} if least else None
+    wanted = target_counts(real, ratio=given.ratio, cap=given.copies, target_count=sizes)
     out = {}
     for code, name in enumerate(ds.schema.classes):
         goal = int(real[code]) if name in ds.schema.normal_classes else int(wanted[code])

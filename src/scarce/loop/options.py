@@ -13,7 +13,7 @@ from scarce import progress, registry
 from scarce.errors import ConfigError, closest, unknown_name
 
 NETWORKS = ("finetune", "blend")
-"""Trainers that see the pixels."""
+"""Trainers that draw augmented copies anew in every epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Options:
         false_positive_rate: wanted false-alarm rate of the operating point.
         encoder: name of an encoder plugin, or ``timm:resnet18`` for a network of timm; ``auto`` by default.
         size: pixels, chosen from the images if None.
-        trainer: ``auto``, ``linear_probe``, ``finetune`` or ``blend``.
+        trainer: ``auto`` or the name of a trainer.
         policy: augmentation preset; guessed from the data if None.
         normal: names of the sound classes, where their names do not say so.
         minutes: time budget of the whole run.
@@ -100,16 +100,15 @@ class Options:
         return out
 
     def refuse_trainer(self, modality: str) -> None:
-        """Refuse a network on pictures where the data is something else.
+        """Refuse a trainer that does not take this kind of data.
 
         Raises:
             ConfigError: the trainer that was asked for does not suit the data.
         """
-        if self.trainer in NETWORKS and modality != "image":
-            raise ConfigError(
-                "run", f"the trainer {self.trainer} is a network on pictures, and this is {modality}",
-                do="take --trainer linear_probe, or leave it out",
-            )  # fmt: skip
+        from scarce.train import refuse_unsuited
+
+        if self.trainer != "auto":
+            refuse_unsuited(self.trainer, modality)
 
 
 @dataclass

@@ -158,7 +158,7 @@ def _out_of_fold(ds: Dataset, features: Array, picked: Collection[str], seed: in
             "judged out of fold on picked samples: they are harder than the pool, so the figure is no estimate for it"
         )  # fmt: skip
     groups = ds["split_group"][rows] if "split_group" in ds else None
-    axes = _axes(features, _open(ds) & np.isfinite(features).all(1) & (ds["label"] < 0))  # not of rows it is judged on
+    axes = _axes(features, _open(ds) & np.isfinite(features).all(1) & ~spoken(ds))  # not of rows it is judged on
     probs = cross_val_probs(
         features[rows], ds["label"][rows], len(ds.schema.classes), groups=groups, seed=seed, probe=PROBE,
         projection=axes,

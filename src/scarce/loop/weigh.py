@@ -182,7 +182,7 @@ def grow(
 
 def _augmented(project: Project, ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: ARG001  one shape
     from scarce import augment
-    from scarce.rebalance.oversample import target_counts
+    from scarce.rebalance.target import target_counts
 
     counts = train_counts(ds)
     present = {name: n for name, n in counts.items() if n}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from scarce.metric.loss import log_loss
     from scarce.metric.ranking import (
+        area_under_roc,
         average_precision,
         false_positive_rate_at_recall,
         mean_average_precision,
@@ -54,7 +55,7 @@ _HOME = {
     "log_loss": "loss",
     **dict.fromkeys(
         (
-            "average_precision", "false_positive_rate_at_recall", "mean_average_precision",
+            "area_under_roc", "average_precision", "false_positive_rate_at_recall", "mean_average_precision",
             "recall_at_false_positive_rate", "threshold_at_false_positive_rate",
         ),
         "ranking",
@@ -66,6 +67,7 @@ __all__ = [
     "Interval",
     "Setting",
     "accuracy",
+    "area_under_roc",
     "average_precision",
     "balanced_accuracy",
     "clopper_pearson",

@@ -123,6 +123,27 @@ def fit_temperature(logits: Array, labels: Array, *, weights: Array | None = Non
     return float(np.exp(found.x))
 
 
+def with_prior(probs: Array, before: Array, after: Array) -> Floats:
+    """Return probabilities for another mix of classes, by Bayes' rule.
+
+    Args:
+        probs: (N, K) under the mix ``before``.
+        before: (K,) shares of the classes that the probabilities assume, > 0.
+        after: (K,) shares where they shall hold, >= 0.
+
+    Source: Saerens, Latinne and Decaestecker 2002.
+
+    Example:
+        >>> with_prior(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.9, 0.1])).round(3).tolist()
+        [[0.9, 0.1]]
+    """
+    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    if (before <= 0).any() or (after < 0).any() or not after.sum() > 0:
+        raise DataError("metric.calibration", "shares of classes that are not positive", do="give shares above 0")
+    moved = np.asarray(probs, np.float64) * (after / after.sum()) / (before / before.sum())
+    return np.asarray(moved / np.maximum(moved.sum(1, keepdims=True), 1e-300))
+
+
 def _checked(labels: Array, pred_probs: Array) -> tuple[Array, Floats]:
     labels, probs = np.asarray(labels, np.int64), np.asarray(pred_probs, np.float64)
     if probs.ndim != 2 or len(probs) != len(labels):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +15,10 @@ from scarce.errors import DataError
 from scarce.loss_spec import LossSpec
 from scarce.registry import Plugin
 
-Counts = Sequence[int] | Sequence[float] | Array
+if TYPE_CHECKING:
+    from scarce.rebalance._resample import Resampled, Samples
+
+Counts = Sequence[int] | Sequence[float] | Array | Mapping[Any, int]
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,59 @@ class Adjustment:
 
 @dataclass(frozen=True, kw_only=True)
 class AbstractRebalance(Plugin, ABC):
-    """Base of rebalancing methods: from the counts of the training rows to an :class:`Adjustment`."""
+    """Base of rebalancing methods: from the counts of the training rows to an :class:`Adjustment`.
+
+    Methods that change the samples and not the loss also follow imbalanced-learn's convention, ``fit_resample``.
+    """
+
+    interpolates: ClassVar[bool] = False
+    """Whether new rows lie between others, which means nothing for pixels."""
 
     @abstractmethod
     def adjust(self, counts: Counts) -> Adjustment:
-        """Return what to change for (K,) counts of training rows (or sums of their weights)."""
+        """Return what to change for (K,) counts of training rows (or sums of their weights); a mapping names them."""
+
+    def fit_resample(
+        self, X: Any, y: Any, *, seed: int = 0, neighbors: Array | None = None
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """Return features and labels with samples added or left out; see :meth:`resample`."""
+        return self.resample(X, y, seed=seed, neighbors=neighbors).arrays()
+
+    def resample(self, X: Any, y: Any, *, seed: int = 0, neighbors: Array | None = None) -> Resampled:
+        """Return which samples stay and which are new, with what each was made from; features are made when asked for.
+
+        Args:
+            X: (N, D) features; pictures (N, H, W, ...) work, with a warning where rows are interpolated.
+            y: (N,) labels: numbers or text.
+            seed: of what is drawn.
+            neighbors: (N, m) rows of the nearest others of every sample, near ones first, where that is known already:
+                saves the search for methods that look at the other classes.
+
+        Raises:
+            DataError: the method changes no samples, or cannot use these.
+            ConfigError: the wanted sizes name a class that is not there.
+        """
+        from scarce.rebalance._resample import samples
+
+        name, categories = self.plugin_name(), tuple(getattr(self, "categories", ()))
+        if type(self)._draw is AbstractRebalance._draw:
+            raise DataError(f"rebalance.{name}", "this method changes the loss and no samples",
+                            do="take its loss from adjust, or take oversample, undersample or smote")  # fmt: skip
+        if self.interpolates and (np.ndim(X) > 2 or getattr(X, "dtype", None) == np.uint8):
+            warn_of_pixels(name)
+        return self._draw(samples(name, X, y, seed=seed, neighbors=neighbors, categories=categories))
+
+    def _draw(self, given: Samples) -> Resampled:
+        """Return what the method draws; methods that only change the loss have none."""
+        raise NotImplementedError
+
+
+def warn_of_pixels(who: str) -> None:
+    """Warn that points between raw pixels mean little, and point to features."""
+    warnings.warn(
+        f"{who} between raw pixels draws two pictures over each other: give features in their place "
+        "(scarce encode, then scarce.rebalance.resample)", UserWarning, stacklevel=4,
+    )  # fmt: skip
 
 
 def checked_counts(counts: Counts, who: str) -> Floats:
@@ -46,6 +99,7 @@ def checked_counts(counts: Counts, who: str) -> Floats:
     Raises:
         DataError: not one number a class, negative or infinite ones, or no sample at all.
     """
+    counts = list(counts.values()) if isinstance(counts, Mapping) else counts
     values = np.asarray(counts, np.float64)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all() or (values < 0).any():
         raise DataError(f"rebalance.{who}", f"counts = {np.asarray(counts).tolist()} are no class counts",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset
+from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import DataError
 from scarce.lineage import Step, key64
-from scarce.rebalance._base import AbstractRebalance, Adjustment
+from scarce.rebalance._base import AbstractRebalance, Adjustment, warn_of_pixels
+from scarce.rebalance._resample import Resampled
 from scarce.registry import load
 
 
@@ -18,7 +19,44 @@ def adjust(ds: Dataset, method: AbstractRebalance | str) -> Adjustment:
         ds: the data; where it is not split yet, all rows count.
         method: a plugin, or its name for the defaults.
     """
-    return _plugin(method).adjust(_counts(ds, _train(ds)))
+    counts = _counts(ds, _train(ds))
+    return _plugin(method).adjust(dict(zip(ds.schema.classes, counts.tolist(), strict=True)))
+
+
+def resample(
+    ds: Dataset, method: AbstractRebalance | str, *, embedding: str | None = None, seed: int = 0
+) -> tuple[Resampled, Ints]:
+    """Return training samples with others added or left out, in the space of their features, and their rows.
+
+    Pictures, texts and sounds are interpolated between features of an encoder and not between pixels or letters.
+
+    Args:
+        ds: the data, with features; only kept, labelled, real training rows that have features are used.
+        method: a plugin, or its name for the defaults.
+        embedding: column of the features; None = those that were added last.
+        seed: of what is drawn.
+
+    Returns:
+        What was drawn, with class names as labels, and (N,) row numbers of ``ds`` that it was drawn from; its
+        ``lineage(ds.ids[rows])`` names the parents of every new sample.
+
+    Raises:
+        DataError: there are no features, or the method changes no samples.
+    """
+    plugin = _plugin(method)
+    found = [column for column in ds.wide if column.startswith("embedding.")]
+    name = embedding if embedding is None or embedding.startswith("embedding.") else f"embedding.{embedding}"
+    if not found or name not in (None, *found):
+        raise DataError(f"rebalance.{plugin.plugin_name()}", f"there are no features {name or ''}".rstrip(),
+                        f"there are {', '.join(found)}" if found else "", "run scarce encode")  # fmt: skip
+    column = name or found[-1]
+    features = np.asarray(ds.wide[column])
+    rows = _train(ds)
+    rows = rows[(ds["origin"][rows] == "real") & np.isfinite(features[rows]).all(axis=1)]
+    if plugin.interpolates and column.rpartition(".")[2] == "pixel":
+        warn_of_pixels(plugin.plugin_name())
+    labels = np.asarray(ds.schema.classes)[ds["label"][rows]]
+    return plugin.resample(features[rows], labels, seed=seed), rows
 
 
 def run(ds: Dataset, method: AbstractRebalance | str, *, seed: int = 0) -> Dataset:
@@ -37,7 +75,7 @@ def run(ds: Dataset, method: AbstractRebalance | str, *, seed: int = 0) -> Datas
     """
     plugin = _plugin(method)
     rows = _train(ds)
-    asked = plugin.adjust(_counts(ds, rows))
+    asked = adjust(ds, plugin)
     if asked.loss.class_weights is None and asked.keep is None:
         raise DataError(f"rebalance.{plugin.plugin_name()}", "this method sets no sample weights",
                         do="take its loss or its counts from rebalance.adjust")  # fmt: skip

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from scarce.dataset import Ints
-from scarce.errors import ConfigError
-from scarce.rebalance._base import AbstractRebalance, Adjustment, Counts, checked_counts
+from scarce.rebalance._base import AbstractRebalance, Adjustment, Counts
+from scarce.rebalance._resample import Resampled, Samples
+from scarce.rebalance.target import added, check_target
 
 
 @final
@@ -24,30 +25,25 @@ class Oversample(AbstractRebalance):
 
     Args:
         ratio: wanted ratio of the largest class to any other, 1 = equal; 1 to 3 is usual.
-        cap: most copies of one original.
+        cap: most copies of one original; None = no cap.
+        target_count: class to its wanted size, in place of the ratio; the cap holds.
     """
 
     ratio: float = 3.0
-    cap: int = 20
+    cap: int | None = 20
+    target_count: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a ratio under 1 and a negative cap."""
-        if self.ratio < 1 or self.cap < 0:
-            raise ConfigError("rebalance.oversample", f"ratio = {self.ratio}, cap = {self.cap} are out of range",
-                              do="use ratio >= 1 and cap >= 0")  # fmt: skip
+        check_target(self.ratio, self.cap, self.target_count, who="oversample")
 
     def adjust(self, counts: Counts) -> Adjustment:
         """Return how many rows to add."""
-        extra = target_counts(counts, ratio=self.ratio, cap=self.cap) - np.ceil(np.asarray(counts)).astype(np.int64)
-        return Adjustment(extra=tuple(int(value) for value in extra))
+        return added(counts, self.ratio, self.cap, self.target_count, who="oversample")
 
-
-def target_counts(counts: Counts, ratio: float = 3.0, cap: int = 20) -> Ints:
-    """Return (K,) target sizes: at least ``largest / ratio``, at most ``1 + cap`` times what is there.
-
-    Classes that are large enough stay as they are; an empty class stays empty.
-    """
-    values = np.ceil(checked_counts(counts, "oversample")).astype(np.int64)
-    wanted = int(np.ceil(values.max() / max(ratio, 1.0)))
-    targets: Ints = np.minimum(np.maximum(values, wanted), values * (1 + cap))
-    return targets
+    def _draw(self, given: Samples) -> Resampled:
+        parents = []
+        for code, extra in given.missing(self.ratio, self.cap, self.target_count):
+            own = np.flatnonzero(given.codes == code).astype(np.int32)
+            parents.append(np.repeat(np.resize(given.rng.permutation(own), extra)[:, None], 2, axis=1))
+        return given.made(parents, [np.zeros(len(pairs), np.float32) for pairs in parents])

@@ -10,6 +10,7 @@ import numpy as np
 from scarce.dataset import Ints
 from scarce.errors import ConfigError
 from scarce.rebalance._base import AbstractRebalance, Adjustment, Counts, checked_counts
+from scarce.rebalance._resample import Resampled, Samples
 
 
 @final
@@ -37,6 +38,16 @@ class Undersample(AbstractRebalance):
     def adjust(self, counts: Counts) -> Adjustment:
         """Return how many rows to train on."""
         return Adjustment(keep=tuple(int(value) for value in kept_counts(counts, ratio=self.ratio)))
+
+    def _draw(self, given: Samples) -> Resampled:
+        most = kept_counts(given.counts, ratio=self.ratio)
+        mask = np.zeros(len(given.codes), bool)
+        for code, size in enumerate(most):
+            own = np.flatnonzero(given.codes == code)
+            mask[given.rng.permutation(own)[:size]] = True
+        if mask.all():
+            given.notes.append(f"ratio = {self.ratio:g} is met already by {given.counts}: nothing was left out")
+        return given.made([], []).only(mask)
 
 
 def kept_counts(counts: Counts, ratio: float = 10.0) -> Ints:

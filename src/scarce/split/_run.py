@@ -271,6 +271,11 @@ class _Job:
 
     def _follow(self) -> None:
         """Put rows that a rule or a model labelled into train, or into the pool where their group is judged on."""
+        if self.usable.any() and not self.spoken.any():
+            raise DataError(
+                "split", f"all {int(self.usable.sum())} labels were given by rules or models",
+                "no model can be judged by them", "label some samples yourself: scarce label, or scarce review",
+            )  # fmt: skip
         follow = self.usable & ~self.spoken & (self.split != POOL)
         kinds = _kinds(self.code, self.split)[self.code]
         seen = follow & (kinds[:, VAL] | kinds[:, TEST])

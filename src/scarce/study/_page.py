@@ -38,16 +38,21 @@ def curve_page(body: Mapping[str, Any]) -> str:
     return page_with(body["question"], parts)
 
 
-def results_page(question: str, said: Sequence[str], head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a page with paragraphs and one table.
+def results_page(
+    question: str, said: Sequence[str], head: Sequence[str], rows: Sequence[Sequence[str]], *,
+    figure: Safe | None = None,
+) -> str:  # fmt: skip
+    """Return a page with paragraphs, a figure and one table.
 
     Args:
         question: the title.
         said: paragraphs.
         head: names of the columns.
         rows: cells.
+        figure: stands above the table.
     """
-    return page_with(question, [*(tag("p", text) for text in said), *([_rows(head, rows)] if rows else [])])
+    shown = [*([figure] if figure else []), *([_rows(head, rows)] if rows else [])]
+    return page_with(question, [*(tag("p", text) for text in said), *shown])
 
 
 def page_with(question: str, parts: Sequence[Safe], look: str = STYLE) -> str:

@@ -1,4 +1,4 @@
-"""Fits models: a linear probe on cached features in seconds, a network on the pixels in minutes.
+"""Fits models: heads on features in seconds, networks on pixels, sounds and texts in minutes, trees on tables.
 
 ``fit(view, trainer)`` takes a :class:`~scarce.dataset.FoldView`, so that nothing leaks; ``load(folder)`` brings a saved
 model back, :func:`scarce.train.predict.predict` answers for files and folders. A model is a folder with
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scarce.train._base import AbstractTrainer, Setup, originals
+    from scarce.train._choice import refuse_unsuited, trainer_of, usual
     from scarce.train._run import fit
+    from scarce.train._tracking import tracking_of
     from scarce.train.model import Model, load
     from scarce.train.predict import Prediction, write_csv, write_json
 
@@ -23,13 +25,20 @@ _HOME = {
     "fit": "_run",
     "load": "model",
     "originals": "_base",
+    "refuse_unsuited": "_choice",
+    "tracking_of": "_tracking",
+    "trainer_of": "_choice",
+    "usual": "_choice",
     "Prediction": "predict",
     "write_csv": "predict",
     "write_json": "predict",
 }
-__all__ = ["AbstractTrainer", "Model", "Prediction", "Setup", "fit", "load", "originals", "write_csv", "write_json"]
+__all__ = [
+    "AbstractTrainer", "Model", "Prediction", "Setup", "fit", "load", "originals", "refuse_unsuited", "tracking_of",
+    "trainer_of", "usual", "write_csv", "write_json",
+]  # fmt: skip
 
-MODULES = ("loss", "model", "predict")
+MODULES = ("heat_map", "loss", "model", "predict")
 """Public modules of this stage that are not plugins."""
 
 

@@ -6,18 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
-from scarce.errors import DataError, TrainError
+from scarce.errors import ConfigError, DataError, TrainError
 from scarce.loss_spec import LossSpec
 from scarce.recipe import Scene
 from scarce.registry import Plugin
+from scarce.train._tracking import Tracking
 from scarce.train.model import Model
-
-LossName: TypeAlias = Literal["cross_entropy", "class_weight", "class_balanced", "focal", "balanced_softmax"]
 
 
 class Online(Protocol):
@@ -57,6 +56,7 @@ class Setup:
         loss: replaces the trainer's own loss.
         online: replaces the trainer's own augmentation.
         checkpoint: folder where training is saved after each epoch and resumed from; None = not resumable.
+        tracking: ``files``: ``history.csv`` beside the checkpoint; ``mlflow``: a run there.
     """
 
     rows: Array | None = None
@@ -64,6 +64,7 @@ class Setup:
     loss: LossSpec | None = None
     online: Online | None = None
     checkpoint: Path | None = None
+    tracking: Tracking = "files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +74,17 @@ class AbstractTrainer(Plugin, ABC):
     A field ``loss`` may hold a name or a :class:`~scarce.loss_spec.LossSpec`; as plain values the latter is a mapping.
     """
 
+    modalities: ClassVar[tuple[str, ...]] = ()
+    """The kinds of data it takes; none named = all."""
+    encoder: ClassVar[str | None] = None
+    """The encoder whose features it needs, where those of the project will not do."""
+
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
         """Build the trainer from plain values; a ``loss`` given as a mapping becomes a specification."""
         given = dict(params)
         if isinstance(given.get("loss"), Mapping):
-            spec: dict[str, Any] = {
-                str(key): tuple(value) if isinstance(value, list) else value for key, value in given["loss"].items()
-            }
+            spec: dict[str, Any] = {str(key): _tuples(value) for key, value in given["loss"].items()}
             given["loss"] = LossSpec(**spec)
         return super().from_params(given)
 
@@ -123,6 +127,18 @@ class TrainRows:
         return TrainRows(self.rows[mask], self.soft[mask], self.weights[mask])
 
 
+def refuse_out_of_range(who: str, plugin: Plugin, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse a setting that is not between its limits; None is left alone.
+
+    Raises:
+        ConfigError: the message names the setting and its limits.
+    """
+    for name, (low, high) in limits.items():
+        value = getattr(plugin, name)
+        if value is not None and not low <= value <= high:
+            raise ConfigError(who, f"{name} = {value} is out of range", f"it takes {low:g} to {high:g}")
+
+
 def training_rows(train: Dataset, setup: Setup, *, who: str) -> TrainRows:
     """Return the rows to fit on; soft labels (``label_probs``) go before hard ones.
 
@@ -161,6 +177,10 @@ def originals(ds: Dataset, ids: Array) -> Ints:
     return rows
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+
+
 def _weights(train: Dataset, rows: Ints, setup: Setup) -> Floats:
     if setup.weights is not None:
         weights = np.asarray(setup.weights, np.float64)
@@ -172,28 +192,3 @@ def _weights(train: Dataset, rows: Ints, setup: Setup) -> Floats:
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise DataError("train", "a sample weight is negative or not finite", do="give weights >= 0")
     return weights
-
-
-def loss_of(loss: LossSpec | LossName, counts: Floats, *, tau: float = 1.0, gamma: float = 2.0) -> LossSpec:
-    """Return the loss of a name for (K,) training counts; a specification stays as it is.
-
-    Args:
-        loss: ``class_weight`` is inverse frequency; ``class_balanced`` the effective number (beta .999).
-        counts: (K,) weighted samples; classes without one get weight 0 and the prior of half a sample.
-        tau: strength of balanced softmax.
-        gamma: exponent of focal.
-    """
-    if isinstance(loss, LossSpec):
-        return loss
-    counts = np.asarray(counts, np.float64)
-    if loss == "focal":
-        return LossSpec(kind="focal", gamma=gamma, alpha=0.25)
-    if loss == "balanced_softmax":
-        shares = np.maximum(counts, 0.5) / np.maximum(counts, 0.5).sum()
-        return LossSpec(prior=tuple((tau * np.log(shares)).tolist()))
-    if loss in ("class_weight", "class_balanced"):
-        effective = counts if loss == "class_weight" else (1 - 0.999**counts) / (1 - 0.999)
-        weights = np.divide(1.0, effective, out=np.zeros_like(counts), where=counts > 0)
-        weights *= counts.sum() / (weights * counts).sum()
-        return LossSpec(class_weights=tuple(weights.tolist()))
-    return LossSpec()

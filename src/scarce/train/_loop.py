@@ -19,7 +19,8 @@ from scarce.dataset import Array, Floats, Ints
 from scarce.errors import TrainError
 from scarce.train._checkpoint import Checkpoint
 from scarce.train._online import mix
-from scarce.train._pixels import to_batch
+from scarce.train._tracking import Follow
+from scarce.train.loss._base import ImbalanceLoss
 
 WHO = "train.finetune"
 Change: TypeAlias = Callable[[Array, Floats, Array, int, np.random.Generator], tuple[Array, Floats]]
@@ -39,6 +40,10 @@ class Schedule:
         ema: decay of the moving average of the weights per step; 0 = off.
         mixup, cutmix: Beta parameters; 0 = off.
         patience: epochs without a better validation score that end the second half early.
+        accumulate: parts that the samples of a step pass through the network in, to save memory; the step stays the
+            same but for batch norm, which sees one part.
+        unlabelled: weight of the loss on unlabelled samples, reached after ``rise`` of the training; 0 = off.
+        confidence: probability from which the averaged network's answer counts as a label.
         seconds: time budget; the schedule then also follows the clock and ends on time. None = none.
     """
 
@@ -52,6 +57,9 @@ class Schedule:
     cutmix: float = 0.0
     rise: float = 0.2
     patience: int = 10
+    accumulate: int = 1
+    unlabelled: float = 0.0
+    confidence: float = 0.95
     seconds: float | None = None
 
 
@@ -60,28 +68,33 @@ class Task:
     """What is learnt.
 
     Attributes:
-        pixels: (U, S, S, C) uint8; ``place`` (n,) is each training row's picture.
+        samples: (U, ...) content, for example (U, S, S, C) uint8 pictures; ``place`` (n,) is each training row's.
         ids: (n,) of the training rows.
         soft, weights: (n, K) targets and (n,) weights.
-        change: (images, targets, ids, epoch, generator) -> (images, targets), the online augmentation.
-        held_pixels, held_labels: validation pictures and codes; may be empty.
-        mean, std: of the pixels.
+        change: (samples, targets, ids, epoch, generator) -> (samples, targets), the online augmentation.
+        held, held_labels: validation samples and codes; may be empty.
+        batch: (samples, device) -> tensor, what the network takes.
         loss: module of (logits, target, weight).
         draw: (n,) probabilities that an epoch's rows are drawn with, with repeats; None = each row once.
+        pool: (P, ...) unlabelled samples; ``weak`` and ``strong`` (samples, generator) -> samples change them.
+        follow: called with the history after every epoch.
     """
 
-    pixels: Array
+    samples: Array
     place: Ints
     ids: Array
     soft: Floats
     weights: Floats
     change: Change
-    held_pixels: Array
+    held: Array
     held_labels: Ints
-    mean: list[float]
-    std: list[float]
-    loss: nn.Module
+    batch: Callable[[Array, Any], Tensor]
+    loss: ImbalanceLoss
     draw: Floats | None = None
+    pool: Array | None = None
+    weak: Callable[[Array, np.random.Generator], Array] | None = None
+    strong: Callable[[Array, np.random.Generator], Array] | None = None
+    follow: Follow | None = None
 
 
 @dataclass
@@ -128,6 +141,8 @@ def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, c
         stale = course.epoch - course.best_epoch >= plan.patience and len(task.held_labels) > 0
         progressed = _progress(course, task, plan, 0.0)
         course.done = progressed >= 1 or course.epoch >= plan.epochs or (progressed >= 0.5 and stale)
+        if task.follow:
+            task.follow(course.history)
         if checkpoint:
             checkpoint.save(*_state(course))
         expected = min(plan.epochs, max(course.epoch, round(course.epoch / max(progressed, 1e-9))))
@@ -144,35 +159,80 @@ def _epoch(course: Course, task: Task, plan: Schedule, rng: np.random.Generator,
     steps = _steps(task, plan)
     started = time.perf_counter()
     losses: list[Tensor] = []
+    agreed: list[float] = []
     course.net.train()
     for step in range(steps):
         now = _progress(course, task, plan, time.perf_counter() - started)
         if now >= 1:
             break
         rows = order[step * plan.batch : (step + 1) * plan.batch]
-        images, soft = task.change(task.pixels[task.place[rows]], task.soft[rows], task.ids[rows], course.epoch, rng)
-        batch = to_batch(images, task.mean, task.std, device)
+        samples, soft = task.change(task.samples[task.place[rows]], task.soft[rows], task.ids[rows], course.epoch, rng)
+        batch = task.batch(samples, device)
         target = torch.from_numpy(soft).to(device)
         weight = torch.from_numpy(task.weights[rows].astype(np.float32)).to(device)
         batch, target = mix(batch, target, rng, mixup=plan.mixup, cutmix=plan.cutmix)
         for group in course.optimizer.param_groups:
             group["lr"] = plan.learning_rate * _curve(now, plan.rise)
-        with _mixed(device):
-            logits = course.net(batch)
-        loss = task.loss(logits, target, weight)
+        course.optimizer.zero_grad(set_to_none=True)
+        task.loss.at(now)
+        loss = _backward(course, task, (batch, target, weight), plan.accumulate)
         if not bool(torch.isfinite(loss)):
             raise TrainError(WHO, f"the loss is {loss.item()} in epoch {course.epoch + 1}",
                              f"learning rate {plan.learning_rate:g}, batch {plan.batch}",
                              "lower learning_rate, or look for weights or pixels that are not finite")  # fmt: skip
-        course.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if plan.unlabelled and task.pool is not None:
+            agreed.append(_consistency(course, task, plan, plan.unlabelled * min(1.0, now / plan.rise), (rng, device)))
         nn.utils.clip_grad_norm_(course.net.parameters(), 1.0 if plan.optimizer == "adamw" else 5.0)
         course.optimizer.step()
         course.step += 1
         _follow(course, plan.ema)
-        losses.append(loss.detach())
+        losses.append(loss)
     mean = float(torch.stack(losses).mean()) if losses else math.nan
     course.history.append({"epoch": course.epoch + 1, "loss": mean})
+    if agreed:
+        course.history[-1]["pseudo_labelled"] = float(np.mean(agreed))
+
+
+def _backward(course: Course, task: Task, batch: tuple[Tensor, Tensor, Tensor], parts: int) -> Tensor:
+    """Add the slopes of a batch, part by part, and return its loss."""
+    images, target, weight = batch
+    whole, total = weight.sum().clamp_min(1e-12), torch.zeros((), device=images.device)
+    size = math.ceil(len(images) / parts)
+    for part in (slice(start, start + size) for start in range(0, len(images), size)):
+        with _mixed(images.device.type):
+            logits = course.net(images[part])
+        loss = task.loss(logits, target[part], weight[part]) * (weight[part].sum() / whole)
+        loss.backward()
+        total = total + loss.detach()
+    return total
+
+
+def _consistency(
+    course: Course, task: Task, plan: Schedule, factor: float, state: tuple[np.random.Generator, str]
+) -> float:
+    """Add the slopes of one batch of unlabelled samples, and return the share that counted.
+
+    The averaged network answers for a weakly changed sample; where it is sure, the network must say the same of a
+    strongly changed one.
+
+    Source: Sohn et al. 2020 (FixMatch), with the averaged weights of Tarvainen and Valpola 2017 as the teacher.
+    """
+    rng, device = state
+    assert task.pool is not None
+    assert task.weak is not None
+    assert task.strong is not None
+    samples = task.pool[rng.integers(len(task.pool), size=plan.batch)]
+    weak, strong = task.weak(samples, rng), task.strong(samples, rng)
+    with torch.no_grad(), _mixed(device):
+        sure, label = course.average(task.batch(weak, device)).float().softmax(1).max(1)
+    counted = sure >= plan.confidence
+    if not bool(counted.any()):
+        return 0.0
+    with _mixed(device):
+        logits = course.net(task.batch(strong, device)[counted])
+    cost = nn.functional.cross_entropy(logits.float(), label[counted], reduction="sum")
+    torch.autograd.backward(factor * cost / len(samples))
+    return float(counted.float().mean())
 
 
 def _steps(task: Task, plan: Schedule) -> int:
@@ -206,7 +266,7 @@ def _follow(course: Course, decay: float) -> None:
 def _validate(course: Course, task: Task, device: str) -> None:
     if not len(task.held_labels):
         return
-    logits = infer(course.average, task.held_pixels, task.mean, task.std, device=device)
+    logits = infer(course.average, task.held, task.batch, device=device)
     labels, pred = task.held_labels, logits.argmax(1)
     classes = np.unique(labels)
     recall = np.array([(pred[labels == code] == code).mean() for code in classes])
@@ -221,17 +281,17 @@ def _validate(course: Course, task: Task, device: str) -> None:
 
 
 def infer(
-    net: nn.Module, pixels: Array, mean: list[float], std: list[float], *, device: str, mirror: bool = False
+    net: nn.Module, samples: Array, batch: Callable[[Array, Any], Tensor], *, device: str, mirror: bool = False
 ) -> Floats:
-    """Return (n, K) float64 logits of (n, S, S, C) uint8 pictures; ``mirror`` averages with the mirrored picture."""
+    """Return (n, K) float64 logits of (n, ...) samples; ``mirror`` averages with the mirrored picture."""
     net.eval()
     parts = []
     with torch.inference_mode(), _mixed(device):
-        for start in range(0, len(pixels), BLOCK):
-            batch = to_batch(pixels[start : start + BLOCK], mean, std, device)
-            logits = net(batch).float()
+        for start in range(0, len(samples), BLOCK):
+            ready = batch(samples[start : start + BLOCK], device)
+            logits = net(ready).float()
             if mirror:
-                logits = 0.5 * (logits + net(batch.flip(3)).float())
+                logits = 0.5 * (logits + net(ready.flip(3)).float())
             parts.append(logits.double().cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, 0))
 

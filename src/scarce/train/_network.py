@@ -55,8 +55,13 @@ def resolve(name: str, size: int, pretrained: str = "auto") -> str:
         return name
     timm = need("timm", extra="train")
     if not timm.is_model(name.partition(".")[0]):
-        raise unknown_name(WHO, "network", name, [*OWN, *timm.list_models()])
+        raise unknown_name(WHO, "network", name, names())
     return name
+
+
+def names() -> list[str]:
+    """Return the names of all networks, ours first."""
+    return [*OWN, *need("timm", extra="train").list_models()]
 
 
 def build(name: str, *, n_classes: int, channels: int, size: int, pretrained: str = "auto") -> Network:
@@ -89,6 +94,41 @@ def bare(name: str, *, n_classes: int, channels: int, size: int, weights: str) -
     timm = need("timm", extra="train")
     module = timm.create_model(name, pretrained=False, num_classes=n_classes, in_chans=channels)
     return _finer_stem(module) if size <= SMALL and weights == "scratch" else module
+
+
+def put_cosine_head(module: Any, scale: float) -> None:
+    """Replace the linear head: a logit is then ``scale`` times the cosine between features and the class's weights.
+
+    Source: Cao et al. 2019 and Wang et al. 2018 (normalized softmax).
+
+    Raises:
+        TrainError: the network has no linear head.
+    """
+    from torch import nn
+
+    head = module.get_classifier() if hasattr(module, "get_classifier") else None
+    found = [name for name, part in module.named_modules() if part is head and isinstance(part, nn.Linear)]
+    if not found or head is None:
+        raise TrainError(WHO, f"{type(module).__name__} has no linear head, which ldam needs", do="take another loss")
+    parent, _, name = found[0].rpartition(".")
+    setattr(module.get_submodule(parent), name, _cosine_head(head.in_features, head.out_features, scale))
+
+
+def _cosine_head(width: int, n_classes: int, scale: float) -> Any:
+    from torch import nn
+    from torch.nn import functional
+
+    class CosineHead(nn.Module):
+        """Cosines of (N, D) features with a vector a class, multiplied."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(nn.init.xavier_uniform_(nn.Linear(width, n_classes, bias=False).weight.detach()))
+
+        def forward(self, features: Any) -> Any:
+            return scale * functional.linear(functional.normalize(features), functional.normalize(self.weight))
+
+    return CosineHead()
 
 
 def _pretrained(name: str, n_classes: int, channels: int, wanted: str) -> Network | None:

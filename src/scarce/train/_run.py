@@ -12,6 +12,7 @@ from scarce.dataset import Array, FoldView
 from scarce.errors import TrainError
 from scarce.loss_spec import LossSpec
 from scarce.train._base import AbstractTrainer, Online, Setup
+from scarce.train._tracking import Tracking
 from scarce.train.model import Model
 
 
@@ -31,9 +32,10 @@ class Given(Protocol):
         """The loss."""
 
 
-def fit(
+def fit(  # noqa: PLR0913  one knob each
     view: FoldView, trainer: AbstractTrainer | str = "linear_probe", *, seed: int = 0, given: Given | None = None,
     online: Online | None = None, checkpoint: str | Path | None = None,
+    tracking: Tracking = "files",
 ) -> Model:  # fmt: skip
     """Fit a model on the training side of a fold.
 
@@ -44,6 +46,7 @@ def fit(
         given: rows, weights and loss that decisions chose; None = all labelled rows, the trainer's own loss.
         online: an augmentation drawn anew each epoch (a policy of :mod:`scarce.augment`), for networks.
         checkpoint: folder to resume from after an interruption, for networks.
+        tracking: of networks: ``files`` writes ``history.csv`` beside the checkpoint, ``mlflow`` logs a run.
 
     Raises:
         TrainError: no usable model can be made of this data.
@@ -54,7 +57,8 @@ def fit(
     if not len(view.train):
         raise TrainError("train", "the training side is empty", f"{len(view.dataset)} rows in all",
                          "label some rows and split them: scarce split")  # fmt: skip
-    setup = Setup(online=online, checkpoint=None if checkpoint is None else Path(checkpoint))
+    folder = None if checkpoint is None else Path(checkpoint)
+    setup = Setup(online=online, checkpoint=folder, tracking=tracking)
     if given is not None:
         setup = replace(setup, rows=given.rows, weights=given.weights, loss=given.loss)
     started = time.perf_counter()

@@ -10,7 +10,7 @@ import numpy as np
 from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
-from scarce.metric.calibration import expected_calibration_error, fit_temperature
+from scarce.metric.calibration import expected_calibration_error, fit_temperature, with_prior
 from scarce.metric.confusion import balanced_accuracy, macro_f1
 from scarce.metric.interval import clopper_pearson
 from scarce.metric.ranking import threshold_at_false_positive_rate
@@ -105,7 +105,8 @@ def verdict(
         logits: (M, K) of samples that the model did not fit.
         labels: (M,) codes.
         card: for the classes.
-        balanced: the model answers as if all classes were equally common, so its temperature is fitted that way too.
+        balanced: the model answers as if all classes were equally common, so its temperature is fitted that way too;
+            ``natural`` then says how common they are.
         groups: (M,) what several samples share; the proven recall counts groups.
     """
     n_classes = logits.shape[1]
@@ -114,15 +115,20 @@ def verdict(
     temperature **= len(labels) / (len(labels) + TRUSTED)
     probs = softmax(logits / temperature)
     pred = probs.argmax(1)
-    metrics = {
+    metrics: dict[str, Any] = {
         "n": len(labels), "balanced_accuracy": balanced_accuracy(labels, pred, n_classes),
         "macro_f1": macro_f1(labels, pred, n_classes), "ece": expected_calibration_error(labels, probs),
     }  # fmt: skip
     names = list(card["classes"])
     normal = [names.index(name) for name in card["normal_classes"]]
     point = _threshold(labels, probs, normal, groups)
+    natural = None
+    if balanced:
+        shares = (np.bincount(labels, minlength=n_classes) + 0.5) / (len(labels) + 0.5 * n_classes)
+        natural = shares.tolist()
+        metrics["ece_natural"] = expected_calibration_error(labels, with_prior(probs, np.ones(n_classes), shares))
     return {
-        "temperature": temperature, "metrics": {"held_out": metrics}, "operating_point": point
+        "temperature": temperature, "metrics": {"held_out": metrics}, "operating_point": point, "natural": natural
     }, (labels, probs)  # fmt: skip
 
 

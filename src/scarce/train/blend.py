@@ -14,7 +14,8 @@ from scarce.extras import need
 from scarce.loss_spec import LossSpec
 from scarce.metric.calibration import fit_temperature
 from scarce.probe import softmax
-from scarce.train._base import AbstractTrainer, LossName, Setup, originals, training_rows
+from scarce.train._base import AbstractTrainer, Setup, originals, training_rows
+from scarce.train._named_loss import ClassWeights, LossName
 from scarce.train._validation import TRUSTED, balancing, free_of, group_names, held_back, verdict
 from scarce.train.finetune import Finetune
 from scarce.train.linear_probe import LinearProbe
@@ -44,16 +45,19 @@ class Blend(AbstractTrainer):
         embedding: column of the head, with or without ``embedding.``; None = the only one there is.
         share: of the head, in [0, 1]; None = chosen on held-back samples.
         loss: of both; a name or a specification.
+        class_weights: of both, in place of the loss's: ``auto`` (inverse frequency) or one for each class.
         network, epochs, minutes, batch, augment, policy, validation, device: of the network, see finetune.
         l2, components: of the head, see linear_probe.
     """
 
     extra: ClassVar[str | None] = "train"
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
     needs: ClassVar[tuple[str, ...]] = ("embedding",)
 
     embedding: str | None = None
     share: float | None = None
     loss: LossSpec | LossName = "balanced_softmax"
+    class_weights: ClassWeights | None = None
     network: str = "auto"
     epochs: int | None = None
     minutes: float | None = None
@@ -108,8 +112,9 @@ class Blend(AbstractTrainer):
         scales = [fit_temperature(side, labels, weights=weights) ** trust for side in sides]
         share = best_share(sides, scales, labels, weights) if self.share is None else self.share
         card = model.card | {"scales": scales, "share": share}
-        found, told = verdict(mixed(sides, scales, share), labels, card, balanced=balanced, groups=groups)
-        return replace(model, card={**card, **found}, held_out=told)
+        logits = mixed(sides, scales, share)
+        found, told = verdict(logits, labels, card, balanced=balanced, groups=groups)
+        return replace(model, card={**card, **found}, held_out=told, held_ids=judged.ids[good], held_logits=logits)
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
@@ -125,9 +130,13 @@ class Blend(AbstractTrainer):
     def _members(self) -> tuple[Finetune, LinearProbe]:
         slow = Finetune(
             network=self.network, epochs=self.epochs, minutes=self.minutes, batch=self.batch, loss=self.loss,
+            class_weights=self.class_weights,
             augment=self.augment, policy=self.policy, validation=self.validation, device=self.device,
         )  # fmt: skip
-        fast = LinearProbe(embedding=self.embedding, loss=self.loss, l2=self.l2, components=self.components, folds=0)
+        fast = LinearProbe(
+            embedding=self.embedding, loss=self.loss, class_weights=self.class_weights, l2=self.l2,
+            components=self.components, folds=0,
+        )  # fmt: skip
         return slow, fast
 
     def _head_without(self, view: FoldView, fast: LinearProbe, setup: Setup, held: Mask, seed: int) -> Model | None:
@@ -150,6 +159,11 @@ class BlendModel(Model):
     def logits(self, ds: Dataset) -> Floats:
         """Return (N, K) averaged log-probabilities; set-aside rows are NaN."""
         return mixed((self.net.logits(ds), self.head.logits(ds)), self.card["scales"], float(self.card["share"]))
+
+    def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
+        """Return averaged log-probabilities and the features of the network."""
+        net, features = self.net.answers(ds)
+        return mixed((net, self.head.logits(ds)), self.card["scales"], float(self.card["share"])), features
 
     def tensors(self) -> dict[str, Array]:
         """Return the weights of both."""

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import importlib
-import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, final
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Mask
-from scarce.errors import ConfigError, TrainError
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
+from scarce.errors import TrainError
 from scarce.extras import need
-from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
 from scarce.recipe import Scene, fit_mask, mask_opener
 from scarce.train import _network as networks
-from scarce.train._base import AbstractTrainer, LossName, Mixing, Online, Setup, TrainRows, loss_of, training_rows
+from scarce.train._base import AbstractTrainer, Mixing, Online, Setup, refuse_out_of_range
+from scarce.train._folds import absent, far_below
+from scarce.train._learn import Work, course_card, epochs_for, unchanged, unlabelled_rows
+from scarce.train._named_loss import SCALE, ClassWeights, LossName
 from scarce.train._online import Light
-from scarce.train._pixels import Shape, load_pixels, moments, shape_for
-from scarce.train._validation import free_of, group_names, held_back, verdict
+from scarce.train._pixels import Shape, load_pixels, moments, shape_for, to_batch
 from scarce.train.model import Model, base_card
 
 if TYPE_CHECKING:
     from scarce.train._loop import Change
 
 WHO = "train.finetune"
-STEPS = 4000
-"""Steps that ``epochs = None`` aims at."""
 
 
 @final
@@ -57,7 +55,8 @@ class Finetune(AbstractTrainer):
         weight_decay: >= 0.
         optimizer: adamw or sgd.
         loss: a name or a specification.
-        tau: strength of balanced softmax.
+        class_weights: replace those of the loss: ``auto`` (inverse frequency) or one for each class.
+        tau: strength of balanced softmax and logit adjustment.
         sampling: with a loss that knows the prior (balanced softmax), samples of a class are drawn in proportion to
             1 / count ** sampling: 0 = as they come, 1 = classes alike; the prior is corrected for it.
         label_smoothing: in [0, 1).
@@ -69,9 +68,14 @@ class Finetune(AbstractTrainer):
         patience: epochs without a better score before the second half of the schedule is cut short.
         mirror: ``auto`` averages each prediction with the mirrored picture where training mirrors too.
         device: auto, cpu, cuda, cuda:1, mps.
+        accumulate: parts that a step's samples pass through the network in, where memory is short.
+        unlabelled: weight of the loss on unlabelled samples (FixMatch): where the averaged network is sure of a weakly
+            changed one, the network must say the same of a strongly changed one; 0 = off, 1 is usual.
+        confidence: from which probability it is sure.
     """
 
     extra: ClassVar[str | None] = "train"
+    modalities: ClassVar[tuple[str, ...]] = ("image",)
 
     network: str = "auto"
     pretrained: str = "auto"
@@ -83,6 +87,7 @@ class Finetune(AbstractTrainer):
     weight_decay: float = 0.05
     optimizer: Literal["adamw", "sgd"] = "adamw"
     loss: LossSpec | LossName = "balanced_softmax"
+    class_weights: ClassWeights | None = None
     tau: float = 1.0
     sampling: float = 0.5
     label_smoothing: float = 0.0
@@ -95,6 +100,9 @@ class Finetune(AbstractTrainer):
     patience: int = 10
     mirror: Literal["auto", "yes", "no"] = "auto"
     device: str = "auto"
+    accumulate: int = 1
+    unlabelled: float = 0.0
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
@@ -102,12 +110,9 @@ class Finetune(AbstractTrainer):
             "batch": (1, 65536), "epochs": (1, 100_000), "minutes": (1e-9, 1e6), "learning_rate": (1e-9, 100.0),
             "weight_decay": (0.0, 10.0), "label_smoothing": (0.0, 0.999), "mixup": (0.0, 10.0), "cutmix": (0.0, 10.0),
             "ema": (0.0, 0.99999), "validation": (0.0, 0.5), "patience": (1, 100_000), "tau": (0.0, 10.0),
-            "sampling": (0.0, 1.0),
+            "sampling": (0.0, 1.0), "accumulate": (1, 65536), "unlabelled": (0.0, 100.0), "confidence": (0.0, 1.0),
         }  # fmt: skip
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise ConfigError(WHO, f"{name} = {value} is out of range", f"it takes {low:g} to {high:g}")
+        refuse_out_of_range(WHO, self, limits)
 
     def fit(self, view: FoldView, *, seed: int = 0, setup: Setup | None = None) -> Model:
         """Train on the training side of the fold."""
@@ -116,34 +121,38 @@ class Finetune(AbstractTrainer):
 
         started = time.perf_counter()
         device = _loop.choose_device(self.device)
-        work = self._prepare(view, setup or Setup(), seed)
-        name = networks.resolve(self.network, work.shape.size, self.pretrained)
+        train, setup = view.train, setup or Setup()
+        work = Work.of(WHO, train, setup, validation=self.validation, seed=seed)
+        work = work.with_loss(
+            self.loss, tau=self.tau, sampling=self.sampling, class_weights=self.class_weights, cosines=True
+        )
+        rows = view.dataset.rows_of(train.ids[np.unique(work.used.rows)])
+        shape, online = shape_for(view.dataset, rows, size=self.size, largest=192), self._online(setup)
+        name = networks.resolve(self.network, shape.size, self.pretrained)
         card = base_card(view, "finetune", self.params(), seed=seed)
         with _loop.reproducible(seed, device):
             built = networks.build(
-                name, n_classes=len(view.dataset.schema.classes), channels=work.shape.channels, size=work.shape.size,
+                name, n_classes=len(view.dataset.schema.classes), channels=shape.channels, size=shape.size,
                 pretrained=self.pretrained,
             )  # fmt: skip
-            task = _task(view, work, built, smoothing=self.label_smoothing, seed=seed)
+            if work.spec.kind == "ldam":
+                networks.put_cosine_head(built.module, SCALE)
+            task, (mean, std) = self._task(view, work, (shape, online), built)
             plan = self._schedule(len(work.used.rows), built, time.perf_counter() - started)
-            keep = self._checkpoint(view.train, work, card)
-            course = _loop.run(built.module, task, plan, seed=seed, device=device, checkpoint=keep)
-        mirror = self.mirror == "yes" or (self.mirror == "auto" and mirrors(work.online))
-        absent = [name for name, count in zip(card["classes"], work.used.soft.sum(0), strict=True) if not count]
+            keep = work.checkpoint(train, self.params(), card, online)
+            course = _loop.run(
+                built.module, replace(task, follow=work.follow(card)), plan, seed=seed, device=device, checkpoint=keep
+            )
+        mirror = self.mirror == "yes" or (self.mirror == "auto" and mirrors(online))
         card |= {
-            "network": name, "weights_from": built.weights, "size": work.shape.size, "channels": work.shape.channels,
-            "mean": task.mean, "std": task.std, "mirror": mirror, "device": device, "loss": asdict(work.spec),
-            "augment": getattr(work.online, "name", None), "absent_classes": absent,
-            "fitted_rows": len(task.ids), "held_back_rows": len(task.held_labels),
-            **_course_card(course, plan),
+            "network": name, "weights_from": built.weights, "size": shape.size, "channels": shape.channels,
+            "mean": mean, "std": std, "mirror": mirror, "device": device, "augment": getattr(online, "name", None),
+            "cosine_scale": SCALE if work.spec.kind == "ldam" else None,
+            "absent_classes": absent(card["classes"], work.used),
+            "unlabelled_rows": 0 if task.pool is None else len(task.pool), **course_card(course, plan, work, task),
         }  # fmt: skip
         model = NetworkModel(card=card, net=course.average)
-        if not len(task.held_labels):
-            return model
-        logits = model.logits_of(task.held_pixels)
-        groups = group_names(view.train)[work.held]
-        found, told = verdict(logits, task.held_labels, card, balanced=work.spec.prior is not None, groups=groups)
-        return NetworkModel(card={**card, **found}, net=course.average, held_out=told)
+        return work.judged(model, model.logits_of, task, view)
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
@@ -153,19 +162,36 @@ class Finetune(AbstractTrainer):
             str(card["network"]), n_classes=len(card["classes"]), channels=int(card["channels"]),
             size=int(card["size"]), weights=str(card["weights_from"]),
         )  # fmt: skip
+        if card.get("cosine_scale"):
+            networks.put_cosine_head(net, float(card["cosine_scale"]))
         net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
         net = net.requires_grad_(False).eval().to(memory_format=torch.channels_last)
         return NetworkModel(card={**card, "device": "cpu"}, net=net)
 
-    def _prepare(self, view: FoldView, setup: Setup, seed: int) -> _Work:
-        train = view.train
-        held = held_back(train, share=self.validation, seed=seed)
-        used = _usable(train, training_rows(train, setup, who=WHO), held)
-        rows = view.dataset.rows_of(train.ids[np.unique(used.rows)])
-        shape = shape_for(view.dataset, rows, size=self.size, largest=192)
-        spec = setup.loss or loss_of(self.loss, used.counts, tau=self.tau)
-        draw, spec = _sampled(used, spec, self.sampling)
-        return _Work(used, held, shape, spec, draw, self._online(setup), setup, seed)
+    def _task(
+        self, view: FoldView, work: Work, given: tuple[Shape, Online | Light | None], built: networks.Network
+    ) -> tuple[Any, tuple[list[float], list[float]]]:
+        """Open the pictures; return what is learnt, and mean and deviation of the pixels."""
+        (shape, online), whole = given, view.dataset
+
+        def load(train: Dataset, rows: Ints) -> Array:  # grown rows are rendered from parents, which the whole holds
+            return load_pixels(whole, whole.rows_of(train.ids[rows]), shape)
+
+        task = work.task(view.train, load, unchanged, smoothing=self.label_smoothing)
+        pixels, unique = task.samples, np.unique(work.used.rows)
+        change = _change(online, work.seed, lambda mixing: _partners(mixing, view.train, unique, pixels))
+        mean, std = (built.mean, built.std) if built.mean and built.std else moments(task.samples)
+        pool = unlabelled_rows(view) if self.unlabelled else np.zeros(0, np.int64)
+        if self.unlabelled and not len(pool):
+            raise TrainError(WHO, f"unlabelled = {self.unlabelled:g}, and there is no unlabelled sample",
+                             do="add some without a label, or set unlabelled = 0")  # fmt: skip
+        mirror = mirrors(online)
+        task = replace(
+            task, change=change, batch=lambda images, device: to_batch(images, list(mean), list(std), device),
+            pool=load_pixels(whole, pool, shape) if len(pool) else None, weak=Light(mirror=mirror, erase=0.0),
+            strong=Light(shift=0.15, mirror=mirror, erase=1.0),
+        )  # fmt: skip
+        return task, (list(mean), list(std))
 
     def _online(self, setup: Setup) -> Online | Light | None:
         if setup.online is not None:
@@ -178,45 +204,17 @@ class Finetune(AbstractTrainer):
     def _schedule(self, n: int, built: networks.Network, spent: float) -> Any:
         from scarce.train._loop import Schedule
 
-        batch = min(self.batch, n)
-        steps = max(1, round(n / batch))
         rate = self.learning_rate
         if rate is None:
             rate = 0.05 if self.optimizer == "sgd" else 4e-3 if built.name in networks.OWN else 1e-3
             rate *= 1.0 if built.weights == "scratch" else 0.3
         return Schedule(
-            epochs=self.epochs or int(np.clip(math.ceil(STEPS / steps), 10, 200)), batch=batch, learning_rate=rate,
+            epochs=self.epochs or epochs_for(n, self.batch), batch=min(self.batch, n), learning_rate=rate,
             weight_decay=self.weight_decay, optimizer=self.optimizer, ema=self.ema, mixup=self.mixup,
-            cutmix=self.cutmix, patience=self.patience,
+            cutmix=self.cutmix, patience=self.patience, accumulate=self.accumulate, unlabelled=self.unlabelled,
+            confidence=self.confidence,
             seconds=None if self.minutes is None else max(1.0, 60 * self.minutes - spent),
         )  # fmt: skip
-
-    def _checkpoint(self, train: Dataset, work: _Work, card: Mapping[str, Any]) -> Any:
-        from scarce.train._checkpoint import Checkpoint
-
-        if work.setup.checkpoint is None:
-            return None  # the minutes are left out below: a run that goes on has others left
-        params = {name: value for name, value in self.params().items() if name != "minutes"}
-        what = {
-            "params": params, "seed": work.seed, "content": card["data"]["content_id"],
-            "classes": card["classes"], "online": getattr(work.online, "name", None), "versions": card["versions"],
-            "loss": asdict(work.spec),
-        }  # fmt: skip
-        used = work.used
-        rows = (used.soft.tobytes(), used.weights.tobytes(), "".join(train.ids[used.rows]))
-        return Checkpoint(work.setup.checkpoint, digest(canonical_json(what), *rows))
-
-
-@dataclass(frozen=True, eq=False)
-class _Work:
-    used: TrainRows
-    held: Mask
-    shape: Shape
-    spec: LossSpec
-    draw: Floats | None
-    online: Online | Light | None
-    setup: Setup
-    seed: int
 
 
 @final
@@ -236,72 +234,39 @@ class NetworkModel(Model):
             out[block] = self.logits_of(load_pixels(ds, block, shape))
         return out
 
+    def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
+        """Return logits and (N, D) features: the mean of each stage's maps, and what the head is given."""
+        from scarce.train._features import answers
+
+        logits, features = np.full((len(ds), len(self.classes)), np.nan), None
+        shape = Shape(int(self.card["size"]), int(self.card["channels"]))
+        rows = np.flatnonzero(ds["keep"].astype(bool))
+        for start in range(0, len(rows), 512):
+            block = rows[start : start + 512]
+            own, seen = answers(
+                self.net, load_pixels(ds, block, shape), list(self.card["mean"]), list(self.card["std"]),
+                device=str(self.card["device"]), mirror=bool(self.card["mirror"]),
+            )  # fmt: skip
+            logits[block] = far_below(own, [self.classes.index(name) for name in self.card["absent_classes"]])
+            features = np.full((len(ds), seen.shape[1]), np.nan) if features is None else features
+            features[block] = seen
+        return logits, features
+
     def logits_of(self, pixels: Array) -> Floats:
         """Return (n, K) logits of (n, S, S, C) uint8 pictures; a class without training samples is far below all."""
         from scarce.train._loop import infer
 
         device, mean, std = str(self.card["device"]), list(self.card["mean"]), list(self.card["std"])
-        logits = infer(self.net, pixels, mean, std, device=device, mirror=bool(self.card["mirror"]))
-        absent = [self.classes.index(name) for name in self.card["absent_classes"]]
-        logits[:, absent] = logits.min(1, keepdims=True, initial=0.0) - 30.0
-        return logits
+
+        def batch(images: Array, where: Any) -> Any:
+            return to_batch(images, mean, std, where)
+
+        logits = infer(self.net, pixels, batch, device=device, mirror=bool(self.card["mirror"]))
+        return far_below(logits, [self.classes.index(name) for name in self.card["absent_classes"]])
 
     def tensors(self) -> dict[str, Array]:
         """Return the network's weights."""
         return {name: value.detach().cpu().numpy() for name, value in self.net.state_dict().items()}
-
-
-def _task(view: FoldView, work: _Work, built: networks.Network, *, smoothing: float, seed: int) -> Any:
-    """Open the pictures and gather what is learnt."""
-    from scarce.train._loop import Task
-    from scarce.train.loss import ImbalanceLoss
-
-    train, whole, used = view.train, view.dataset, work.used
-    unique, place = np.unique(used.rows, return_inverse=True)
-    pixels = load_pixels(whole, whole.rows_of(train.ids[unique]), work.shape)
-    held_rows = np.flatnonzero(work.held)
-    mean, std = (built.mean, built.std) if built.mean and built.std else moments(pixels)
-    return Task(
-        pixels=pixels, place=place, ids=train.ids[used.rows], soft=used.soft, weights=used.weights,
-        change=_change(work.online, seed, lambda online: _partners(online, train, unique, pixels)),
-        held_pixels=load_pixels(whole, whole.rows_of(train.ids[held_rows]), work.shape),
-        held_labels=train["label"][held_rows], mean=list(mean), std=list(std),
-        loss=ImbalanceLoss.from_spec(work.spec, label_smoothing=smoothing), draw=work.draw,
-    )  # fmt: skip
-
-
-def _course_card(course: Any, plan: Any) -> dict[str, Any]:
-    import torch
-
-    return {
-        "schedule": asdict(plan), "epochs": course.epoch, "best_epoch": course.best_epoch, "history": course.history,
-        "threads": torch.get_num_threads(),
-        "parameters": sum(value.numel() for value in course.average.parameters()),
-    }  # fmt: skip
-
-
-def _usable(train: Dataset, used: TrainRows, held: Mask) -> TrainRows:
-    free = free_of(train, held)
-    left = used.only(free[used.rows])
-    if (left.soft.sum(0) > 0).sum() < 2:
-        raise TrainError(WHO, "fewer than two classes have training samples beside the validation samples",
-                         f"{len(left.rows)} rows are left", "label more, or set validation = 0")  # fmt: skip
-    return TrainRows(left.rows, left.soft, left.weights / left.weights.mean())
-
-
-def _sampled(used: TrainRows, spec: LossSpec, power: float) -> tuple[Floats | None, LossSpec]:
-    """Return the probabilities that rows are drawn with, and the loss with its prior corrected for them."""
-    if not power or spec.prior is None:
-        return None, spec
-    before = used.counts
-    factor = np.maximum(before, 0.5) ** -power
-    draw = used.soft @ factor
-    draw /= draw.sum()
-    after = (used.soft * (used.weights * draw)[:, None]).sum(0)
-    shares = np.maximum(after, 1e-12) / after.sum(), np.maximum(before, 1e-12) / before.sum()
-    shift = np.where(before > 0, np.log(shares[0]) - np.log(shares[1]), 0.0)
-    prior = tuple(float(value + change) for value, change in zip(spec.prior, shift, strict=True))
-    return np.asarray(draw, np.float64), replace(spec, prior=prior)
 
 
 def _change(online: Online | Light | None, seed: int, pool_for: Callable[[Mixing], Any]) -> Change:

@@ -10,13 +10,12 @@ import numpy as np
 
 from scarce import probe as probes
 from scarce import registry
-from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import TrainError
-from scarce.execute.local import spread
 from scarce.loss_spec import LossSpec
-from scarce.train._base import AbstractTrainer, LossName, Setup, TrainRows, loss_of, training_rows
-from scarce.train._validation import family_folds, group_names, verdict
+from scarce.train._base import AbstractTrainer, Setup, TrainRows, training_rows
+from scarce.train._folds import absent, calibrated
+from scarce.train._named_loss import ClassWeights, LossName, loss_of
 from scarce.train.model import Model, base_card
 
 WHO = "train.linear_probe"
@@ -36,7 +35,8 @@ class LinearProbe(AbstractTrainer):
 
     Args:
         embedding: the column, with or without ``embedding.``; None = the only one there is.
-        loss: a name, or a specification.
+        loss: a name, or a specification; those that bend with the answers are for networks.
+        class_weights: replace those of the loss: ``auto`` (inverse frequency) or one for each class.
         l2: weight decay > 0.
         iterations: of L-BFGS.
         components: principal components kept.
@@ -47,6 +47,7 @@ class LinearProbe(AbstractTrainer):
 
     embedding: str | None = None
     loss: LossSpec | LossName = "cross_entropy"
+    class_weights: ClassWeights | None = None
     l2: float = 1e-3
     iterations: int = 80
     components: int = 256
@@ -62,54 +63,25 @@ class LinearProbe(AbstractTrainer):
         used = used.only(np.asarray(np.isfinite(features[used.rows]).all(axis=1)))
         if len(np.unique(used.codes)) < 2:
             raise TrainError(WHO, f"fewer than two classes have rows with {name}", do="encode the dataset first")
-        spec = loss_of(setup.loss or self.loss, used.counts)
+        spec = setup.loss or loss_of(self.loss, used.counts, class_weights=self.class_weights)
         fitted = self._fit(features, used, spec)
         card = base_card(view, "linear_probe", self.params(), seed=seed)
-        absent = [train.schema.classes[code] for code in np.flatnonzero(used.soft.sum(0) == 0)]
         card |= {
             "embedding": name, "encoder": name.removeprefix(PREFIX), "dimensions": int(features.shape[1]),
             "encoder_params": encoder_params(view.dataset, name.removeprefix(PREFIX)),
             "loss": asdict(spec),
-            "absent_classes": absent, "fitted_rows": len(used.rows),
+            "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
         }  # fmt: skip
-        held = None
-        logits, judged = self._out_of_fold(train, features, used, spec, seed)
-        if len(judged):
-            labels, groups = train["label"][judged], group_names(train)[judged]
-            found, held = verdict(logits, labels, card, balanced=spec.prior is not None, groups=groups)
-            card |= found
-        return ProbeModel(card=card, held_out=held, fitted=fitted)
+        model = ProbeModel(card=card, fitted=fitted)
+
+        def judge(inside: TrainRows, judged: Ints) -> Floats:
+            return self._fit(features, inside, spec).logits(features[judged])
+
+        return calibrated(model, view, used, judge, folds=self.folds, seed=seed)
 
     def _fit(self, features: Array, used: TrainRows, spec: LossSpec) -> probes.FittedProbe:
         probe = probes.LinearProbe(l2=self.l2, iterations=self.iterations, components=self.components)
         return probe.fit(features[used.rows], used.soft, used.soft.shape[1], weights=used.weights, loss=spec)
-
-    def _out_of_fold(
-        self, train: Dataset, features: Array, used: TrainRows, spec: LossSpec, seed: int
-    ) -> tuple[Floats, Ints]:
-        """Return logits of real rows, and their row numbers, each from a probe that saw none of its group."""
-        real = np.zeros(len(train), bool)
-        real[used.rows] = True
-        real &= (train["origin"] == "real") & vouched(train)
-        n_classes = used.soft.shape[1]
-        empty = (np.zeros((0, n_classes)), np.zeros(0, np.int64))
-        if not self.folds or real.sum() < 10:
-            return empty
-        groups = group_names(train)
-        place = np.full(len(train), -1)
-        place[real] = probes.fold_of(train["label"][real], groups[real], max(2, self.folds), seed=seed)
-        of_group = dict(zip(groups[real], place[real], strict=True))
-        families = family_folds(train, groups, of_group)
-
-        def judge(fold: int) -> tuple[Floats, Ints]:
-            inside = used.only(np.array([fold not in families[row] for row in used.rows], bool))
-            if not len(inside.rows) or (inside.soft.sum(0) > 0).sum() < 2:
-                return empty
-            judged = np.flatnonzero(place == fold)
-            return self._fit(features, inside, spec).logits(features[judged]), judged
-
-        parts = spread(judge, [int(fold) for fold in np.unique(place[real])])
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
@@ -130,19 +102,15 @@ class ProbeModel(Model):
 
     def logits(self, ds: Dataset) -> Floats:
         """Return (N, K); rows without features are encoded first, set-aside ones are NaN."""
-        name = str(self.card["embedding"])
-        if name not in ds.wide:
-            ds = encoded(ds, str(self.card["encoder"]), self.card["encoder_params"])
-        features = np.asarray(ds[name], np.float32)
-        if features.shape[1] != self.card["dimensions"]:
-            raise TrainError(
-                "model", f"{name} has {features.shape[1]} columns", f"the model knows {self.card['dimensions']}",
-                "encode with the same encoder and size",
-            )  # fmt: skip
+        return self.answers(ds)[0]
+
+    def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
+        """Return logits and the encoder's features, (N, D)."""
+        features = features_of(ds, self.card)
         out = np.full((len(ds), len(self.classes)), np.nan)
         good = np.isfinite(features).all(1)
         out[good] = self.fitted.logits(features[good])
-        return out
+        return out, features
 
     def tensors(self) -> dict[str, Array]:
         """Return projection and head."""
@@ -168,6 +136,24 @@ def embedding_name(ds: Dataset, wanted: str | None) -> str:
         return known[0]
     what = f"there is no {wanted!r}" if wanted else "it is not clear which features to use"
     raise TrainError(WHO, what, f"there are {', '.join(known) or 'no features'}", "encode first, or name one")
+
+
+def features_of(ds: Dataset, card: Mapping[str, Any]) -> Floats:
+    """Return (N, D) float32 features that a model's card names; rows without them are encoded first.
+
+    Raises:
+        TrainError: the features that are there have another width.
+    """
+    name = str(card["embedding"])
+    if name not in ds.wide:
+        ds = encoded(ds, str(card["encoder"]), card["encoder_params"])
+    features = np.asarray(ds[name], np.float32)
+    if features.shape[1] != card["dimensions"]:
+        raise TrainError(
+            "model", f"{name} has {features.shape[1]} columns", f"the model knows {card['dimensions']}",
+            "encode with the same encoder and size",
+        )  # fmt: skip
+    return features
 
 
 def encoded(ds: Dataset, encoder: str, params: Mapping[str, Any]) -> Dataset:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,10 +19,13 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Schema
 from scarce.errors import DataError, ReadError, TrainError, UnknownNameError
 from scarce.lineage import canonical_json, content_id, digest
+from scarce.metric.calibration import with_prior
 from scarce.probe import softmax
 
 FORMAT: Final = 1
 CARD, WEIGHTS = "card.json", "weights.safetensors"
+GUARD: Final = "guard/"
+"""Beginning of the names of what does not belong to the weights, but to the detector of foreign samples."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,14 +38,24 @@ class Model(ABC):
             ``metrics``, ``versions`` and what the trainer adds (size, mean, std, network, encoder ...).
         held_out: (labels (M,), calibrated probabilities (M, K)) of training-side samples from a model that did not fit
             them, to choose thresholds on; None after :func:`load`.
+        held_ids: (M,) ids of the same samples, and ``held_logits`` (M, K) their logits before calibration, from a model
+            that did not fit them; None after :func:`load`.
+        guard: arrays of the detector that the card's entry ``unknown`` names; empty without one.
     """
 
     card: dict[str, Any]
     held_out: tuple[Ints, Floats] | None = None
+    held_ids: Array | None = None
+    held_logits: Floats | None = None
+    guard: Mapping[str, Array] = field(default_factory=dict)
 
     @abstractmethod
     def logits(self, ds: Dataset) -> Floats:
         """Return (N, K) float64 logits in the model's own class order, NaN where a row was set aside."""
+
+    def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
+        """Return :meth:`logits`, and (N, D) features of the same samples, NaN where set aside; None without any."""
+        return self.logits(ds), None
 
     @abstractmethod
     def tensors(self) -> dict[str, Array]:
@@ -64,13 +77,37 @@ class Model(ABC):
         Raises:
             DataError: the dataset's classes are not the model's.
         """
-        stale = self.stale(ds.schema)
-        if stale and ds.schema.classes:
+        return self.probabilities(self.logits(ds), ds.schema)
+
+    def probabilities(self, logits: Floats, schema: Schema) -> Floats:
+        """Return (N, K) float64 calibrated probabilities of :meth:`logits` in ``schema.classes`` order.
+
+        Raises:
+            DataError: the schema's classes are not the model's.
+        """
+        stale = self.stale(schema)
+        if stale and schema.classes:
             raise DataError("model", stale, do="train again, or open the version that it was trained on")
-        probs = softmax(self.logits(ds) / self.temperature)
-        if not ds.schema.classes or ds.schema.classes == self.classes:
+        probs = softmax(logits / self.temperature)
+        if not schema.classes or schema.classes == self.classes:
             return np.asarray(probs, np.float64)
-        return np.asarray(probs[:, [self.classes.index(name) for name in ds.schema.classes]], np.float64)
+        return np.asarray(probs[:, [self.classes.index(name) for name in schema.classes]], np.float64)
+
+    def natural(self, probs: Floats, schema: Schema) -> Floats:
+        """Return (N, K) probabilities where classes are as common as among the held-back training samples.
+
+        A model that learned all classes as equally common (balanced softmax) answers that way, too: its probabilities
+        hold where classes are alike. Others are returned as they are.
+
+        Args:
+            probs: (N, K) from :meth:`predict_proba`.
+            schema: whose class order they are in; without classes the model's own.
+        """
+        shares = self.card.get("natural")
+        if not shares:
+            return probs
+        order = [self.classes.index(name) for name in schema.classes or self.classes]
+        return with_prior(probs, np.ones(len(order)), np.asarray(shares, np.float64)[order])
 
     def stale(self, schema: Schema) -> str | None:
         """Return why the model no longer fits the data's classes, or None."""
@@ -104,7 +141,8 @@ class Model(ABC):
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         fresh.chmod(0o755)
         try:
-            held = {name: np.ascontiguousarray(array) for name, array in self.tensors().items()}
+            guard = {GUARD + name: array for name, array in self.guard.items()}
+            held = {name: np.ascontiguousarray(array) for name, array in {**self.tensors(), **guard}.items()}
             save_file(held, fresh / WEIGHTS, metadata={"format": "scarce", "version": str(FORMAT)})
             body = {"format": FORMAT, **self.card, "weights": digest((fresh / WEIGHTS).read_bytes())}
             text = json.dumps(json.loads(canonical_json(body)), indent=2, ensure_ascii=False, allow_nan=False)
@@ -151,8 +189,10 @@ def _restore(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, Array]
     except UnknownNameError as error:
         raise TrainError("model", f"{folder} was trained by {card['trainer']!r}", error.there,
                          "install the package that brings it") from error  # fmt: skip
+    guard = {name.removeprefix(GUARD): array for name, array in tensors.items() if name.startswith(GUARD)}
     try:
-        return trainer.restore(card, tensors)
+        model = trainer.restore(card, {name: array for name, array in tensors.items() if not name.startswith(GUARD)})
+        return replace(model, guard=guard)
     except (KeyError, RuntimeError, TypeError) as error:
         if isinstance(error, TrainError):
             raise

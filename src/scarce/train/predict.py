@@ -8,17 +8,22 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import numpy as np
 
 from scarce.columns import split_uri
-from scarce.dataset import Dataset, Floats, Mask, Schema
+from scarce.dataset import Dataset, Mask, Schema
 from scarce.errors import DataError, ReadError
 from scarce.lineage import digest
+from scarce.train._said import Said, candidates, said, verdict
 from scarce.train.model import Model
 
-SUFFIXES: Final = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split())
+SUFFIXES: Final = {
+    "image": frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split()),
+    "audio": frozenset(".wav .flac .ogg".split()),
+}
+"""Endings of the files that are one sample each."""
 BLOCK: Final = 512
 DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
 BAD_NAME: Final = "unreadable: the file name is not valid UTF-8; rename the file"
@@ -31,9 +36,15 @@ class Prediction:
     Attributes:
         path: as it was given, or found in a folder; bytes that are not UTF-8 as backslash escapes.
         label: likeliest class; None where the file cannot be read.
-        probability: of that class, calibrated.
-        verdict: ``accept`` or ``reject`` at the model's operating point; None without one.
+        probability: of that class, calibrated; of a model that learned all classes as equally common it holds where
+            they are.
+        natural_probability: the same where classes are as common as in training; None where the two are one.
+        verdict: ``unknown`` for what is of none of the classes; else ``accept`` or ``reject`` at the model's operating
+            point; ``ambiguous`` in place of accept, or without an operating point, where several classes remain
+            possible; None where there is no threshold to decide by.
         defect_score: 1 - p(normal); None without a normal class.
+        unknown_score: how foreign it is, in units of the model's own detector, higher = more; None without one.
+        candidates: the classes that remain possible, the likeliest first.
         probabilities: class to probability.
         error: why there is no answer; None = there is one.
     """
@@ -41,8 +52,11 @@ class Prediction:
     path: str
     label: str | None = None
     probability: float | None = None
+    natural_probability: float | None = None
     verdict: str | None = None
     defect_score: float | None = None
+    unknown_score: float | None = None
+    candidates: tuple[str, ...] = ()
     probabilities: dict[str, float] | None = None
     error: str | None = None
 
@@ -54,7 +68,7 @@ def predict(
 
     Args:
         model: a trained model.
-        paths: files and folders of pictures; for other data what ``scarce run`` takes: tables, texts, series, sounds.
+        paths: files and folders of pictures, files of sounds; for other data what ``scarce run`` takes.
         threshold: rejects where 1 - p(normal) reaches it; None = the model's own.
 
     Raises:
@@ -64,9 +78,10 @@ def predict(
     chosen = threshold
     if chosen is None and model.card.get("operating_point"):
         chosen = model.card["operating_point"].get("threshold")
-    if model.card.get("modality", "image") != "image":
+    kind = str(model.card.get("modality", "image"))
+    if kind not in SUFFIXES or (kind != "image" and not all(_is_sample(Path(item), kind) for item in given)):
         return [row for item in given for row in _source(model, Path(item), chosen)]
-    files = list(_files(given))
+    files = list(_files(given, SUFFIXES[kind]))
     if not files:
         count = f"{len(given)} path{' was' if len(given) == 1 else 's were'} given"
         raise DataError("predict", "there is nothing to predict", count,
@@ -89,44 +104,60 @@ def _source(model: Model, path: Path, threshold: float | None) -> list[Predictio
     schema = Schema(modality=wanted, classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
     ds = modality.scan(replace(ds.with_columns({"label": [None] * len(ds)}), schema=schema))
     good = ds["keep"].astype(bool)
-    probs = np.full((len(ds), len(model.classes)), np.nan)
+    told = Said.nothing(len(ds), len(model.classes))
     if good.any():
-        probs[good] = model.predict_proba(ds.take(good))
+        told.put(good, said(model, ds.take(good)))
     uris, reasons = ds.table["uri"].to_pylist(), ds.table["drop_reason"].to_pylist()
     order = sorted(range(len(ds)), key=lambda row: (split_uri(uris[row])[0], split_uri(uris[row])[1] or 0, uris[row]))
     return [
-        _row(model, uris[row], probs[row], None if good[row] else reasons[row] or "it cannot be read", threshold)
+        _row(model, uris[row], (told, row), None if good[row] else reasons[row] or "it cannot be read", threshold)
         for row in order
     ]
 
 
-def _files(paths: Sequence[str | Path]) -> Iterable[Path]:
+def _is_sample(path: Path, kind: str) -> bool:
+    return path.suffix.lower() in SUFFIXES[kind] and not path.is_dir()
+
+
+def _files(paths: Sequence[str | Path], suffixes: frozenset[str]) -> Iterable[Path]:
     for item in paths:
         path = Path(item)
         if path.is_dir():
             yield from sorted(
-                inner for inner in path.rglob("*") if inner.suffix.lower() in SUFFIXES and inner.is_file()
+                inner for inner in path.rglob("*") if inner.suffix.lower() in suffixes and inner.is_file()
                 and not inner.name.startswith(".")
             )  # fmt: skip
         else:
             yield path
 
 
+def opened(model: Model, paths: Sequence[str | Path]) -> tuple[Dataset, list[Path]]:
+    """Return the readable pictures among files and folders as a dataset, and their paths in the same order."""
+    files = [path for path in _files(paths, SUFFIXES["image"]) if _spoken(str(path.resolve())) == str(path.resolve())]
+    ds, reasons = _scanned(model, _absolute(files))
+    good = np.array([reason is None for reason in reasons], bool)
+    return ds.take(good), [path for path, fine in zip(files, good, strict=True) if fine]
+
+
+def _absolute(files: Sequence[Path]) -> list[str]:
+    return [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
+
+
 def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list[Prediction]:
-    absolute = [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
+    absolute = _absolute(files)
     named = [number for number, text in enumerate(absolute) if _spoken(text) == text]
     reasons: list[str | None] = [BAD_NAME] * len(files)
-    probs = np.full((len(files), len(model.classes)), np.nan)
+    told = Said.nothing(len(files), len(model.classes))
     if named:
         ds, found = _scanned(model, [absolute[number] for number in named])
         good = np.array([reason is None for reason in found], bool)
         if good.any():  # a dataset without one usable row has no features of the model's width
-            probs[np.array(named)[good]] = _probabilities(model, ds, good, found)
+            told.put(np.array(named)[good], _answers(model, ds, good, found))
         for number, reason in zip(named, found, strict=True):
             reasons[number] = reason
     return [
-        _row(model, _spoken(str(path)), row, reason, threshold)
-        for path, row, reason in zip(files, probs, reasons, strict=True)
+        _row(model, _spoken(str(path)), (told, place), reason, threshold)
+        for place, (path, reason) in enumerate(zip(files, reasons, strict=True))
     ]
 
 
@@ -140,7 +171,8 @@ def _scanned(model: Model, absolute: Sequence[str]) -> tuple[Dataset, list[str |
     from scarce import modality
 
     ids = [digest(str(number))[:16] for number in range(len(absolute))]
-    schema = Schema(modality="image", classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
+    kind = str(model.card.get("modality", "image"))
+    schema = Schema(modality=kind, classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
     root = "/" if os.name == "posix" else ""
     ds = Dataset.from_columns(
         schema, {"id": ids, "uri": list(absolute), "source": ["files"] * len(ids)}, sources={"files": root}
@@ -152,35 +184,41 @@ def _scanned(model: Model, absolute: Sequence[str]) -> tuple[Dataset, list[str |
     return ds, reasons
 
 
-def _probabilities(model: Model, ds: Dataset, good: Mask, reasons: list[str | None]) -> Floats:
-    """Return (G, K) of the good rows; a row that breaks only now gets NaN and its reason."""
+def _answers(model: Model, ds: Dataset, good: Mask, reasons: list[str | None]) -> Said:
+    """Return the answers about the good rows; a row that breaks only now gets none, and its reason."""
     try:
-        return model.predict_proba(ds.take(good))
+        return said(model, ds.take(good))
     except ReadError:
-        return _one_by_one(model, ds, reasons)[good]
+        told = _one_by_one(model, ds, reasons)
+        return Said(told.probs[good], told.foreign[good])
 
 
-def _one_by_one(model: Model, ds: Dataset, reasons: list[str | None]) -> Floats:
+def _one_by_one(model: Model, ds: Dataset, reasons: list[str | None]) -> Said:
     """Predict each row alone, so that one that breaks only now costs no other its answer."""
-    out = np.full((len(ds), len(model.classes)), np.nan)
+    out = Said.nothing(len(ds), len(model.classes))
     for row in range(len(ds)):
         if reasons[row] is None:
             try:
-                out[row] = model.predict_proba(ds.take(np.array([row])))[0]
+                out.put(np.array([row]), said(model, ds.take(np.array([row]))))
             except ReadError as error:
                 reasons[row] = str(error)
     return out
 
 
-def _row(model: Model, name: str, probs: Any, reason: str | None, threshold: float | None) -> Prediction:
+def _row(model: Model, name: str, told: tuple[Said, int], reason: str | None, threshold: float | None) -> Prediction:
+    answers, place = told
+    probs, foreign = answers.probs[place], float(answers.foreign[place])
     if reason is not None or not np.isfinite(probs).all():
         return Prediction(path=name, error=reason or "the model gives no probability")
     best = int(probs.argmax())
+    natural = model.natural(probs[None], Schema(classes=model.classes))
     normal = [model.classes.index(item) for item in model.card.get("normal_classes", ())]
     score = float(1.0 - probs[normal].sum()) if normal else None
-    verdict = None if score is None or threshold is None else "reject" if score >= threshold else "accept"
     return Prediction(
-        path=name, label=model.classes[best], probability=float(probs[best]), verdict=verdict, defect_score=score,
+        path=name, label=model.classes[best], probability=float(probs[best]),
+        natural_probability=float(natural[0, best]) if model.card.get("natural") else None,
+        verdict=verdict(model, probs, foreign, threshold), defect_score=score,
+        unknown_score=foreign if np.isfinite(foreign) else None, candidates=tuple(candidates(model, probs)),
         probabilities=dict(zip(model.classes, probs.tolist(), strict=True)),
     )  # fmt: skip
 
@@ -191,20 +229,22 @@ def safe_cell(text: str) -> str:
 
 
 def write_csv(predictions: Sequence[Prediction], out: str | Path | TextIO) -> None:
-    """Write one line a file: path, class, probability, verdict, defect_score, error, and p(<class>) columns."""
+    """Write one line a file: path, class, probability, verdict, defect_score, error ... and p(<class>) columns."""
     if not hasattr(out, "write"):
         with Path(out).open("w", encoding="utf-8", newline="") as file:
             write_csv(predictions, file)
         return
     classes = next((list(item.probabilities) for item in predictions if item.probabilities), [])
     writer = csv.writer(out)
-    head = ["path", "class", "probability", "verdict", "defect_score", "error"]
+    head = ["path", "class", "probability", "verdict", "defect_score", "error", "unknown_score", "candidates",
+            "natural_probability"]  # fmt: skip
     writer.writerow(head + [f"p({safe_cell(name)})" for name in classes])
     for item in predictions:
         numbers = [_number((item.probabilities or {}).get(name)) for name in classes]
         writer.writerow([
             safe_cell(item.path), safe_cell(item.label or ""), _number(item.probability), item.verdict or "",
-            _number(item.defect_score), safe_cell(item.error or ""), *numbers,
+            _number(item.defect_score), safe_cell(item.error or ""), _number(item.unknown_score),
+            safe_cell("; ".join(item.candidates)), _number(item.natural_probability), *numbers,
         ])  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 from scarce.errors import DataError
 from scarce.loss_spec import LossSpec
 from scarce.train import loss
-from scarce.train._base import loss_of
+from scarce.train._named_loss import loss_of
 
 COUNTS = (900, 90, 10)
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
+import math
 from collections.abc import Sequence
-from typing import Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from scarce.errors import DataError
+from scarce.errors import ConfigError, DataError
 from scarce.loss_spec import LossSpec
 
 
 class ImbalanceLoss(nn.Module):
     """Cross-entropy with class weights, a prior on the logits, a focal exponent and label smoothing, in any mix.
 
-    With z' = logits + prior and p = softmax(z'), a sample costs
+    With z' = logits + prior - target * margins and p = softmax(z'), a sample costs
     ``sum_k target_k * class_weights_k * alpha * (1 - p_k) ** gamma * -log p_k``; the batch costs the mean weighted by
-    ``weight``.
+    ``weight``. Other losses put another cost in the place of ``(1 - p_k) ** gamma * -log p_k``.
 
     Args:
         class_weights: (K,) factors; None = 1.
@@ -25,28 +27,48 @@ class ImbalanceLoss(nn.Module):
         gamma: focal exponent >= 0.
         alpha: factor of the whole loss.
         label_smoothing: share of the target that is spread over all classes, in [0, 1).
+        margins: (K,) that the true class's logit is lowered by in training; None = 0.
+        deferred: share of the training before which class weights are not used; a training loop tells by ``at``.
     """
 
     class_weights: Tensor | None
     prior: Tensor | None
+    margins: Tensor | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one knob each
         self, *, class_weights: Sequence[float] | None = None, prior: Sequence[float] | None = None,
-        gamma: float = 0.0, alpha: float = 1.0, label_smoothing: float = 0.0,
+        gamma: float = 0.0, alpha: float = 1.0, label_smoothing: float = 0.0, margins: Sequence[float] | None = None,
+        deferred: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.gamma, self.alpha, self.label_smoothing = gamma, alpha, label_smoothing
-        for name, values in (("class_weights", class_weights), ("prior", prior)):
+        self.gamma, self.alpha, self.label_smoothing, self.deferred = gamma, alpha, label_smoothing, deferred
+        self.progress = 1.0
+        for name, values in (("class_weights", class_weights), ("prior", prior), ("margins", margins)):
+            if values is not None and not all(math.isfinite(value) for value in values):
+                raise ConfigError("train.loss", f"{name} = {list(values)} are not all finite")
+            if values is not None and name != "prior" and min(values) < 0:
+                raise ConfigError("train.loss", f"{name} = {list(values)} has a value below 0", do="use numbers >= 0")
             held = None if values is None else torch.as_tensor(list(values), dtype=torch.float32)
             self.register_buffer(name, held)
 
     @classmethod
-    def from_spec(cls, spec: LossSpec, *, label_smoothing: float = 0.0) -> Self:
-        """Build the loss of a specification."""
-        return cls(
+    def from_spec(cls, spec: LossSpec, *, label_smoothing: float = 0.0) -> ImbalanceLoss:
+        """Build the loss of a specification; its own smoothing goes before the given one."""
+        made: ImbalanceLoss = _kind(spec)(
             class_weights=spec.class_weights, prior=spec.prior, gamma=spec.gamma, alpha=spec.alpha or 1.0,
-            label_smoothing=label_smoothing,
+            label_smoothing=spec.smoothing or label_smoothing, margins=spec.margins, deferred=spec.deferred,
+            **_own_settings(spec),
         )  # fmt: skip
+        return made
+
+    def at(self, progress: float) -> None:
+        """Say how much of the training is over, in [0, 1]: deferred class weights wait for their time."""
+        self.progress = progress
+
+    def cost(self, log_probs: Tensor) -> Tensor:
+        """Return (N, K) what a sample costs where the class is its true one."""
+        out = -log_probs
+        return out * (1 - log_probs.exp()).clamp_min(1e-12) ** self.gamma if self.gamma else out
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the mean loss.
@@ -63,13 +85,29 @@ class ImbalanceLoss(nn.Module):
             soft = soft * (1 - self.label_smoothing) + self.label_smoothing / n_classes
         if self.prior is not None:
             logits = logits + self.prior
-        log_probs = logits.log_softmax(1)
-        if self.class_weights is not None:
+        if self.margins is not None:
+            logits = logits - soft * self.margins
+        each = self.cost(logits.log_softmax(1))
+        if self.class_weights is not None and self.progress >= (self.deferred or 0.0):
             soft = soft * self.class_weights
-        if self.gamma:
-            soft = soft * (1 - log_probs.exp()).clamp_min(1e-12) ** self.gamma
-        cost = -self.alpha * (soft * log_probs).sum(1)
+        cost = self.alpha * (soft * each).sum(1)
         return cost.mean() if weight is None else (cost * weight).sum() / weight.sum().clamp_min(1e-12)
+
+
+def _kind(spec: LossSpec) -> Any:
+    """Return the class whose cost a kind has; cross-entropy, focal and ldam are the base itself."""
+    if spec.kind in ("cross_entropy", "focal", "ldam"):
+        return ImbalanceLoss
+    module = importlib.import_module(f"scarce.train.loss.{spec.kind}")
+    return getattr(module, "".join(part.capitalize() for part in spec.kind.split("_")))
+
+
+def _own_settings(spec: LossSpec) -> dict[str, Any]:
+    if spec.kind == "generalized_cross_entropy":
+        return {"exponent": spec.exponent}
+    if spec.kind == "symmetric_cross_entropy":
+        return {"shares": spec.shares}
+    return {"costs": spec.costs} if spec.kind == "expected_cost" else {}
 
 
 def checked_counts(who: str, counts: Sequence[float]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import final
 
+from scarce.train._named_loss import prior_of
 from scarce.train.loss._base import ImbalanceLoss, checked_counts
 
 
@@ -23,5 +24,5 @@ class BalancedSoftmax(ImbalanceLoss):
     """
 
     def __init__(self, counts: Sequence[float], *, tau: float = 1.0, label_smoothing: float = 0.0) -> None:
-        values = checked_counts("balanced_softmax", counts).clamp_min(0.5)
-        super().__init__(prior=(tau * (values / values.sum()).log()).tolist(), label_smoothing=label_smoothing)
+        prior = prior_of(checked_counts("balanced_softmax", counts).numpy(), tau)
+        super().__init__(prior=prior, label_smoothing=label_smoothing)

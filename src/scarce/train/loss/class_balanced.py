@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import final
 
-import torch
-
+from scarce.train._named_loss import BETA, effective
 from scarce.train.loss._base import ImbalanceLoss, checked_counts
 
 
@@ -22,9 +21,6 @@ class ClassBalanced(ImbalanceLoss):
         gamma: focal exponent; 0 = cross-entropy.
     """
 
-    def __init__(self, counts: Sequence[float], *, beta: float = 0.999, gamma: float = 0.0) -> None:
-        values = checked_counts("class_balanced", counts)
-        effective = (1 - torch.pow(torch.tensor(beta, dtype=torch.float64), values)) / (1 - beta)
-        weights = torch.where(values > 0, 1 / effective.clamp_min(1e-12), 0.0)
-        weights = weights * values.sum() / (weights * values).sum()
-        super().__init__(class_weights=weights.tolist(), gamma=gamma)
+    def __init__(self, counts: Sequence[float], *, beta: float = BETA, gamma: float = 0.0) -> None:
+        weights = effective(checked_counts("class_balanced", counts).numpy(), beta)
+        super().__init__(class_weights=weights, gamma=gamma)

@@ -1,0 +1,51 @@
+"""What a look at the test set says beside the scores, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scarce.cli._screen import safe
+from scarce.cli._summary import percent
+
+
+def beside(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one sentence for each thing that was measured."""
+    yield from _unknown(body.get("out_of_distribution") or {})
+    sets = (body.get("ambiguous") or {}).get("sets")
+    if sets:
+        yield (
+            f"Ambiguous: {percent(sets['ambiguous'])} of the samples keep several classes; without them the accuracy "
+            f"is {percent(sets['accuracy_sure'])} instead of {percent(sets['accuracy'])}."
+        )
+    other = body.get("compare")
+    if other:
+        found = other["differences"]["balanced_accuracy"]
+        yield (
+            f"Against {safe(other['first'])}: balanced accuracy {found['value']:+.1%} "
+            f"({found['low']:+.1%} to {found['high']:+.1%}), p = {other['p']:.3g}: {other['verdict']}."
+        )
+    field = body.get("variety")
+    if field:
+        yield (
+            f"Field: {percent(field['covered'])} of {field['field']:,} samples look like test samples; the test set is "
+            f"{field['verdict']}."
+        )
+    robust = body.get("robustness")
+    if robust:
+        worst = {name: max(row["lost"] for row in rows) for name, rows in robust["curves"].items()}
+        yield "Accuracy lost at worst: " + ", ".join(f"{name} {percent(lost)}" for name, lost in worst.items()) + "."
+    for pair in (body.get("next") or {}).get("pairs", [])[:3]:
+        yield f"Next: {safe(pair['true'])} taken for {safe(pair['predicted'])} {pair['n']} times; {safe(pair['why'])}."
+    if body.get("asked"):
+        yield f"{body['asked']['new']} new questions wait in the queue: scarce label, scarce review."
+
+
+def _unknown(found: Mapping[str, Any]) -> Iterator[str]:
+    stored = found.get("stored")
+    if stored:
+        caught = stored.get("foreign_found")
+        more = f", and of {found['foreign']:,} foreign ones {percent(caught['value'])}" if caught else ""
+        yield f"Unknown ({stored['detector']}): {percent(stored['known_called_unknown'])} of the test samples{more}."
+    for name, row in sorted((found.get("detectors") or {}).items(), key=lambda item: -item[1]["auroc"]):
+        yield f"  {name}: AUROC {row['auroc']:.4f}, FPR95 {percent(row['fpr95'])}"

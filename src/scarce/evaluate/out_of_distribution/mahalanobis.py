@@ -1,0 +1,79 @@
+"""The distance to the nearest class, in the spread that the classes share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from scarce.dataset import Array, Floats
+from scarce.errors import ConfigError
+from scarce.evaluate.out_of_distribution._base import AbstractDetector, Rows
+
+LEAST = 1e-8
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Mahalanobis(AbstractDetector):
+    """The squared distance to the nearest class mean, in units of the spread that the classes share.
+
+    Use with features of several layers and some hundred samples or more. Classes with many shapes each are better
+    served by knn.
+    Needs: features (N, D).
+    Source: Lee et al. 2018; ``relative`` after Ren et al. 2021.
+
+    Args:
+        shrinkage: share of the covariance that is replaced by its diagonal, in [0, 1]; helps where N is not far above
+            D.
+        relative: subtract the distance to all samples as one class, which forgets what is common to all.
+    """
+
+    uses_features: ClassVar[bool] = True
+
+    shrinkage: float = 0.01
+    relative: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a share outside 0 to 1."""
+        if not 0 <= self.shrinkage <= 1:
+            raise ConfigError(self.plugin_name(), f"shrinkage = {self.shrinkage}", "it takes 0 to 1")
+
+    def _learn(self, known: Rows) -> dict[str, Array]:
+        features = known.features
+        present, own = np.unique(known.labels, return_inverse=True)
+        counts = np.bincount(own)
+        means = np.zeros((len(present), features.shape[1]))
+        np.add.at(means, own, features)
+        means /= counts[:, None]
+        center = features.mean(0)
+        state = {"means": means, "whitening": _whitening(features - means[own], self.shrinkage)}
+        if self.relative:
+            state |= {"center": center, "background": _whitening(features - center, self.shrinkage)}
+        return {name: np.asarray(value, np.float32) for name, value in state.items()}
+
+    def _foreign(self, rows: Rows, state: Mapping[str, Array]) -> Floats:
+        whitening = np.asarray(state["whitening"], np.float64)
+        found = _squared(rows.features @ whitening, np.asarray(state["means"], np.float64) @ whitening).min(1)
+        if self.relative:
+            away = (rows.features - state["center"]) @ np.asarray(state["background"], np.float64)
+            found = found - (away**2).sum(1)
+        return np.asarray(found)
+
+
+def _squared(rows: Floats, centers: Floats) -> Floats:
+    """Return (n, m) squared distances."""
+    found = (rows**2).sum(1)[:, None] - 2.0 * rows @ centers.T + (centers**2).sum(1)
+    return np.asarray(np.maximum(found, 0.0))
+
+
+def _whitening(residual: Floats, shrinkage: float) -> Floats:
+    """Return (D, r) that turns the residuals' covariance into the identity; directions without spread count little."""
+    covariance = residual.T @ residual / max(1, len(residual) - 1)
+    diagonal = np.maximum(np.diag(covariance), 0.0)
+    floor = LEAST * max(float(diagonal.max(initial=0.0)), LEAST)
+    covariance = (1 - shrinkage) * covariance + shrinkage * np.diag(diagonal) + floor * np.eye(len(diagonal))
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors / np.sqrt(np.maximum(values, floor)))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from scarce import encode, registry, train
+from scarce.dataset import Dataset
+from scarce.evaluate.guard import guard
+from scarce.evaluate.out_of_distribution.detection import detection
+from scarce.evaluate.robustness import disturbed, robustness
+from scarce.loop.fitting import guarded, training_view
+from scarce.train._said import foreign_scores
+from scarce.train.linear_probe import LinearProbe
+from scarce.train.model import Model, load
+from scarce.train.predict import predict
+
+QUICK = LinearProbe(folds=2, iterations=30, components=64)
+
+
+@pytest.fixture(scope="module")
+def garments_ready(some_garments: Dataset) -> Dataset:
+    """Garments with features of their pixels."""
+    kind = registry.load("encode", "pixel", encode.AbstractEncoder)  # type: ignore[type-abstract]
+    return encode.run(some_garments, kind())
+
+
+@pytest.fixture(scope="module")
+def model(garments_ready: Dataset) -> Model:
+    """A linear head with its guard."""
+    view = training_view(garments_ready)
+    ready: Model = guarded(train.fit(view, QUICK, seed=0), view, seed=0)
+    return ready
+
+
+def test_digits_are_unknown_to_a_model_of_garments(model: Model, tmp_path: Path, garments_ready: Dataset) -> None:
+    entry = model.card["unknown"]
+    assert entry["detectors"][entry["detector"]]["auroc"] == max(row["auroc"] for row in entry["detectors"].values())
+    for number, image in enumerate(load_digits().images[:60]):
+        picture = cv2.resize((image * 255 / 16).astype(np.uint8), (28, 28), interpolation=cv2.INTER_LINEAR)
+        cv2.imwrite(str(tmp_path / f"{number:03d}.png"), picture)
+    again = load(model.save(tmp_path / "model"))
+    pictures = [tmp_path / f"{number:03d}.png" for number in range(60)]
+    found = predict(again, pictures)
+    test = garments_ready.take(garments_ready["split"] == "test")
+    logits, features = again.answers(test)
+    known = foreign_scores(again, logits, features)
+    common = test["label"] != test.schema.classes.index("Bag")  # of bags, next to none are in training
+    called = (known > entry["threshold"])[common].mean()
+    assert called < 0.06, "80 samples were held back, so the highest of 80 is the threshold"
+    assert np.mean([row.verdict == "unknown" for row in found]) > called + 0.1
+    assert detection(known, np.array([row.unknown_score for row in found])).auroc > 0.75
+    json.dumps(again.card, allow_nan=False)
+
+
+def test_labels_of_the_test_change_no_threshold(garments_ready: Dataset, model: Model) -> None:
+    labels = garments_ready.table["label"].to_pylist()
+    rows = np.flatnonzero(garments_ready["split"] == "test")
+    order = np.random.default_rng(3).permutation(rows)
+    mixed = list(labels)
+    for row, other in zip(rows, order, strict=True):
+        mixed[row] = labels[other]
+    assert mixed != labels
+    view = training_view(garments_ready.with_columns({"label": mixed}))
+    other = guarded(train.fit(view, QUICK, seed=0), view, seed=0)
+    for name in ("unknown", "ambiguous", "operating_point", "temperature"):
+        assert other.card[name] == model.card[name]
+
+
+def test_few_held_back_samples_promise_nothing(garments_ready: Dataset, model: Model) -> None:
+    view = training_view(garments_ready)
+    bare = replace(model, held_ids=None, held_logits=None, held_out=None)
+    found = guard(bare, view)
+    assert found.unknown is None
+    assert found.ambiguous is None
+    assert not found.arrays
+
+
+def test_given_foreign_samples_choose_the_detector(garments_ready: Dataset, model: Model) -> None:
+    view = training_view(garments_ready)
+    told = guard(model, view, foreign=garments_ready.take(np.arange(40)))
+    assert told.unknown is not None
+    assert told.unknown["foreign"] == "given"
+    assert told.unknown["detectors"]["knn"]["auroc"] < 0.8, "these foreign samples are garments themselves"
+
+
+def test_accuracy_falls_with_the_disturbance(garments_ready: Dataset, model: Model) -> None:
+    test = garments_ready.take(garments_ready["split"] == "test")
+    found = robustness(model, test, most=24)
+    bare = Dataset(test.schema, test.table, test.sources)
+    plain = robustness(model, bare, most=24)
+    assert plain == found, "features of the clean pictures are not used for the disturbed ones"
+    assert found["n"] == 24
+    assert found["clean"]["accuracy"] > 0.7
+    assert found["curves"]["noise"][-1]["accuracy"] <= found["clean"]["accuracy"] + 0.05
+    assert max(row["lost"] for rows in found["curves"].values() for row in rows) > 0.05
+    image = np.full((20, 20), 100, np.uint8)
+    assert disturbed(image, "light", 30.0, np.random.default_rng(0)).mean() == 130

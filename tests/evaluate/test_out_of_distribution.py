@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp, softmax
+from sklearn.covariance import EmpiricalCovariance
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.neighbors import NearestNeighbors
+
+from scarce import registry
+from scarce.errors import ConfigError, DataError
+from scarce.evaluate.guard import Known, fitted
+from scarce.evaluate.out_of_distribution import AbstractDetector
+from scarce.evaluate.out_of_distribution.detection import detection, sweep, threshold_keeping
+from scarce.evaluate.out_of_distribution.energy import Energy, energy
+from scarce.evaluate.out_of_distribution.knn import Knn, evenly
+from scarce.evaluate.out_of_distribution.mahalanobis import Mahalanobis
+from scarce.evaluate.out_of_distribution.max_logit import max_logit
+from scarce.evaluate.out_of_distribution.softmax_score import softmax_score
+
+NAMES = registry.names("evaluate.out_of_distribution")
+
+
+@pytest.fixture(scope="module")
+def sides() -> dict[str, Known]:
+    """Real digits: 0 to 5 are known, half of them to learn from; 6 to 9 are foreign."""
+    data = load_digits()
+    x, y = data.data / 16.0, data.target
+    known = np.flatnonzero(y < 6)
+    learn, others = known[::2], known[1::2]
+    model = LogisticRegression(max_iter=500).fit(x[learn], y[learn])
+    return {
+        name: Known(features=x[rows], logits=model.decision_function(x[rows]), labels=y[rows])
+        for name, rows in (("learn", learn), ("known", others), ("foreign", np.flatnonzero(y > 5)))
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_foreign_digits_score_above_known_ones(sides: dict[str, Known], name: str) -> None:
+    detector = fitted(sides["learn"])[name]
+    own, others = (detector.score(sides[side].features, sides[side].logits) for side in ("known", "foreign"))
+    found = detection(own, others, sides["known"].logits.argmax(1) == sides["known"].labels)
+    assert found.auroc > (0.88 if detector.uses_features else 0.75)
+    assert 0.9 < found.accuracy95 <= found.accuracy <= 1
+    again = type(detector)().restored(detector.state)
+    np.testing.assert_allclose(again.score(sides["known"].features, sides["known"].logits), own)
+    order = np.random.default_rng(0).permutation(len(own))
+    moved = detector.score(sides["known"].features[order], sides["known"].logits[order])  # type: ignore[index]
+    np.testing.assert_allclose(moved, own[order], rtol=1e-6, atol=1e-9)
+
+
+def test_scores_of_logits_are_the_textbook_ones(sides: dict[str, Known]) -> None:
+    logits = sides["known"].logits
+    np.testing.assert_allclose(energy(logits, temperature=2.0), -2.0 * logsumexp(logits / 2.0, axis=1))
+    np.testing.assert_allclose(softmax_score(logits, temperature=2.0), 1 - softmax(logits / 2.0, axis=1).max(1))
+    np.testing.assert_allclose(max_logit(logits), -logits.max(1))
+    sure = np.array([[800.0, 0.0], [700.0, 0.0]])
+    assert softmax_score(sure)[0] < softmax_score(sure)[1], "far below rounding they still differ"
+
+
+def test_distances_are_those_of_scikit_learn(sides: dict[str, Known]) -> None:
+    learn, known = sides["learn"], sides["known"]
+    assert learn.features is not None
+    assert known.features is not None
+    wide = learn.features.std(0) > 0.05
+    x, z = learn.features[:, wide], known.features[:, wide]
+    means = np.stack([x[learn.labels == code].mean(0) for code in range(6)])
+    oracle = EmpiricalCovariance().fit(x - means[learn.labels])
+    wanted = np.min([oracle.mahalanobis(z - mean) for mean in means], axis=0)
+    ours = Mahalanobis(shrinkage=0.0, relative=False).fit(x, learn.logits, learn.labels).score(z, known.logits)
+    np.testing.assert_allclose(ours, wanted * (len(x) - 1) / len(x), rtol=2e-3)
+    rows = [(side - x.mean(0)) / x.std(0) for side in (x, z)]
+    rows = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in rows]
+    away = NearestNeighbors(n_neighbors=5).fit(rows[0]).kneighbors(rows[1])[0][:, -1]
+    found = Knn(k=5).fit(x, learn.logits, learn.labels).score(z, known.logits)
+    np.testing.assert_allclose(found, away, atol=1e-3)
+
+
+def test_detection_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(1)
+    known, foreign = rng.normal(0, 1, 400).round(1), rng.normal(1.5, 1, 300).round(1)
+    truth, score = np.repeat([0, 1], [400, 300]), np.concatenate([known, foreign])
+    found = detection(known, foreign)
+    assert found.auroc == pytest.approx(roc_auc_score(truth, score))
+    false, true, _ = roc_curve(truth, score)
+    assert found.fpr95 == pytest.approx(1 - true[false <= 0.05].max())
+
+
+def test_a_threshold_keeps_what_it_promises() -> None:
+    assert threshold_keeping(np.arange(99.0), 0.99) == 98
+    assert threshold_keeping(np.arange(98.0), 0.99) == np.inf, "too few to promise 99 %"
+    passed = []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        passed.append(rng.normal() <= threshold_keeping(rng.normal(size=39), 0.9))
+    assert 0.86 <= np.mean(passed) <= 0.95
+
+
+def test_the_sweep_says_what_each_threshold_costs(sides: dict[str, Known]) -> None:
+    known = sides["known"]
+    rows = sweep(known.logits, known.labels, sides["foreign"].logits)
+    assert len(rows) == 2 * 6 * 3
+    for row in rows:
+        assert row["accuracy"] <= row["kept"] + 0.01
+        assert row["accuracy_kept"] >= row["accuracy"]
+    by_share = [row["foreign_found"] for row in rows if row["detector"] == "energy" and row["temperature"] == 1.0]
+    assert by_share == sorted(by_share)
+
+
+def test_rare_classes_keep_all_their_samples() -> None:
+    labels = np.repeat([0, 1, 2], [1000, 300, 7])
+    kept = np.bincount(labels[evenly(labels, 207)])
+    assert kept[2] == 7
+    assert kept.tolist() == [100, 100, 7]
+
+
+def test_misuse_is_told(sides: dict[str, Known]) -> None:
+    known = sides["known"]
+    with pytest.raises(DataError, match="not fitted"):
+        Energy().score(None, known.logits)
+    with pytest.raises(DataError, match="no features"):
+        Knn().fit(None, known.logits, known.labels)
+    with pytest.raises(DataError, match="finite"):
+        Energy().fit(None, known.logits * np.nan, known.labels)
+    with pytest.raises(ConfigError, match="above 0"):
+        Energy(temperature=0.0)
+    with pytest.raises(DataError, match="foreign"):
+        detection(np.ones(3), np.ones(0))
+    assert issubclass(Knn, AbstractDetector)

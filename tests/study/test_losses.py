@@ -1,0 +1,110 @@
+"""The study of losses on real garments, short."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from scarce.dataset import Dataset, Schema
+from scarce.errors import ConfigError, DataError, ReadError, UnknownNameError
+from scarce.study._fashion import fashion_mnist
+from scarce.study.losses import METHODS, Losses, conclusion, points, table_of, tail
+
+NAMES = ("T-shirt", "Trouser", "Pullover")
+SHORT = Losses(methods=("class_weight", "undersample", "moved_prior", "smote_features"), ratios=(4.0,), most=24,
+               judged=10, epochs=2, seeds=2, batch=16)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ds(garments: Path) -> Dataset:
+    labels = np.array(pq.read_table(garments, columns=["label"])["label"].to_pylist())
+    rows = np.sort(np.concatenate([np.flatnonzero(labels == name)[:60] for name in NAMES]))
+    return Dataset.from_columns(
+        Schema(classes=NAMES),
+        {
+            "id": [f"{row:06d}" for row in rows], "uri": [f"{garments.name}#{row}:image" for row in rows],
+            "source": ["garments"] * len(rows), "label": labels[rows].tolist(), "label_source": ["given"] * len(rows),
+            "split": ["train"] * len(rows),
+        },
+        sources={"garments": str(garments.parent)},
+    )  # fmt: skip
+
+
+def test_a_tail_falls_evenly_on_a_log_scale() -> None:
+    assert tail(1000, 100.0, 3).tolist() == [1000, 100, 10]
+    assert tail(50, 200.0, 10)[-1] == 1
+    assert tail(500, 10.0, 10)[0] / tail(500, 10.0, 10)[-1] == pytest.approx(10)
+
+
+def test_draws_are_a_tail_and_a_balanced_rest(ds: Dataset) -> None:
+    labels = ds["label"].astype(int)
+    fitted, judged = SHORT.draw(labels, 4.0, 0)
+    assert np.bincount(labels[fitted]).tolist() == [24, 12, 6]
+    assert np.bincount(labels[judged]).tolist() == [10, 10, 10]
+    assert not set(fitted) & set(judged)
+    assert set(SHORT.draw(labels, 4.0, 1000)[1]) != set(judged)
+
+
+def test_the_study_goes_on_where_it_stopped_and_ends_the_same(ds: Dataset, tmp_path: Path) -> None:
+    journal = tmp_path / "losses.jsonl"
+    begun = SHORT.run(ds, journal=journal, minutes=0.0, seed=0)
+    assert begun.body["seeds_done"] == 0
+    assert len(journal.read_text().splitlines()) == 2
+    found = SHORT.run(ds, journal=journal, minutes=60.0, seed=0)
+    assert found.body["seeds_done"] == 2
+    rows = found.body["ratios"]["4"]["methods"]
+    assert list(rows) == ["cross_entropy", "class_weight", "undersample", "moved_prior", "smote_features"]
+    for row in rows.values():
+        assert row["low"] <= row["mean"] <= row["high"]
+        assert row["mean"] == pytest.approx(np.mean(row["recall"]), abs=1e-3)
+    assert rows["cross_entropy"]["gain"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    assert rows["smote_features"]["mean"] > 0.6
+    assert "<svg" in found.page
+    assert "smote_features" in found.page
+    again = SHORT.run(ds, journal=journal, minutes=60.0, seed=0)
+    assert again.body == found.body
+    head, table = table_of(found.body)
+    assert len(head) == len(table[0]) == 4
+    assert "is best" in conclusion(found.body)
+    json.dumps(found.body)
+
+
+def test_points_and_an_empty_result() -> None:
+    assert points({"mean": 0.012, "low": -0.01, "high": 0.034}) == "+1.2 (-1.0 to +3.4)"
+    assert points({"mean": 0.012, "low": None, "high": None}) == "+1.2"
+    assert "Nothing" in conclusion({"ratios": {}})
+
+
+def test_every_method_names_a_loss_that_finetune_takes() -> None:
+    from scarce.train.finetune import Finetune
+
+    for settings in METHODS.values():
+        Finetune.from_params({key: value for key, value in settings.items() if key != "rows"})
+
+
+def test_bad_input_is_explained(ds: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="ldam_drw"):
+        Losses(methods=("ldam_dwr",)).run(ds, journal=None, minutes=1.0, seed=0)
+    with pytest.raises(DataError, match=r"T-shirt has 60, 1200 are wanted"):
+        Losses().run(ds, journal=None, minutes=1.0, seed=0)
+    with pytest.raises(ConfigError, match="seeds = 0"):
+        Losses(seeds=0).run(ds, journal=None, minutes=1.0, seed=0)
+    with pytest.raises(ReadError, match="dataset-fashion-mnist"):
+        fashion_mnist(tmp_path, tmp_path)
+
+
+def test_fashion_mnist_is_read_from_its_files(tmp_path: Path) -> None:
+    pixels, codes = np.arange(3 * 784, dtype=np.int64).astype(np.uint8), np.array([9, 0, 1], np.uint8)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(16) + pixels.tobytes()))
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(8) + codes.tobytes()))
+    found = fashion_mnist(tmp_path, tmp_path / "work")
+    from scarce.modality import open_samples
+
+    assert found["label"].tolist() == [9, 0, 1]
+    images = [np.asarray(image) for image in open_samples(found, np.arange(3))]
+    np.testing.assert_array_equal(images[1].reshape(28, 28, -1)[..., 0], pixels.reshape(3, 28, 28)[1])

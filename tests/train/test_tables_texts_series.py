@@ -1,0 +1,168 @@
+"""Trainers of tables, texts and series on real data: they learn, are calibrated, saved and loaded, and refuse."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scarce import io, modality, train
+from scarce.dataset import Dataset, FoldView
+from scarce.errors import ConfigError, TrainError
+from scarce.metric.confusion import balanced_accuracy
+from scarce.train.gradient_boosting import GradientBoosting
+from scarce.train.minirocket import Minirocket
+from scarce.train.predict import predict
+from scarce.train.tfidf_linear import TfidfLinear
+
+TREES = GradientBoosting(trees=40, folds=3)
+
+
+def halves(ds: Dataset, *, most: int = 400) -> FoldView:
+    rows = np.random.default_rng(0).permutation(len(ds))[:most]
+    return ds.fold(ds.ids[rows[: len(rows) // 2]], ds.ids[rows[len(rows) // 2 :]])
+
+
+def same_after_saving(model: train.Model, view: FoldView, folder: Path) -> None:
+    again = train.load(model.save(folder))
+    np.testing.assert_allclose(again.predict_proba(view.eval), model.predict_proba(view.eval), atol=1e-6)
+
+
+def score(model: train.Model, view: FoldView) -> float:
+    return balanced_accuracy(view.eval["label"], model.predict_proba(view.eval).argmax(1), len(model.classes))
+
+
+@pytest.fixture(scope="module")
+def tables(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> FoldView:
+    """Phonemes, the first measurement as words, the second with holes."""
+    with (shared_data / "tabular_imbalanced" / "phoneme.csv").open() as file:
+        head, *rows = csv.reader(file)
+    words = ["low", "middle", "high"]
+    path = tmp_path_factory.mktemp("tables") / "phoneme.csv"
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["kind", *head])
+        for number, row in enumerate(rows[::5]):
+            kind = words[int(float(row[0]) > 0) + int(float(row[0]) > 1)] if number % 17 else ""
+            row[1] = "" if number % 3 == 0 else row[1]
+            out.writerow([kind, *row])
+    return halves(modality.scan(io.read(path)), most=1000)
+
+
+def test_trees_take_holes_and_categories(tables: FoldView, tmp_path: Path) -> None:
+    model = train.fit(tables, TREES, seed=1)
+    assert score(model, tables) > 0.7
+    assert set(model.card["levels"]["kind"]) == {"low", "middle", "high"}
+    assert model.card["columns"][0] == "kind"
+    assert model.held_out is not None
+    assert len(model.held_out[0]) == len(tables.train_ids)
+    same_after_saving(model, tables, tmp_path / "m")
+    again = train.fit(tables, TREES, seed=1).tensors()
+    for name, array in model.tensors().items():
+        np.testing.assert_array_equal(array, again[name])
+
+
+def test_trees_answer_a_file_with_new_categories_and_refuse_other_columns(tables: FoldView, tmp_path: Path) -> None:
+    model = train.fit(tables, replace(TREES, folds=0))
+    names = list(model.card["columns"])
+    new = tmp_path / "new.csv"
+    new.write_text(",".join(names) + "\nunheard of," + ",".join("0.5" for _ in names[1:]) + "\n")
+    other = tmp_path / "other.csv"
+    other.write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(TrainError, match="the column 'kind' is not there"):
+        predict(model, other)
+    found = predict(model, new)
+    assert found[0].probability is not None
+    words = tmp_path / "words.csv"
+    words.write_text(",".join(names) + "\nlow,much," + ",".join("0.5" for _ in names[2:]) + "\n")
+    with pytest.raises(TrainError, match="holds text where"):
+        predict(model, words)
+
+
+def test_trees_know_the_losses(tables: FoldView) -> None:
+    shares = {}
+    for loss in ("cross_entropy", "class_weight", "balanced_softmax"):
+        model = train.fit(tables, GradientBoosting.from_params({"trees": 20, "folds": 0, "loss": loss}))
+        shares[loss] = model.predict_proba(tables.eval)[:, 1].mean()
+    assert shares["class_weight"] > shares["cross_entropy"] + 0.02
+    assert shares["balanced_softmax"] > shares["cross_entropy"] + 0.02
+
+
+def test_trees_on_soft_labels_and_without_a_class(tables: FoldView) -> None:
+    ds = tables.dataset
+    soft = [[0.2, 0.8] if label == 0 else [0.0, 1.0] for label in ds["label"]]
+    view = ds.with_columns({"label_probs": soft}).fold(tables.train_ids, tables.eval_ids)
+    model = train.fit(view, replace(TREES, folds=0))
+    assert model.predict_proba(view.eval)[:, 1].mean() > 0.8
+    one = tables.train.ids[tables.train["label"] == 0]
+    with pytest.raises(TrainError, match="at least two classes"):
+        train.fit(ds.fold(one, ()), TREES)
+    with pytest.raises(ConfigError, match="learning_rate = 0"):
+        GradientBoosting(learning_rate=0)
+
+
+def test_texts(shared_data: Path, tmp_path: Path) -> None:
+    ds = modality.scan(io.read(shared_data / "text_small" / "trec.csv"))
+    view = halves(ds, most=900)
+    model = train.fit(view, TfidfLinear(folds=3))
+    assert score(model, view) > 0.5
+    assert model.card["temperature"] != 1.0
+    same_after_saving(model, view, tmp_path / "m")
+    (tmp_path / "new.csv").write_text("text\nwho wrote this book ?\nwhere is the longest river ?\n")
+    who, where = predict(model, tmp_path / "new.csv")
+    assert who.label != where.label
+
+
+def test_words_of_judged_texts_change_nothing(shared_data: Path) -> None:
+    """Weights of words are counted on the training side only."""
+    ds = modality.scan(io.read(shared_data / "text_small" / "trec.csv"))
+    rows = np.random.default_rng(1).permutation(len(ds))[:300]
+    first = train.fit(ds.fold(ds.ids[rows[:200]], ds.ids[rows[200:]]), TfidfLinear(folds=0)).tensors()
+    second = train.fit(ds.fold(ds.ids[rows[:200]], ()), TfidfLinear(folds=0)).tensors()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+
+
+def test_series(shared_data: Path, tmp_path: Path) -> None:
+    ds = modality.scan(io.read(shared_data / "time_series" / "GunPoint.npz"))
+    split = ds["split"]
+    view = ds.fold(ds.ids[split == "train"], ds.ids[split == "test"])
+    model = train.fit(view, Minirocket(features=1000, folds=3))
+    assert score(model, view) > 0.93
+    same_after_saving(model, view, tmp_path / "m")
+
+
+def test_series_of_several_channels_and_lengths() -> None:
+    """The transform against its definition, on drawn curves of two channels."""
+    from scarce.train import _rocket as rocket
+
+    rng = np.random.default_rng(0)
+    curves = rng.normal(size=(3, 2, 40)).astype(np.float32)
+    shape = rocket.plan(40, 84 * 6)
+    subsets = rng.random((len(shape[0]), 84, 2)) < 0.7
+    levels = rocket.levels_of(curves, shape, subsets, seed=0)
+    found = rocket.transform(curves, shape, subsets, levels)
+    assert found.shape == (3, 84 * 6)
+    assert shape[0][0] == 1
+    assert shape[0][-1] <= (40 - 1) / 8
+    at = 0
+    for step, (dilation, count) in enumerate(zip(*shape, strict=True)):
+        for kernel, triple in enumerate(rocket.TRIPLES):
+            weights = np.full(9, -1.0)
+            weights[triple] = 2.0
+            answer = np.zeros((3, 40))
+            padded = np.pad(curves, ((0, 0), (0, 0), (4 * dilation, 4 * dilation)))
+            for place in range(9):
+                part = padded[:, :, place * dilation : place * dilation + 40]
+                answer += weights[place] * (part * subsets[step, kernel][None, :, None]).sum(1)
+            edge = 4 * dilation if (step + kernel) % 2 and 8 * dilation < 40 else 0
+            inside = answer[:, edge : 40 - edge]
+            for _ in range(count):
+                np.testing.assert_allclose(
+                    found[:, at], (inside > levels[at] + 1e-5).mean(1), atol=1.01 / inside.shape[1]
+                )
+                at += 1
+    assert at == len(levels)
