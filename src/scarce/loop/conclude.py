@@ -72,7 +72,6 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
     with clock.step("commit"):
         fold = whole_train_fold(weighed.dataset, ready.embedding)
         ds, version, rows = commit_kept(project, ready, weighed, fold)
-        synthetic = sift.told(weighed.dataset, ready.embedding, weighed.decisions, fold, project.config)
     ledger = replace(weighed.ledger, rows=rows)
     trainer = choose_trainer(ds, options, notes)
     with clock.step("train"):
@@ -120,7 +119,8 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
     return Outcome(
         dataset=ds, version=version, ledger=ledger, model=final, model_folder=folder, trainer=trainer,
         test=judged["test"], operating_point=judged["point"], test_ids=sides[0].eval.ids, test_probs=sides[2],
-        notes=tuple(notes), synthetic=synthetic,
+        notes=tuple(notes),
+        synthetic=sift.told(weighed.dataset, ready.embedding, weighed.decisions, fold, project.config),
     )  # fmt: skip
 
 
