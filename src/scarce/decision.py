@@ -9,13 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from scarce.dataset import Array, Dataset, FoldView
 from scarce.loss_spec import LossSpec
 from scarce.probe import PLAIN, FittedProbe, LinearProbe, Projection, cross_val_probs
+
+if TYPE_CHECKING:
+    from scarce.synthesize.screen import Screened
 
 REWEIGHTING = ("class_weight", "effective_number", "balanced_softmax", "focal")
 """Decisions that exclude each other: each of them replaces the loss."""
@@ -183,14 +186,43 @@ class Oversample:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Synthesize:
-    """Add synthetic samples."""
+    """Add synthetic samples that pass the screens, which are fitted on the real rows of the fold's training side.
+
+    Args:
+        name: of the decision.
+        screens: that judge on the fold's projected features; none = every sample enters.
+        settings: parameters per screen.
+        most_real: real rows of a class that the screens are fitted on.
+    """
 
     name: str = "synthesize"
+    screens: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    most_real: int = 500
 
     def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
-        """Add the synthetic rows whose parents are all in train."""
+        """Add the synthetic rows whose parents are all in train and that are not refused."""
         rows = fold.grown("synthetic")
+        if self.screens and len(rows):
+            rows = rows[np.isin(fold.train.ids[rows], self.judge(fold).passed)]
         return given.plus(rows, np.ones(len(rows)))
+
+    def judge(self, fold: Fold) -> Screened:
+        """Return what the screens say of a fold's synthetic rows; they see nothing but its training side."""
+        key = ("screened", self.name, self.screens)
+        if key not in fold.memo:
+            from scarce.synthesize import screen
+
+            rng, real = np.random.default_rng([fold.seed, 47]), fold.start().rows
+            labels = fold.labels[real]
+            few = [rng.permutation(real[labels == code])[: self.most_real] for code in range(fold.n_classes)]
+            rows = np.sort(np.concatenate([*few, fold.grown("synthetic")]))
+            ds = replace(fold.train.take(rows), wide={"embedding.projected": fold.points[rows]})
+            fold.memo[key] = screen.judge(
+                ds.fold(ds.ids[ds["origin"] == "real"], ()), self.screens, settings=self.settings, seed=fold.seed
+            )
+        found: Screened = fold.memo[key]
+        return found
 
 
 @final

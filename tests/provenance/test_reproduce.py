@@ -15,7 +15,7 @@ from scarce.cli import main
 from scarce.decision import Augment, DropRows, Oversample, Reweight, SetAsideLabelErrors, Synthesize
 from scarce.ledger import Row
 from scarce.loop.admit import admit
-from scarce.loop.conclude import commit_kept
+from scarce.loop.conclude import commit_kept, whole_train_fold
 from scarce.loss_spec import LossSpec
 from scarce.project import Project
 from scarce.provenance import functions_of, reproduce
@@ -72,13 +72,14 @@ def test_what_the_ledger_kept(project: Project) -> None:
     grown = encode.again(grown, "embedding.pixel", cache=project.features)
     extra = frozenset(ds.ids[(ds["split"] == "train") & (ds["label"] == 1)][:2].tolist())
     plan = [
-        DropRows(name="clean.merge_duplicates", ids=extra), SetAsideLabelErrors(), Synthesize(),
+        DropRows(name="clean.merge_duplicates", ids=extra), SetAsideLabelErrors(),
+        Synthesize(screens=("distant", "duplicate"), settings={"duplicate": {"distance": 0.001}}),
         Oversample(policy="natural"), Reweight(name="rebalance.focal", spec=lambda _: LossSpec()),
     ]  # fmt: skip
     ready: Any = SimpleNamespace(dataset=ds, embedding="embedding.pixel", version=version)
     rows = [Row(decision=decision.name) for decision in plan]
     weighed: Any = SimpleNamespace(dataset=grown, decisions=plan, ledger=SimpleNamespace(rows=rows))
-    commit_kept(project, ready, weighed)
+    commit_kept(project, ready, weighed, whole_train_fold(grown, "embedding.pixel"))
     found = reproduce(project)
     assert found.same, found.parted
     assert names(found)[-5:] == [

@@ -23,7 +23,7 @@ def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> 
     rows = {row["decision"]: row for row in result["ledger"]}
     counts, findings = result["counts"], result["findings"]
     origins = weighed.dataset["origin"]
-    augmented, synthetic = int((origins == "augmented").sum()), int((origins == "synthetic").sum())
+    augmented = int((origins == "augmented").sum())
     held_out = {origin for split in ("val", "test") for by in counts.get(split, {}).values() for origin in by}
     judged = [name for name in rows if name.startswith("rebalance.") and rows[name]["verdict"] != "not applicable"]
     agreement = _agreement(weighed)
@@ -38,7 +38,8 @@ def checklist(weighed: Weighed, outcome: Outcome, result: Mapping[str, Any]) -> 
              done=rows.get("augment", {}).get("verdict") == "helped"),
         line("Domain rules are respected (what may be flipped, cropped, recolored)",
              _policy(weighed), done=weighed.policy_named),
-        line("Synthetic samples were checked for quality", f"{synthetic} made; a screen is not built yet", done=False),
+        line("Synthetic samples were checked for quality", _screened(outcome.synthetic),
+             done=bool(outcome.synthetic)),
         line("The gap between synthetic and real data is known", _verdict(rows, "synthesize"),
              done=rows.get("synthesize", {}).get("verdict") in ("helped", "hurt", "no evidence")),
         line("Class ratios are known", f"ratio {weighed.plan.ratio:.4g} before; see the counts", done=True),
@@ -71,6 +72,12 @@ def _verdict(rows: Mapping[str, Mapping[str, Any]], name: str) -> str:
     if row["verdict"] == "not applicable":
         return f"not applicable: {row['why']}"
     return f"{row['verdict']}: {100 * row['gain']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+
+
+def _screened(body: Mapping[str, Any]) -> str:
+    if not body:
+        return "none were made"
+    return f"{body['made']:,} made, {body['accepted']:,} passed the screens, {body['refused']:,} were refused"
 
 
 def _policy(weighed: Weighed) -> str:

@@ -16,6 +16,7 @@ from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
 from scarce.folds import groups_of
 from scarce.ledger import HYBRID, Design, Ledger, paired_effect
 from scarce.lineage import Step
+from scarce.loop import sift
 from scarce.loop.fitting import PROBE, confirm, fit_after, guarded, trainer_settings, training_view
 from scarce.loop.options import NETWORKS, Clock, Options
 from scarce.loop.prepare import Ready
@@ -48,6 +49,7 @@ class Outcome:
         operating_point: its object, or None without a normal class.
         test_ids, test_probs: (n,) and (n, K) of the one look.
         notes: sentences for people.
+        synthetic: what became of the synthetic candidates, plain values; empty without any.
     """
 
     dataset: Dataset
@@ -61,13 +63,15 @@ class Outcome:
     test_ids: Array
     test_probs: Array
     notes: tuple[str, ...]
+    synthetic: Mapping[str, Any]
 
 
 def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options, clock: Clock) -> Outcome:
     """Commit, train, evaluate."""
     notes: list[str] = []
     with clock.step("commit"):
-        ds, version, rows = commit_kept(project, ready, weighed)
+        fold = whole_train_fold(weighed.dataset, ready.embedding)
+        ds, version, rows = commit_kept(project, ready, weighed, fold)
     ledger = replace(weighed.ledger, rows=rows)
     trainer = choose_trainer(ds, options, notes)
     with clock.step("train"):
@@ -116,14 +120,14 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         dataset=ds, version=version, ledger=ledger, model=final, model_folder=folder, trainer=trainer,
         test=judged["test"], operating_point=judged["point"], test_ids=sides[0].eval.ids, test_probs=sides[2],
         notes=tuple(notes),
+        synthetic=sift.told(weighed.dataset, ready.embedding, weighed.decisions, fold, project.config),
     )  # fmt: skip
 
 
-def commit_kept(project: Project, ready: Ready, weighed: Weighed) -> tuple[Dataset, str, tuple[Any, ...]]:
+def commit_kept(project: Project, ready: Ready, weighed: Weighed, fold: Fold) -> tuple[Dataset, str, tuple[Any, ...]]:
     """Commit each kept decision as a version of its own; fill in the versions of its ledger row."""
     ds, version = ready.dataset, ready.version
     rows = {row.decision: row for row in weighed.ledger.rows}
-    fold = whole_train_fold(weighed.dataset, ready.embedding)
     for decision in weighed.decisions:
         stage = decision.name.partition(".")[0]
         grown = [plain_step(step) for step in weighed.dataset.steps[len(ready.dataset.steps) :]]

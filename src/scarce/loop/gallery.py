@@ -126,7 +126,7 @@ def grown(ds: Dataset) -> tuple[Grown, ...]:
     """Return grown samples beside their parents, spread over origins and classes."""
     from scarce import report
 
-    rows = np.flatnonzero(ds["origin"] != "real")
+    rows = np.flatnonzero((ds["origin"] != "real") & ds["keep"].astype(bool))
     if not len(rows):
         return ()
     kinds = np.array([f"{a}|{b}" for a, b in zip(ds["origin"][rows], ds["label"][rows], strict=True)])

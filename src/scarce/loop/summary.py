@@ -23,7 +23,7 @@ from scarce.audit import skipped, things_found
 from scarce.ballot import vouched
 from scarce.dataset import Dataset
 from scarce.folds import groups_of
-from scarce.loop import gallery
+from scarce.loop import gallery, sift
 from scarce.loop.checklist import checklist
 from scarce.loop.conclude import Outcome
 from scarce.loop.heard import heard
@@ -104,6 +104,7 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
         "trainer": outcome.trainer,
         "encoder": ready.embedding.removeprefix("embedding."),
         "policy": weighed.policy,
+        "synthetic": dict(outcome.synthetic),
         "notes": [
             *(row["why"] for row in heard(ds)),
             *guessed(ready.dataset),
@@ -214,7 +215,7 @@ def as_report(made: Made, result: Mapping[str, Any]) -> Any:
         comparisons=comparisons(made), checks=checks(result, made.outcome.dataset),
         quality=report.QualityPart.all_of(result["quality"]), set_aside=result["set_aside"],
         notes=tuple(result["notes"]),
-        plan=tuple(result["plan"]["why"]), proofs=tuple(said(ds, "split")), when=now(),
+        plan=(*result["plan"]["why"], *sift.in_words(result["synthetic"])), proofs=tuple(said(ds, "split")), when=now(),
         checklist=checklist(weighed, outcome, result),
     )  # fmt: skip
     return replace(

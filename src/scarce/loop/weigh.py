@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -20,18 +20,19 @@ from scarce.decision import (
     ProbeInstrument,
     Reweight,
     SetAsideLabelErrors,
-    Synthesize,
     combine,
 )
 from scarce.errors import ScarceError
 from scarce.execute.local import cores
 from scarce.folds import Folds, development
 from scarce.ledger import HYBRID, Design, Ledger, Row, judge
+from scarce.loop import sift
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready, feature_cache
 from scarce.metric import Setting, rare_codes
 
 if TYPE_CHECKING:
+    from scarce.config import Config
     from scarce.project import Project
     from scarce.rebalance.strategy import Plan
 
@@ -91,7 +92,7 @@ def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Wei
     with clock.step("grow"):
         grown, seconds, missing = grow(project, ds, ready.embedding, policy, options)
     with clock.step("judge"):
-        decisions = decisions_for(grown, policy)
+        decisions = decisions_for(grown, policy, project.config)
         instrument = ProbeInstrument(ready.embedding, workers=options.workers)
         design = design_for(grown, decisions, instrument, options, clock)
         design = replace(design, alpha=project.config.ledger.alpha)
@@ -165,7 +166,7 @@ def grow(
         progress.say(f"{name}: making candidates for the rare classes")
         started = time.perf_counter()
         try:
-            with_rows = make(ds, policy, options)
+            with_rows = make(project, ds, policy, options)
         except ScarceError as error:
             missing.append(Row(decision=name, why=error.what))
             continue
@@ -173,11 +174,13 @@ def grow(
             missing.append(Row(decision=name, why="there is nothing to grow: no class is rare"))
             continue
         ds = _encoded(project, with_rows, embedding, options)
+        if name == "synthesize":
+            ds = sift.without_broken(ds, embedding, project.config, seed=options.seed)
         seconds[name] = time.perf_counter() - started
     return ds, seconds, missing
 
 
-def _augmented(ds: Dataset, policy: str, options: Options) -> Dataset:
+def _augmented(project: Project, ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: ARG001  one shape
     from scarce import augment
     from scarce.rebalance.target import target_counts
 
@@ -200,30 +203,8 @@ def _augmented(ds: Dataset, policy: str, options: Options) -> Dataset:
     return augment.run(ds, policy, counts=chosen, seed=options.seed) if chosen else ds
 
 
-DEFECTS: Final = (
-    "cut_paste", "scratch", "stain", "dent", "hole", "tear", "crack", "contamination", "discoloration", "missing_part",
-)  # fmt: skip
-"""Kinds of defects that a run tries; each serves only classes whose name or masks say that it may."""
-
-
-def _synthetic(ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: ARG001  one shape for all makers
-    from scarce import synthesize
-
-    counts = train_counts(ds)
-    defects = [ds.schema.classes[code] for code in ds.schema.defect_codes]
-    rare = {name: min(200, 3 * counts[name]) for name in defects if counts[name]}
-    if not rare:
-        raise ScarceError("synthesize", "no class is known to be sound, so there is no surface to put a defect on")
-    out, reasons = ds, []
-    for kind in DEFECTS:
-        for name, wanted in rare.items():
-            try:
-                out = synthesize.run(out, kind, counts={name: wanted}, seed=options.seed)
-            except ScarceError as error:
-                reasons.append(error.what)
-    if len(out) == len(ds) and reasons:
-        raise ScarceError("synthesize", "; ".join(sorted(set(reasons))[:3]))
-    return out
+def _synthetic(project: Project, ds: Dataset, policy: str, options: Options) -> Dataset:  # noqa: ARG001  one shape
+    return sift.make(ds, project.config, seed=options.seed)
 
 
 MAKERS = {"augment": _augmented, "synthesize": _synthetic}
@@ -237,7 +218,7 @@ def _encoded(project: Project, ds: Dataset, embedding: str, options: Options) ->
     return encode.again(ds, embedding, cache=feature_cache(project), workers=options.workers, seed=options.seed)
 
 
-def decisions_for(ds: Dataset, policy: str) -> list[Any]:
+def decisions_for(ds: Dataset, policy: str, config: Config) -> list[Any]:
     """Return the plan: clean -> augment -> synthesize -> oversample -> reweight, without what does not apply."""
     from scarce import clean
     from scarce.loss_spec import LossSpec
@@ -256,7 +237,7 @@ def decisions_for(ds: Dataset, policy: str) -> list[Any]:
     if "augmented" in origins:
         plan += [Augment(policy=policy)]
     if "synthetic" in origins:
-        plan += [Synthesize()]
+        plan += [sift.decision(config)]
     plan += [
         Oversample(policy=policy),
         Reweight(name="rebalance.class_weight", spec=lambda n: _weighted(class_weight.class_weights, n)),

@@ -284,7 +284,8 @@ def _decision(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     if kind == "Reweight":
         chosen: Any = kinds.Reweight(name=params["name"], spec=lambda _: PLAIN)
     else:
-        values = {name: frozenset(value) if name == "ids" else value for name, value in params.items()}
+        kept = {"ids": frozenset, "screens": tuple}
+        values = {name: kept.get(name, lambda same: same)(value) for name, value in params.items()}
         chosen = getattr(kinds, kind)(**values)
     return conclude.materialize(ds, candidates, chosen, fold).with_step(step)
 

@@ -22,7 +22,7 @@ from scarce.recipe import Params, Parents, Scene, checked, mask_opener, opencv_v
 from scarce.registry import canonical, load
 from scarce.synthesize._base import AbstractDefect
 from scarce.synthesize._check import Screen, trouble
-from scarce.synthesize._export import COCO, IMAGES, objects_of, write_labels
+from scarce.synthesize._export import COCO, IMAGES, objects_of
 from scarce.synthesize._material import Material, by_boxes, cells_of
 from scarce.synthesize._tally import Tally
 from scarce.synthesize.screen._base import Candidate
@@ -107,8 +107,9 @@ def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a us
 
     The folder holds ``images/train``, ``masks``, ``instances_train.json`` (COCO), ``data.yaml`` and ``labels`` (YOLO),
     ``classes/<class>`` and ``tries.jsonl``: every try with its recipe, parents and the reason where it was rejected.
-    The same call picks up where an earlier one ended, also with a larger n. The same seed gives the same pictures,
-    whatever the number of workers.
+    ``manifest.csv`` has a column ``veto``: what has a word in it, and what was deleted from ``images/train``, counts as
+    rejected from the next call on. The same call picks up where an earlier one ended, also with a larger n. The same
+    seed gives the same pictures, whatever the number of workers.
 
     Args:
         ds: the data. With a split only training samples are used. Sound are the samples of its normal classes, or
@@ -147,10 +148,11 @@ def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a us
     made = tally.accepted()
     classes = list(dict.fromkeys([*ds.schema.classes, label]))
     if made:
-        write_labels(tally.out, made, classes)
+        tally.labels(classes)
     files = {
         IMAGES: "pictures", "masks": "masks, white = defect", COCO: "COCO", "data.yaml": "YOLO with labels/train",
-        "classes": "a folder per class", "tries.jsonl": "every try, its recipe and the reason where it was rejected",
+        "classes": "a folder per class", "manifest.csv": "accepted ones; a word in the column veto refuses one",
+        "tries.jsonl": "every try, its recipe and the reason where it was rejected",
     }  # fmt: skip
     uses = Counter(row["base"] for row in made)
     return Made(

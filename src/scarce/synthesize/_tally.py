@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,15 +13,21 @@ import numpy as np
 
 from scarce.dataset import Array
 from scarce.errors import DataError, ReadError
-from scarce.synthesize._export import IMAGES
+from scarce.synthesize._export import IMAGES, write_labels
+from scarce.synthesize._veto import vetoed, write_manifest
 
 TRIES: Final = "tries.jsonl"
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
 class Tally:
     """Every try so far, one line of JSON each, behind a first line that says what was planned.
 
-    A picture is on disk before its line is. A line that an interruption cut short is dropped.
+    A picture is on disk before its line is. A line that an interruption cut short is dropped. What a person refused
+    since (see ``_veto``) counts as rejected.
 
     Attributes:
         out: the folder.
@@ -68,7 +75,38 @@ class Tally:
             raise DataError(who, f"{out} was made with another {' and '.join(other)}",
                             "; ".join(f"{key} was {str(before.get(key))[:60]}" for key in other),
                             "name a new folder, or use the same settings")  # fmt: skip
-        return cls(out, lines[1:], who)
+        found = cls(out, lines[1:], who)
+        found._refuse(lines[0])
+        return found
+
+    def _refuse(self, head: Mapping[str, Any]) -> None:
+        """Turn accepted tries that a person refused since into rejected ones, on disk too."""
+        said = vetoed(self.out, [f"{IMAGES}/{row['file']}" for row in self.accepted()])
+        if not said:
+            return
+        gone = []
+        for row in self.accepted():
+            why = said.get(f"{IMAGES}/{row['file']}")
+            if why:
+                gone += [self.out / folder / row["file"] for folder in (IMAGES, "masks")]
+                row |= {"file": None, "reason": why, "objects": []}
+        self.count = len(self.accepted())
+        part = self.out / f".{TRIES}.part"
+        with self._careful(part):
+            part.write_text("".join(f"{_line(row)}\n" for row in (head, *self._rows)), encoding="utf-8")
+            part.replace(self.out / TRIES)
+            for file in gone:
+                file.unlink(missing_ok=True)
+
+    @contextmanager
+    def _careful(self, place: Path) -> Iterator[None]:
+        """Say what to do where the disk does not take a file."""
+        try:
+            yield
+        except OSError as error:
+            what = f"{place} cannot be written ({error.strerror or error})"
+            do = "make room and give the same command again: what is finished is kept"
+            raise ReadError(self.who, what, do=do) from error
 
     def save(self, file: str, image: Array, mask: Array) -> None:
         """Write a picture and its mask as PNG.
@@ -90,13 +128,9 @@ class Tally:
         )  # fmt: skip
         _, data = cv2.imencode(".png", pixels, fast)
         part = place.with_suffix(".part")
-        try:
+        with self._careful(place):
             part.write_bytes(data.tobytes())
             part.replace(place)
-        except OSError as error:
-            what = f"{place} cannot be written ({error.strerror or error})"
-            do = "make room and give the same command again: what is finished is kept"
-            raise ReadError(self.who, what, do=do) from error
 
     def load(self, file: str) -> Array:
         """Return an accepted picture.
@@ -118,15 +152,30 @@ class Tally:
     def add(self, row: dict[str, Any]) -> None:
         """Note one try."""
         self._rows.append(row)
-        self._waiting.append(json.dumps(row, ensure_ascii=False, separators=(",", ":")))
+        self._waiting.append(_line(row))
         self.tried += 1
         self.count += not row["reason"]
 
     def flush(self) -> None:
-        """Write the noted tries to disk."""
-        with (self.out / TRIES).open("a", encoding="utf-8") as file:
+        """Write the noted tries to disk.
+
+        Raises:
+            ReadError: the disk does not take them; those of this batch are tried again by the next call.
+        """
+        with self._careful(self.out / TRIES), (self.out / TRIES).open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in self._waiting))
         self._waiting.clear()
+
+    def labels(self, classes: Sequence[str]) -> None:
+        """Write the labels of the accepted pictures in every usual form, and the manifest that people veto in.
+
+        Raises:
+            ReadError: the disk does not take them.
+        """
+        rows = self.accepted()
+        with self._careful(self.out):
+            write_labels(self.out, rows, classes)
+            write_manifest(self.out, [{**row, "file": f"{IMAGES}/{row['file']}"} for row in rows])
 
     def accepted(self) -> list[dict[str, Any]]:
         """Return the accepted tries in order."""

@@ -67,6 +67,7 @@ def test_inpainted_photos_come_with_coco_yolo_and_class_folders(
     assert len(service.calls) == 15
 
 
+@pytest.mark.slow
 def test_prompt_only_pictures_get_class_folders_and_a_server_that_fails_says_so(
     service: Service, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

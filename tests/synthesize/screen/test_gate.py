@@ -93,6 +93,7 @@ def test_only_the_training_side_is_fitted_on(encoded: Dataset) -> None:
         Gate(screen.training_view(replace(encoded, wide={})))
 
 
+@pytest.mark.slow
 def test_two_goes_make_what_one_makes(encoded: Dataset, gate: Callable[[], Gate], tmp_path: Path) -> None:
     kind: dict[str, Any] = {"label": "blowhole", "seed": 2}
     synthesize.make(encoded, "hole", n=10, out=tmp_path / "a", screen=gate(), **kind)
@@ -104,6 +105,7 @@ def test_two_goes_make_what_one_makes(encoded: Dataset, gate: Callable[[], Gate]
         synthesize.make(encoded, "hole", n=12, out=tmp_path / "b", **kind)
 
 
+@pytest.mark.slow
 def test_accepted_ones_become_rows_that_can_be_made_again(
     tiles: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -167,3 +167,23 @@ def test_the_page_shows_both_sides_and_needs_nothing_else(tiles: Dataset, tmp_pa
     assert "<script" not in page
     assert "http://" not in page
     assert len(page) < 5_000_000
+
+
+def test_a_copy_of_a_photo_that_is_decoded_at_reduced_size_is_found(shared_data: Path, tmp_path: Path) -> None:
+    root = shared_data / "magnetic_tile"
+    with (root / "index.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["class"] == "free"][:24]
+    for number, row in enumerate(rows):
+        large = cv2.resize(cv2.imread(str(root / row["image"])), (1800, 1500), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(tmp_path / f"{number:02d}.jpg"), large, (cv2.IMWRITE_JPEG_QUALITY, 60))
+    names = [f"{number:02d}" for number in range(24)]
+    values = {"id": names, "uri": [f"{name}.jpg" for name in names], "source": ["s"] * 24, "label": ["a", "b"] * 12,
+              "split": ["train"] * 24}  # fmt: skip
+    ds = Dataset.from_columns(Schema(classes=("a", "b")), values, sources={"s": str(tmp_path)})
+    ds = encode.run(ds, "pixel")
+    gate = screen.Gate(screen.training_view(ds), only=["memorized"], settings={"memorized": {"share": 0.0}})
+    full = [cv2.cvtColor(cv2.imread(str(tmp_path / f"{name}.jpg")), cv2.COLOR_BGR2RGB) for name in names]
+    copies = gate.judge([screen.Candidate(f"c{name}", picture, "a") for name, picture in zip(names, full, strict=True)])
+    assert all(f"copies {name}" in why for name, why in zip(names, copies, strict=True))
+    turned = gate.judge([screen.Candidate(f"t{n}", cv2.rotate(p, 1), "a") for n, p in zip(names, full, strict=True)])
+    assert not any(turned)

@@ -19,6 +19,7 @@ from scarce.errors import ConfigError, ReadError
 from scarce.lineage import canonical_json, digest
 from scarce.recipe import read_mask
 from scarce.synthesize._export import IMAGES, objects_of, write_class_folders, write_labels
+from scarce.synthesize._veto import vetoed, write_manifest
 
 WHO: Final = "synthesize.generate"
 FORMAT: Final = 1
@@ -64,8 +65,17 @@ class Journal:
         self._same(lines[0])
         if cut:
             path.write_text(whole + "\n", "utf-8")
+        said = vetoed(self.folder, [line["file"] for line in lines[1:] if line.get("accepted") and "file" in line])
         for line in lines[1:]:
+            if said.get(line.get("file", "")):
+                line |= {"accepted": False, "why": said[line.pop("file")]}
             self._take(line)
+        if said:
+            part = path.with_suffix(".part")
+            part.write_text("".join(f"{canonical_json(line)}\n" for line in lines), "utf-8")
+            part.replace(path)
+            for file in said:
+                (self.folder / file).unlink(missing_ok=True)
 
     def _same(self, head: Mapping[str, Any]) -> None:
         now, then = json.loads(canonical_json(self.settings)), head.get("settings", {})
@@ -109,12 +119,21 @@ class Journal:
         return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
 
     def write(self, line: dict[str, Any], content: Array | str, mask: Array | None) -> None:
-        """Keep one sample: first its files, then its line."""
-        if not isinstance(content, str):
-            line |= self._files(line, content, mask)
-        else:
-            line["text"] = content
-        self._append(line)
+        """Keep one sample: first its files, then its line.
+
+        Raises:
+            ReadError: the disk does not take it.
+        """
+        try:
+            if not isinstance(content, str):
+                line |= self._files(line, content, mask)
+            else:
+                line["text"] = content
+            self._append(line)
+        except OSError as error:
+            what = f"{self.folder} takes no more files ({error.strerror or error})"
+            do = "make room and give the same command again: what is finished is kept"
+            raise ReadError(WHO, what, do=do) from error
 
     def spend(self, amount: Mapping[str, float]) -> None:
         """Note what the last order cost."""
@@ -143,6 +162,10 @@ class Journal:
         if marked:
             write_labels(self.folder, marked, classes)
         write_class_folders(self.folder, rows)
+        write_manifest(self.folder, [
+            {"file": line["file"], "class": line["label"], "base": next(iter(line["parents"]), "")}
+            for line in self.accepted
+        ])  # fmt: skip
 
     def _append(self, line: dict[str, Any]) -> None:
         with (self.folder / JOURNAL).open("a", encoding="utf-8") as file:

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scarce.synthesize.screen._base import AbstractScreen, Candidate, Exam, Judgement
     from scarce.synthesize.screen._gate import Gate
-    from scarce.synthesize.screen._run import Screened, applied, judge, run, training_view
+    from scarce.synthesize.screen._run import MARK, Screened, applied, judge, run, training_view
     from scarce.synthesize.screen.frechet import frechet_distance, frechet_interval
     from scarce.synthesize.screen.kid import kernel_distance, kernel_interval
 
 _HOME = {
     **dict.fromkeys(("AbstractScreen", "Candidate", "Exam", "Judgement"), "_base"),
     "Gate": "_gate",
-    **dict.fromkeys(("Screened", "applied", "judge", "run", "training_view"), "_run"),
+    **dict.fromkeys(("MARK", "Screened", "applied", "judge", "run", "training_view"), "_run"),
     **dict.fromkeys(("frechet_distance", "frechet_interval"), "frechet"),
     **dict.fromkeys(("kernel_distance", "kernel_interval"), "kid"),
 }
 
 __all__ = [
-    "AbstractScreen", "Candidate", "Exam", "Gate", "Judgement", "Screened", "applied", "frechet_distance",
+    "MARK", "AbstractScreen", "Candidate", "Exam", "Gate", "Judgement", "Screened", "applied", "frechet_distance",
     "frechet_interval", "judge", "kernel_distance", "kernel_interval", "run", "training_view",
 ]  # fmt: skip
 

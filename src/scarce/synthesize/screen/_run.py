@@ -49,6 +49,11 @@ class Screened:
         """(M,) bool."""
         return np.array([not why for why in self.reasons], bool)
 
+    @property
+    def passed(self) -> Array:
+        """Ids of the accepted samples."""
+        return self.ids[self.accepted]
+
     def counts(self) -> dict[str, int]:
         """Return how many each screen refused; a sample counts for the first screen that refused it."""
         first = [why.partition(":")[0] for why in self.reasons if why]
