@@ -101,22 +101,23 @@ class PatchFold:
         taught = patches.features[self.rows, patches.cells[use]].astype(np.float32)
         finite = np.isfinite(taught).all(axis=1)
         self.rows, self.codes, taught = self.rows[finite], self.codes[finite], taught[finite]
-        projection = Projection.fit(taught[np.isin(self.rows, real)], components=COMPONENTS)
+        self.real = np.isin(self.rows, real)
+        projection = Projection.fit(taught[self.real], components=COMPONENTS)
         self.points = projection(taught)
         shown = np.nan_to_num(patches.features[held].astype(np.float32))
         self.shape = shown.shape[:2]
         self.held = projection(shown.reshape(-1, shown.shape[2]))
 
     def probs(self, rows: Ints, classes: int, normal: Sequence[int]) -> Floats:
-        """Return (n, K) scores of the judged pictures by a probe on the cells of some training pictures; rows sum to 1.
+        """Return (n, K) scores in [0, 1] of the judged pictures by a probe on the cells of some training pictures.
 
-        Every class weighs the same, and within a class every picture.
+        A class weighs as its real cells do, however many were grown: what is measured is new pictures, not new weights.
         """
         use = np.isin(self.rows, rows)
-        own, codes = self.rows[use], self.codes[use]
-        _, pair, each = np.unique(np.stack([own, codes]), axis=1, return_inverse=True, return_counts=True)
-        weights = 1.0 / each[pair.ravel()]
-        weights /= np.bincount(codes, weights, minlength=classes)[codes]
+        codes = self.codes[use]
+        counts = np.bincount(codes, minlength=classes)
+        wanted = np.bincount(self.codes[self.real], minlength=classes)
+        weights = np.where(wanted > 0, wanted, counts)[codes] / counts[codes]
         fitted = LinearProbe().fit(
             self.points[use], codes, classes, weights=weights, projection=Projection.identity(self.points.shape[1])
         )
@@ -124,10 +125,10 @@ class PatchFold:
 
 
 def of_pictures(cells: Floats, normal: Sequence[int], *, top: int = TOP) -> Floats:
-    """Return (N, K) probabilities of pictures from those of their cells.
+    """Return (N, K) scores of pictures from the probabilities of their cells; rows do not sum to 1.
 
-    A class is as likely as the mean over the cells that show it most; a picture is sound where the cells that look
-    least sound still do.
+    A defect is as likely as the mean over the cells that show it most; a picture is as sound as the cells that look
+    least sound.
 
     Args:
         cells: (N, P, K) probabilities that sum to 1 over K.
@@ -137,10 +138,10 @@ def of_pictures(cells: Floats, normal: Sequence[int], *, top: int = TOP) -> Floa
     top = min(top, cells.shape[1])
     best = np.sort(cells, axis=1)[:, -top:].mean(axis=1)
     sound = cells[..., list(normal)]
-    damaged = np.sort(1 - sound.sum(axis=2), axis=1)[:, -top:].mean(axis=1)
+    least = np.sort(sound.sum(axis=2), axis=1)[:, :top].mean(axis=1)
     share = sound.mean(axis=1)
-    best[:, list(normal)] = (1 - damaged)[:, None] * share / np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
-    return np.asarray(best / np.maximum(best.sum(axis=1, keepdims=True), 1e-12))
+    best[:, list(normal)] = least[:, None] * share / np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
+    return np.asarray(best)
 
 
 def _taught(share: Floats, rng: np.random.Generator) -> tuple[list[int], list[int]]:
