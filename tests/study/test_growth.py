@@ -165,8 +165,8 @@ def test_cells_score_pictures_and_weigh_as_their_real_ones() -> None:
     for code in (1, 2):
         assert scores[codes[held] == code, code].min() > scores[codes[held] != code, code].max()
     assert scores[codes[held] == 0, 0].min() > scores[codes[held] != 0, 0].max()
-    twice = PatchFold(Patches(np.concatenate([features, features]), np.concatenate([rows, rows + 60]),
-                              np.tile(cells, 2), np.tile(labels, 2), ()), train, np.append(train, train + 60), held)  # fmt: skip
+    both = (np.concatenate([features, features]), np.append(rows, rows + 60), np.tile(cells, 2), np.tile(labels, 2))
+    twice = PatchFold(Patches(*both, ()), train, np.append(train, train + 60), held)
     grown = np.append(train, train[codes[train] == 1] + 60)
     np.testing.assert_allclose(twice.probs(grown, 3, [0]), scores, atol=0.05)
     cut = of_pictures(np.array([[[0.9, 0.1], [0.2, 0.8]]]), [0], top=1)
