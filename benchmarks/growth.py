@@ -2,11 +2,12 @@
 
     python benchmarks/growth.py [--set magnetic_tile] [--few 5 10 20] [--ratios 1] [--seeds 5] [--size 128]
 
-magnetic_tile is grouped by tile. deep_pcb: windows of 64 pixels around single defects of one class, and sound windows
-of the templates, grouped by board; masks are where a tested board differs from its template. fabric_defects (its small
-crops) has no sound class, so that nothing can be drawn on it: policies only, classes one against the rest. wafer
-(series), trec (texts, the first 1,500) and audio_digits (sounds, each take alone) are grown by policies. Reads the
-folder that SCARCE_DATA names, or ../shared/data.
+With --instrument patch, cells of pictures are learned from by their masks. magnetic_tile is grouped by tile. deep_pcb:
+windows of 64 pixels around single defects of one class, and sound windows of the templates, grouped by board; masks are
+where a tested board differs from its template. fabric_defects (its small crops) has no sound class, so that nothing can
+be drawn on it: policies only, classes one against the rest. wafer (series), trec (texts, the first 1,500) and
+audio_digits (sounds, each take alone) are grown by policies. Reads the folder that SCARCE_DATA names, or
+../shared/data.
 """
 
 from __future__ import annotations
@@ -159,6 +160,8 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=120)
     parser.add_argument("--times", type=float, default=3.0)
     parser.add_argument("--size", type=int, help="side of the pictures in pixels that the encoder sees")
+    parser.add_argument("--instrument", choices=("pooled", "patch"), default="pooled")
+    parser.add_argument("--shows", nargs="*", help="KIND:CLASS, which class a drawn defect shows")
     parser.add_argument("--policies", nargs="*")
     parser.add_argument("--generators", nargs="*")
     parser.add_argument("--minutes", type=float, default=30)
@@ -172,13 +175,16 @@ def main() -> None:
     ds = encode.run(ds, cache=given.work / "features", size=given.size)
     study = Growth(
         policies=tuple(given.policies or case.policies), generators=tuple(given.generators or case.generators),
-        shows=case.shows if not given.generators else (), per_class=given.per_class, times=given.times,
+        shows=tuple(given.shows or (() if given.generators else case.shows)), per_class=given.per_class,
+        times=given.times,
         few=tuple(given.few), ratios=tuple(given.ratios), seeds=given.seeds, folds=given.folds, draws=given.draws,
+        instrument=given.instrument, patch_size=given.size or 0,
     )  # fmt: skip
-    found = study.run(ds, journal=given.work / f"{given.set}.jsonl", minutes=given.minutes, seed=0)
-    (given.work / f"{given.set}.html").write_text(found.page, "utf-8")
+    name = given.set if given.instrument == "pooled" else f"{given.set}_{given.instrument}"
+    found = study.run(ds, journal=given.work / f"{name}.jsonl", minutes=given.minutes, seed=0)
+    (given.work / f"{name}.html").write_text(found.page, "utf-8")
     body = {**found.body, "set": given.set, "size": given.size}
-    (given.out / f"growth_{given.set}.json").write_text(json.dumps(body, indent=1) + "\n", "utf-8")
+    (given.out / f"growth_{name}.json").write_text(json.dumps(body, indent=1) + "\n", "utf-8")
     for title, arms in levels_of(body) if body["arms"] else []:
         print(title)
         for name, arm in arms.items():

@@ -163,6 +163,41 @@ def test_a_pasted_object_is_where_its_mask_and_box_say(masked: Dataset) -> None:
     assert huge.image.shape == (64, 64)
 
 
+def test_objects_with_boxes_alone_are_pasted_with_a_soft_edge(masked: Dataset, tmp_path: Path) -> None:
+    bare = masked.with_columns({"mask_uri": [None] * len(masked)})
+    rows = np.flatnonzero((bare["split"] == "train") & (bare["label"] == bare.schema.classes.index("blowhole")))
+    pool = pool_of(bare, rows, lambda one: Scene(opened(bare, one)))
+    assert len(pool.boxes) == len(rows) == pool.marked.sum()
+    grown = augment.run(bare, Policy((CopyPaste(probability=1.0),)), counts={"blowhole": 4}, seed=1)
+    new = np.flatnonzero(grown["origin"] == "augmented")
+    assert len(new) == 4
+    for row, pixels in zip(new.tolist(), open_samples(grown, new), strict=True):
+        body = json.loads(str(grown["recipe"][row]))
+        assert "object_boxes" in json.dumps(body)
+        assert not np.array_equal(pixels, opened(bare, body["base"]))
+        full = recipes.render_full(str(grown["recipe"][row]), lambda one: opened(bare, one), mask_opener(bare))
+        assert full.mask is None
+        assert full.boxes is not None
+        assert np.array_equal(full.image, pixels)
+    done = offline.write(bare, Policy((CopyPaste(probability=1.0),)), tmp_path / "a", per_sample=1, seed=1, workers=1)
+    with done.manifest.open(encoding="utf-8") as file:
+        written = [row for row in csv.DictReader(file) if row["label"] == "blowhole"]
+    assert all(not row["mask_uri"] and len(json.loads(row["boxes"])) == 2 for row in written)
+    online, _ = Policy((CopyPaste(probability=1.0),)).apply_mixed(
+        np.stack([opened(bare, str(one)) for one in bare.ids[rows]]), np.eye(3, dtype=np.float32)[bare["label"][rows]],
+        [str(one) for one in bare.ids[rows]], pool, seed=1, epoch=0,
+    )  # fmt: skip
+    for picture, one in zip(online, bare.ids[rows], strict=True):
+        file = next(row["file"] for row in written if row["parent"] == one)
+        assert np.array_equal(picture, cv2.imread(str(tmp_path / "a" / file), cv2.IMREAD_GRAYSCALE))
+    params = {"zoom": 1.0, "place": (0.0, 0.0), "object_boxes": [[10.0, 10, 40, 40]]}
+    black, gray = (Scene(np.full((64, 64), value, np.uint8)) for value in (0, 90))
+    flat = CopyPaste().combine(black, params, [gray]).image
+    assert flat[15, 15] == 90
+    assert 0 < flat[0, 15] < flat[1, 15] < 90
+    assert flat[31, 15] == 0
+
+
 def test_a_policy_in_yaml_keeps_its_mixes() -> None:
     chosen = adapt.from_yolo({"mosaic": 1.0, "mixup": 0.1, "copy_paste": 0.3, "fliplr": 0.5})
     assert [one.plugin_name() for one in chosen.parts()] == ["mosaic", "copy_paste", "mixup", "flip"]

@@ -110,6 +110,12 @@ def test_absolute_paths_move_the_base(tmp_path: Path) -> None:
     ds = io.read(tmp_path / "lists" / "list.csv")
     assert list(ds.sources.values()) == [str(tmp_path / "store")]
     assert sorted(ds["uri"]) == ["a/1.png", "b/1.png"]
+    pictures(tmp_path / "masks", "a.png")
+    masks = "path,label,mask\n" + f"{lines[0]},{tmp_path}/masks/a.png\n{lines[1]},\n"
+    (tmp_path / "lists" / "list.csv").write_text(masks)
+    ds = io.read(tmp_path / "lists" / "list.csv")
+    assert list(ds.sources.values()) == [str(tmp_path)]
+    assert column(ds, "mask_uri") == {"store/a/1.png": "masks/a.png", "store/b/1.png": None}
 
 
 def test_missing_files_are_set_aside(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from scarce import encode, io
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, DataError, UnknownNameError
 from scarce.study._candidates import ALL, BARE, ONLY, REAL, SCREENED, spread_over_groups
+from scarce.study._patches import Patches, PatchFold, of_pictures
 from scarce.study.growth import Growth
 
 SMALL = Growth(policies=("surface",), shows=("scratch:crack",), per_class=10, seeds=2, folds=3, draws=50)
@@ -38,6 +39,7 @@ def tiles(shared_data: Path) -> Dataset:
     return encode.run(Dataset.from_columns(schema, values, sources={"tiles": str(root)}), "pixel")
 
 
+@pytest.mark.slow
 def test_arms_are_paired_resumed_and_told(tiles: Dataset, tmp_path: Path) -> None:
     journal = tmp_path / "growth.jsonl"
     first = replace(SMALL, seeds=1).run(tiles, journal=journal, minutes=9, seed=0)
@@ -112,6 +114,7 @@ def test_few_real_samples_come_from_many_groups(tiles: Dataset) -> None:
     assert (other != spread_over_groups(labels, groups, (1, 2), 5, 0)).any()
 
 
+@pytest.mark.slow
 def test_few_levels_and_ratios_use_what_was_made_of_the_few_alone(tiles: Dataset, tmp_path: Path) -> None:
     study = replace(
         SMALL, seeds=1, folds=2, times=3.0, per_class=300, generators=("cut_paste",), few=(3,), ratios=(1.0,)
@@ -143,3 +146,33 @@ def test_series_are_grown_by_policies_and_not_drawn_on(shared_data: Path) -> Non
     assert 0.5 < body["arms"][REAL]["average_precision"]["value"] <= 1
     with pytest.raises(DataError, match="time_series"):
         replace(study, generators=("scratch",)).run(ds, journal=None, minutes=9, seed=0)
+
+
+def test_cells_score_pictures_and_weigh_as_their_real_ones() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 9, 8)).astype(np.float16)
+    spots, codes = rng.integers(0, 9, 60), np.arange(60) % 3
+    for row in range(60):
+        if codes[row]:
+            features[row, spots[row], codes[row]] += 8
+    taught = [(row, spots[row], codes[row]) for row in range(60)]
+    taught += [(row, (spots[row] + 1) % 9, 0) for row in range(60)]
+    rows, cells, labels = (np.array(column, np.int64) for column in zip(*taught, strict=True))
+    patches = Patches(features, rows, cells, labels, ())
+    train, held = np.arange(42), np.arange(42, 60)
+    fold = PatchFold(patches, train, train, held)
+    scores = fold.probs(train, 3, [0])
+    for code in (1, 2):
+        assert scores[codes[held] == code, code].min() > scores[codes[held] != code, code].max()
+    assert scores[codes[held] == 0, 0].min() > scores[codes[held] != 0, 0].max()
+    both = (np.concatenate([features, features]), np.append(rows, rows + 60), np.tile(cells, 2), np.tile(labels, 2))
+    twice = PatchFold(Patches(*both, ()), train, np.append(train, train + 60), held)
+    grown = np.append(train, train[codes[train] == 1] + 60)
+    np.testing.assert_allclose(twice.probs(grown, 3, [0]), scores, atol=0.05)
+    cut = of_pictures(np.array([[[0.9, 0.1], [0.2, 0.8]]]), [0], top=1)
+    np.testing.assert_allclose(cut, [[0.2, 0.8]])
+
+
+def test_the_patch_instrument_needs_a_sound_class(tiles: Dataset) -> None:
+    with pytest.raises(DataError, match="class that is sound"):
+        Patches.of(replace(tiles, schema=Schema(classes=tiles.schema.classes)))

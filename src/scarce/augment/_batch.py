@@ -84,6 +84,7 @@ class Mixer:
             return image
         others = [self.pool.label(name, self.labels.shape[1]) for name in names]
         self.labels[row] = mix_labels(self.labels[row], operation.shares(params), others)
+        params = {**params, **self.pool.told(operation, names)}
         return operation.combine(Scene(image), params, [self.pool.scene(name) for name in names]).image
 
 

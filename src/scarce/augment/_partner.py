@@ -11,10 +11,13 @@ import numpy as np
 from scarce.augment._base import AbstractOperation
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import DataError
+from scarce.io.boxes import objects_in
 from scarce.lineage import key64
 from scarce.recipe import PARTNER, Params, Scene
 
 _SALT: Final = 0x9A27
+BOXES: Final = "object_boxes"
+"""Key of the drawn parameters that says where the partner's objects are, where it has no mask."""
 
 
 class Pool:
@@ -25,17 +28,24 @@ class Pool:
         codes: (M,) their classes.
         marked: (M,) whether each has a mask; None = none has.
         scene: opens one by id; needed where pixels are mixed in batches.
+        boxes: sample to the (M, 4) x0 y0 x1 y1 pixels of its objects, of samples with boxes and no mask.
     """
 
     def __init__(
-        self, ids: Sequence[str], codes: Ints, marked: Array | None = None, scene: Callable[[str], Scene] | None = None
-    ) -> None:
+        self, ids: Sequence[str], codes: Ints, marked: Array | None = None,
+        scene: Callable[[str], Scene] | None = None, boxes: Mapping[str, Floats] | None = None,
+    ) -> None:  # fmt: skip
         order = np.argsort(np.asarray(ids, object).astype(str), kind="stable")
         self.ids = [str(ids[row]) for row in order.tolist()]
         self.codes = np.asarray(codes, np.int64)[order]
         self.marked = np.zeros(len(order), bool) if marked is None else np.asarray(marked, bool)[order]
-        self.scene = scene
+        self.scene, self.boxes = scene, dict(boxes or {})
         self._members: dict[tuple[int, bool], Ints] = {}
+
+    def told(self, operation: AbstractOperation, names: Sequence[str]) -> dict[str, Any]:
+        """Return what a recipe says of drawn partners beside their names: boxes, where an object has no mask."""
+        known = [self.boxes[name].tolist() for name in names if name in self.boxes]
+        return {BOXES: known[0]} if known and operation.pool()[1] else {}
 
     @cached_property
     def place(self) -> dict[int, int]:
@@ -94,7 +104,8 @@ def with_partners(
         if name not in wanted:
             found.append((name, params))
         elif chosen := pool.choose(wanted[name], own, rng):
-            found.append((name, {**params, PARTNER: chosen if len(chosen) > 1 else chosen[0]}))
+            named = {PARTNER: chosen if len(chosen) > 1 else chosen[0]}
+            found.append((name, {**params, **named, **pool.told(wanted[name], chosen)}))
     return found
 
 
@@ -136,7 +147,23 @@ def same_kind(ds: Dataset, policy: Any) -> None:
 
 
 def pool_of(ds: Dataset, rows: Ints, scene: Callable[[str], Scene] | None = None) -> Pool:
-    """Return the pool of some rows."""
+    """Return the pool of some rows; an object that has no mask may have boxes."""
     ids = [str(name) for name in ds.ids[rows]]
-    masks = ds.table["mask_uri"].to_pylist() if "mask_uri" in ds.table.column_names else [None] * len(ds)
-    return Pool(ids, ds["label"][rows], np.array([bool(masks[row]) for row in rows.tolist()], bool), scene)
+    masks, cells = (
+        ds.table[name].to_pylist() if name in ds.table.column_names else [None] * len(ds)
+        for name in ("mask_uri", "meta.boxes")
+    )
+    boxes = {name: corners_of(cells[row]) for name, row in zip(ids, rows.tolist(), strict=True) if not masks[row]}
+    known = {name: found for name, found in boxes.items() if found is not None}
+    marked = [bool(masks[row]) or name in known for name, row in zip(ids, rows.tolist(), strict=True)]
+    return Pool(ids, ds["label"][rows], np.array(marked, bool), scene, known)
+
+
+def corners_of(cell: Any) -> Floats | None:
+    """Return the (M, 4) x0 y0 x1 y1 pixels of the objects of a cell of boxes; None where there are none."""
+    objects = objects_in(cell)
+    if not objects:
+        return None
+    found = np.array([item["bbox"] for item in objects], np.float64)
+    found[:, 2:] += found[:, :2]
+    return found

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from scarce import progress
-from scarce.augment._partner import Pool, partners_of, pool_of, shared_label
+from scarce.augment._partner import Pool, corners_of, partners_of, pool_of, shared_label
 from scarce.augment.policy import Policy
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import ConfigError, DataError, LeakError, ReadError, ScarceError
@@ -206,7 +206,7 @@ def _parents(ds: Dataset) -> Parents:
         return np.asarray(open_samples(ds, ds.rows_of([name]))[0])
 
     def boxes(name: str) -> Floats | None:
-        return None if cells is None else _corners(objects_in(cells[int(ds.rows_of([name])[0])].as_py()))
+        return None if cells is None else corners_of(cells[int(ds.rows_of([name])[0])].as_py())
 
     return Parents(image, mask_opener(ds), boxes)
 
@@ -303,15 +303,7 @@ class _Writer:
     def _start(self, job: _Job, mask: Array | None) -> Scene:
         image = checked(np.asarray(open_samples(self.ds, [job.row])[0]))
         held = None if mask is None else fit_mask(np.asarray(mask), *image.shape[:2])
-        return Scene(image, held, _corners(job.boxes))
-
-
-def _corners(objects: Sequence[dict[str, Any]] | None) -> Floats | None:
-    if not objects:
-        return None
-    found = np.array([item["bbox"] for item in objects], np.float64)
-    found[:, 2:] += found[:, :2]
-    return found
+        return Scene(image, held, corners_of(job.boxes))
 
 
 def _kept(objects: list[dict[str, Any]] | None, corners: Floats | None) -> list[dict[str, Any]] | None:

@@ -35,6 +35,9 @@ def growth(
     ratio: Annotated[
         list[float] | None, typer.Option(min=0, help="Also with so many synthetic ones for a real one; repeat.")
     ] = None,
+    instrument: Annotated[
+        str | None, typer.Option(help="pooled, or patch: learns from masks where a defect is.", show_default="pooled")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Repeats.", show_default="scarce.toml, or 5")] = None,
     minutes: Minutes = None,
     out_folder: OutFolder = None,
@@ -54,7 +57,7 @@ def growth(
     """
     with screen(as_json, quiet, debug) as out:
         given = {"generators": generator, "policies": policy, "shows": shows, "per_class": per_class, "seeds": seeds,
-                 "few": few, "ratios": ratio}  # fmt: skip
+                 "few": few, "ratios": ratio, "instrument": instrument}  # fmt: skip
         common = Common(folder_of(project, named), version, minutes, out_folder, workers, seed)
         body = studied("growth", given, common)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scarce.cli import _augment_search
 from scarce.cli._options import (
     AsJson,
     Debug,
@@ -81,6 +82,8 @@ def augment(
                 "augment", "nothing was asked for", do="give --out DIR, --preview FILE, --tune or --search"
             )
         ds = _data(path, {"label": label, "group": group, "split": split, "text": text})
+        if search:
+            _augment_search.refuse(path, ds.schema.modality)
         ds = offline.as_train(ds) if all_train else ds
         domain = guess_domain(ds)[0]
         policy = adapt.policy_of(named or domain)
@@ -90,9 +93,7 @@ def augment(
         body["distribution"] = spread.to_json()
         said += spread.lines()
         if search:
-            from scarce.cli._augment_search import search as judged
-
-            body["search"], told = judged(path, workers=workers, seed=seed)
+            body["search"], told = _augment_search.search(path, workers=workers, seed=seed)
             said += told
         if tune:
             found = strength.tune(ds, policy, seed=seed)

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("scarce.encode")
 Precision = Literal["auto", "float32", "bfloat16"]
-Pooling = Literal["final", "layers"]
+Pooling = Literal["final", "layers", "grid"]
 MIN_COSINE = 0.999
 """Features in bfloat16 are used only if those of a probe batch have at least this cosine to the float32 ones."""
 PIXELS_AT_ONCE = 8 * 224 * 224
 """Larger batches do not fit the processor's cache: they are slower and need more memory."""
+GRID_STAGES = (2, 3, 4)
+"""The stages of 40, 80 and 112 channels: fine enough to see a scratch, wide enough to know it from the grain."""
 SMALL_PIXELS = 64
 """Pictures up to this size are embedded at a lower resolution."""
 
@@ -105,7 +107,8 @@ class Network:
         model: a timm model in evaluation mode.
         mean: (3,) of the input, in 0..255.
         std: (3,) of the input, in 0..255.
-        pooling: ``final`` = mean over the last feature map; ``layers`` = that and the maximum of every earlier stage.
+        pooling: ``final`` = mean over the last feature map; ``layers`` = that and the maximum of every earlier stage;
+            ``grid`` = the middle stages cell by cell.
         precision: see :meth:`settle`.
     """
 
@@ -164,7 +167,10 @@ class Network:
             values = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float()
             mean, std = (torch.tensor(part, dtype=torch.float32, device=self.device) for part in (self.mean, self.std))
             values = (values - mean[:, None, None]) / std[:, None, None]
-            features = self._layers(values) if self.pooling == "layers" else _mean(self.model.forward_features(values))  # type: ignore[operator]
+            if self.pooling == "final":
+                features = _mean(self.model.forward_features(values))  # type: ignore[operator]
+            else:
+                features = self._layers(values) if self.pooling == "layers" else self._grid(values)
             return np.asarray(features.float().cpu().numpy())
 
     def _layers(self, values: torch.Tensor) -> torch.Tensor:
@@ -179,6 +185,21 @@ class Network:
                 pooled.append(maps.amax((2, 3)))
         final = model.bn2(model.conv_head(maps)).mean((2, 3))
         return torch.cat([final, *pooled], dim=1)
+
+    def _grid(self, values: torch.Tensor) -> torch.Tensor:
+        import torch
+        from torch.nn.functional import adaptive_max_pool2d
+
+        model: Any = self.model
+        maps = model.bn1(model.conv_stem(values))
+        found = []
+        for place, stage in enumerate(model.blocks[: GRID_STAGES[-1] + 1]):
+            maps = stage(maps)
+            if place in GRID_STAGES:
+                found.append(maps)
+        side = maps.shape[2:]
+        joint = torch.cat([adaptive_max_pool2d(each, side) for each in found], dim=1)
+        return joint.permute(0, 2, 3, 1).flatten(1)
 
 
 def _mean(features: torch.Tensor) -> torch.Tensor:

@@ -31,6 +31,8 @@ from scarce.errors import DataError
 from scarce.extras import need
 
 SIZE, SMALL_SIZE = 224, 64
+CELL_CHANNELS = 232
+"""What ``pooling = "grid"`` gives for each cell."""
 _loading = Lock()
 
 
@@ -43,12 +45,13 @@ class EfficientnetLite0(AbstractEncoder):
     Do not use when the internet is at hand and time is not short: ``timm`` has stronger models.
     Needs: uint8 pictures; the extra ``train``.
     Writes: embedding.efficientnet_lite0 (N, 2048) float32: the mean of the last feature map (1280) and the maximum of
-    each of six earlier stages (768), which catch small defects and texture; (N, 1280) with ``pooling = "final"``.
+    each of six earlier stages (768), which catch small defects and texture; (N, 1280) with ``pooling = "final"``. With
+    ``grid`` it is 232 channels of three middle stages for each cell of 16 x 16 pixels, for models of places.
     Source: Tan and Le 2019 (EfficientNet), its Lite variant; weights under Apache-2.0.
 
     Args:
         size: side of the picture that it sees, in pixels; 0 = 224, or 64 where pictures have at most 64 pixels.
-        pooling: ``layers`` or ``final``.
+        pooling: ``layers``, ``final`` or ``grid``.
         precision: ``auto`` = bfloat16 where the processor has it and a probe batch agrees, else float32.
     """
 
@@ -89,6 +92,11 @@ class EfficientnetLite0(AbstractEncoder):
     def enter_worker(self) -> None:
         """Compute with one thread a worker."""
         one_thread()
+
+
+def cells_of(features: Array) -> Array:
+    """Return (N, P, 232), a row for each of P = side x side cells line by line, of features made with ``grid``."""
+    return features.reshape(len(features), -1, CELL_CHANNELS)
 
 
 def load_model(*, folded: bool = True) -> Any:

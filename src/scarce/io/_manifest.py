@@ -52,7 +52,7 @@ def list_manifest(path: Path, options: Options) -> Listing:
         why = f"{repaired} paths do not fit this machine: their files were found by their names"
         found.notes.append(Note("data", why, INFO))
     found.columns = joined(parts, [one.loaded.table.num_rows for one in opened])
-    found.base = _common(found.base, files)
+    found.base = _common(found.base, [*files, *(mask for mask in masks if isinstance(mask, Path))])
     found.uris = [_relative(file, found.base) for file in files]
     found.reasons = [trouble(str(file)) if isinstance(file, Path) else _no_file(file) for file in files]
     if any(masks):

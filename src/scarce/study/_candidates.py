@@ -15,6 +15,7 @@ from scarce.decision import Fold, fold_of_view
 from scarce.errors import ConfigError, ScarceError, unknown_name
 from scarce.probe import LinearProbe, Projection
 from scarce.registry import load, names
+from scarce.study._patches import Patches, PatchFold
 from scarce.synthesize import screen
 from scarce.synthesize._base import AbstractDefect
 
@@ -33,6 +34,7 @@ class Candidates:
         served: classes that synthetic rows were made of, by code.
         refused: maker to why it made nothing, or less.
         limits: arm to the most grown rows that it takes of a class, as a multiple of the real ones there.
+        patches: the cells of all rows; without them whole pictures are learned from.
     """
 
     ds: Dataset
@@ -40,6 +42,7 @@ class Candidates:
     served: tuple[int, ...]
     refused: Mapping[str, str]
     limits: Mapping[str, float] = field(default_factory=dict)
+    patches: Patches | None = None
 
 
 def policies_of(ds: Dataset, asked: Sequence[str]) -> list[str]:
@@ -167,6 +170,7 @@ class Trial:
     embedding: str
     seed: int
     _fold: tuple[Fold, Array] | None = field(default=None, repr=False)
+    _cells: PatchFold | None = field(default=None, repr=False)
     _passed: frozenset[str] | None = field(default=None, repr=False)
 
     def probs(self, arm: str) -> tuple[Floats, dict[str, tuple[int, int]]]:
@@ -189,16 +193,30 @@ class Trial:
             extra = self._at_most(extra, labels, np.bincount(labels[use], minlength=fold.n_classes), arm)
         rows: Ints = np.flatnonzero(use | extra)
         counts = np.bincount(labels[rows], minlength=fold.n_classes)
-        weights = 1.0 / counts[labels[rows]]
-        fitted = LinearProbe().fit(
-            fold.points[rows], labels[rows], fold.n_classes, weights=weights,
-            projection=Projection.identity(fold.points.shape[1]),
-        )  # fmt: skip
+        patches = self.candidates.patches
+        if patches is None:
+            fitted = LinearProbe().fit(
+                fold.points[rows], labels[rows], fold.n_classes, weights=1.0 / counts[labels[rows]],
+                projection=Projection.identity(fold.points.shape[1]),
+            )  # fmt: skip
+            probs = fitted.predict_proba(points)
+        else:
+            probs = self._of_cells(patches, ids[rows])
         told = np.bincount(labels[extra], minlength=fold.n_classes)
         classes = fold.train.schema.classes
-        return fitted.predict_proba(points), {
+        return probs, {
             classes[code]: (int(told[code]), int(counts[code] - told[code])) for code in np.flatnonzero(told)
         }
+
+    def _of_cells(self, patches: Patches, trained: Array) -> Floats:
+        """Return (n, K) probabilities of the judged pictures by a probe on the cells of those that are trained on."""
+        ds = self.view.dataset
+        if self._cells is None:
+            train = self.view.train_rows
+            real = train[ds["origin"][train] == "real"]
+            self._cells = PatchFold(patches, real, train, ds.rows_of(self.view.eval_ids))
+        normal = [ds.schema.classes.index(name) for name in ds.schema.normal_classes]
+        return self._cells.probs(ds.rows_of(trained.tolist()), len(ds.schema.classes), normal)
 
     def _at_most(self, extra: Mask, labels: Ints, real: Ints, arm: str) -> Mask:
         """Return the grown rows without those beyond the arm's multiple of the real ones of their class."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from scarce.study._candidates import (
 )
 from scarce.study._growth_page import page_of
 from scarce.study._journal import Journal
+from scarce.study._patches import Patches
 
 QUESTION: Final = "Does growing the rare classes help on real samples?"
 RATES: Final = (0.01, 0.05)
@@ -67,6 +68,10 @@ class Growth(AbstractStudy):
         seeds: repeats with other folds; all arms of one share folds and seeds.
         folds: of each repeat.
         draws: of the bootstrap.
+        instrument: ``pooled`` = a probe on the features of whole pictures; ``patch`` = one on the features of their
+            cells, taught by masks where a defect is: for small defects with masks and a sound class. A picture is
+            scored by the cells that show a class most.
+        patch_size: side of the picture that the network of ``patch`` sees, in pixels; 0 = told by the data.
     """
 
     generators: tuple[str, ...] = ()
@@ -79,6 +84,8 @@ class Growth(AbstractStudy):
     seeds: int = 5
     folds: int = 5
     draws: int = 1000
+    instrument: Literal["pooled", "patch"] = "pooled"
+    patch_size: int = 0
 
     def run(self, ds: Dataset, *, journal: Path | None, minutes: float, seed: int) -> Finding:
         """Return scores, gains and verdicts; see the base.
@@ -111,6 +118,9 @@ class Growth(AbstractStudy):
         if set(keys) - set(kept.done):
             cache = None if journal is None else journal.with_suffix(".features")
             candidates = replace(candidates, ds=encode.again(candidates.ds, work.embedding, cache=cache, seed=seed))
+            if self.instrument == "patch":
+                found = Patches.of(candidates.ds, cache=cache, seed=seed, size=self.patch_size)
+                candidates = replace(candidates, patches=found)
         trials: dict[tuple[int, int], list[tuple[Array, Trial]]] = {}
         for key in within(keys, list(kept.done), minutes=minutes, what="arms"):
             arm, level, repeat = _parts(key)
@@ -143,7 +153,7 @@ class Growth(AbstractStudy):
             "question": QUESTION, "setting": self.params(), "seed": seed, "seeds_done": len(repeats),
             "seeds_wanted": self.seeds, "judged": len(work.labels), "groups": len(np.unique(work.groups)),
             "rare": [names[code] for code in work.rare], "rare_groups": work.rare_groups(),
-            "embedding": work.embedding, "not_made": dict(made.refused), "arms": {},
+            "embedding": work.embedding, "instrument": self.instrument, "not_made": dict(made.refused), "arms": {},
         }  # fmt: skip
         if not repeats:
             return body
