@@ -25,7 +25,14 @@ def export(
         Path | None, typer.Option(metavar="FILE", help="Write the lineage as JSON: every step with its hashes.")
     ] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="NAME", help="Write the kept samples: coco, yolo, voc, cvat ...")
+        str | None,
+        typer.Option("--format", metavar="NAME", help="Samples: coco, yolo, voc ...; a model: model_card."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of a model.", show_default="the project's newest")
+    ] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What scarce evaluate --json printed, for the model card.")
     ] = None,
     files: Annotated[
         str | None,
@@ -45,22 +52,26 @@ def export(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write a version's samples for other tools, or its lineage as JSON or as a pipeline for DVC.
+    """Write samples for other tools, a model's card, or the lineage as JSON or as a pipeline for DVC.
 
     With --format the kept samples, their labels, boxes, masks, splits and groups are written to OUT, which must be
     new: coco, croissant, csv, cvat, huggingface, jsonl, label_studio, parquet, voc or yolo. What a format has no place
     for is listed.
+
+    --format model_card OUT.md (or .html) says for people what a model is, how good, and what it was not tested on.
 
     With --dvc every version on the way is a stage: dvc repro does again what changed (sources, or values in
     params.json), dvc checkout brings back what was. The data of each stage is Parquet under data/.
 
     Example:
         scarce export --format coco photos-coco --project photos-scarce
+        scarce export --format model_card card.md --project photos-scarce --evaluation evaluation.json
         scarce export --metadata lineage.json --project photos-scarce
         scarce export --dvc --project photos-scarce
     """
     with screen(as_json, quiet, debug) as out:
         from scarce import provenance
+        from scarce.cli._export_model import FORMATS, export_model
         from scarce.errors import ConfigError
         from scarce.project import Project
 
@@ -70,6 +81,14 @@ def export(
         if bool(out_path) != bool(format_) or (files and not format_):
             raise ConfigError("export", "OUT, --format and --files belong together",
                               do="for example: scarce export --format coco OUT")  # fmt: skip
+        style = (format_ or "").replace("-", "_")
+        if style not in FORMATS and (model or evaluation):
+            raise ConfigError("export", "--model and --evaluation are for --format model_card")
+        if style in FORMATS and out_path is not None:
+            if version or files:
+                raise ConfigError("export", "--version and --files are for samples, not for a model")
+            export_model(out, folder_of(project), out_path, model=model, evaluation=evaluation)
+            return
         if format_ is not None and out_path is not None:
             _samples(out, folder_of(project), version, out_path, (format_, files))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import TrainError
+from scarce.execute.local import cores
 from scarce.modality import open_samples
 
-BLOCK = 128
+BLOCK = 32
+"""Pictures that a thread opens at once."""
 MOST_BYTES = 1 << 30
 """Larger sets go to a temporary file that the system pages."""
 SMALL = 64
@@ -60,7 +63,7 @@ def shape_for(ds: Dataset, rows: Ints, *, size: int | None, largest: int) -> Sha
 
 
 def load_pixels(ds: Dataset, rows: Ints, shape: Shape) -> Array:
-    """Return (n, S, S, C) uint8 pictures of some rows, opened in blocks."""
+    """Return (n, S, S, C) uint8 pictures of some rows, opened in blocks by threads."""
     wanted = (len(rows), shape.size, shape.size, shape.channels)
     out: Array
     if int(np.prod(wanted)) > MOST_BYTES:
@@ -68,9 +71,13 @@ def load_pixels(ds: Dataset, rows: Ints, shape: Shape) -> Array:
         out = np.memmap(file, np.uint8, "w+", shape=wanted)
     else:
         out = np.empty(wanted, np.uint8)
-    for start in range(0, len(rows), BLOCK):
+
+    def fill(start: int) -> None:
         for place, image in enumerate(open_samples(ds, rows[start : start + BLOCK], at_least=shape.size), start):
             out[place] = shape.of(np.asarray(image))
+
+    with ThreadPoolExecutor(cores(), "open") as pool:
+        list(pool.map(fill, range(0, len(rows), BLOCK)))
     return out
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from scarce.columns import split_uri
 from scarce.dataset import Dataset, Mask, Schema
-from scarce.errors import DataError, ReadError
+from scarce.errors import DataError, ReadError, ScarceError
 from scarce.lineage import digest
 from scarce.train._said import Said, candidates, said, verdict
 from scarce.train.model import Model
@@ -148,7 +148,12 @@ def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list
     named = [number for number, text in enumerate(absolute) if _spoken(text) == text]
     reasons: list[str | None] = [BAD_NAME] * len(files)
     told = Said.nothing(len(files), len(model.classes))
-    if named:
+    quick = _quick(model, [absolute[number] for number in named]) if named else None
+    if quick is not None:
+        told.put(np.array(named), quick)
+        for number in named:
+            reasons[number] = None
+    elif named:
         ds, found = _scanned(model, [absolute[number] for number in named])
         good = np.array([reason is None for reason in found], bool)
         if good.any():  # a dataset without one usable row has no features of the model's width
@@ -161,6 +166,25 @@ def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list
     ]
 
 
+def _quick(model: Model, absolute: Sequence[str]) -> Said | None:
+    """Return the answers about pictures that are opened once; None where one of them has none, to be told why.
+
+    The scan measures every picture, which takes longer than to open it: it is left to blocks that hold a broken one. A
+    block whose first picture cannot be opened is such a block; the model is not asked about it.
+    """
+    from scarce import modality
+
+    if model.card.get("modality", "image") != "image":
+        return None
+    try:
+        ds = _listed(model, absolute)
+        modality.open_samples(ds, [0], at_least=1)
+        told = said(model, ds)
+    except ScarceError:  # what is not for the files is raised again below
+        return None
+    return told if np.isfinite(told.probs).all() else None
+
+
 def _spoken(text: str) -> str:
     """Return a file's name as text that every file can hold: bytes that are not UTF-8 become backslash escapes."""
     return os.fsencode(text).decode("utf-8", "backslashreplace")
@@ -170,6 +194,15 @@ def _scanned(model: Model, absolute: Sequence[str]) -> tuple[Dataset, list[str |
     """Return the files as a dataset in their order, and why each cannot be used, None = it can."""
     from scarce import modality
 
+    ds = modality.scan(_listed(model, absolute))
+    reasons = [
+        None if keep else (why or "it cannot be read") for keep, why in zip(ds["keep"], ds["drop_reason"], strict=True)
+    ]
+    return ds, reasons
+
+
+def _listed(model: Model, absolute: Sequence[str]) -> Dataset:
+    """Return the files as a dataset in their order, unopened."""
     ids = [digest(str(number))[:16] for number in range(len(absolute))]
     kind = str(model.card.get("modality", "image"))
     schema = Schema(modality=kind, classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
@@ -177,11 +210,7 @@ def _scanned(model: Model, absolute: Sequence[str]) -> tuple[Dataset, list[str |
     ds = Dataset.from_columns(
         schema, {"id": ids, "uri": list(absolute), "source": ["files"] * len(ids)}, sources={"files": root}
     )
-    ds = modality.scan(ds.take(ds.rows_of(ids)))
-    reasons = [
-        None if keep else (why or "it cannot be read") for keep, why in zip(ds["keep"], ds["drop_reason"], strict=True)
-    ]
-    return ds, reasons
+    return ds.take(ds.rows_of(ids))
 
 
 def _answers(model: Model, ds: Dataset, good: Mask, reasons: list[str | None]) -> Said:

@@ -1,0 +1,203 @@
+"""A model's card for people: what it was trained on, how good it is, where its threshold lies, and what nobody knows.
+
+Everything comes from ``card.json``, from what ``scarce evaluate --json`` printed, and from the project's contract; what
+is missing there is said to be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scarce.report.label_book import plain
+from scarce.report.markup import join, tag
+
+FEWEST: Final = 50
+"""Below so many training samples or groups of a class its figures are called weak."""
+SCORES: Final = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
+STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}"
+    "table{border-collapse:collapse;margin:1rem 0}th,td{padding:.25rem .75rem;border-bottom:1px solid #ccc;"
+    "text-align:left;overflow-wrap:anywhere}"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A heading with sentences, and perhaps a table."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+def parts(
+    card: Mapping[str, Any], *, tested: Mapping[str, Any] | None = None, contract: str | None = None
+) -> list[Part]:
+    """Return the card as headings, sentences and tables.
+
+    Args:
+        card: what ``card.json`` holds.
+        tested: what ``scarce evaluate --json`` printed of the same model; None = it was not looked at.
+        contract: what the data must keep to, in a sentence; None = there is no contract.
+    """
+    return [
+        _what(card), _data(card, contract), _classes(card), _figures(card, tested), _point(card), _limits(card, tested),
+        _training(card),
+    ]  # fmt: skip
+
+
+def to_markdown(given: Sequence[Part], *, title: str) -> str:
+    """Return the parts as Markdown; names from users' files show as they are."""
+    lines = [f"# {plain(title)}", ""]
+    for part in given:
+        lines += [f"## {part.title}", ""]
+        lines += [f"- {plain(line)}" for line in part.lines] + [""] * bool(part.lines)
+        if part.rows:
+            lines += [_row(part.head), _row(["---"] * len(part.head), raw=True), *map(_row, part.rows), ""]
+    return "\n".join(lines)
+
+
+def to_html(given: Sequence[Part], *, title: str) -> str:
+    """Return the parts as one page without anything from elsewhere."""
+    body = [tag("h1", title)]
+    for part in given:
+        body += [tag("h2", part.title)]
+        body += [tag("ul", [tag("li", line) for line in part.lines])] if part.lines else []
+        if part.rows:
+            head = tag("tr", [tag("th", cell, scope="col") for cell in part.head])
+            body.append(tag("table", head, [tag("tr", [tag("td", cell) for cell in row]) for row in part.rows]))
+    view = tag("meta", name="viewport", content="width=device-width, initial-scale=1")
+    front = tag("head", tag("meta", charset="utf-8"), view, tag("title", title), tag("style", STYLE))
+    return "<!doctype html>\n" + join(tag("html", front, tag("body", body), lang="en")) + "\n"
+
+
+def _row(cells: Sequence[str], *, raw: bool = False) -> str:
+    return "| " + " | ".join(cell if raw else plain(cell) for cell in cells) + " |"
+
+
+def _what(card: Mapping[str, Any]) -> Part:
+    normal = card.get("normal_classes") or []
+    seen = card.get("encoder") or card.get("network") or "; ".join(_members(card))
+    lines = [
+        f"It tells {len(card['classes'])} classes of {card.get('modality', 'image')} data apart.",
+        f"Trainer: {card['trainer']}" + (f", on {seen}." if seen else "."),
+        f"Made {card.get('made', 'at an unknown time')}.",
+        f"Without a defect means: {', '.join(normal)}." if normal else "No class is known to be without a defect.",
+    ]
+    return Part(title="What it is", lines=tuple(lines))
+
+
+def _data(card: Mapping[str, Any], contract: str | None) -> Part:
+    data = card.get("data") or {}
+    lines = (
+        f"Version (step): {data.get('version') or 'not from a project'}.",
+        f"Content of the training side: {data.get('content_id') or 'unknown'}.",
+        f"Contract: {contract or 'none was agreed on for this data'}.",
+    )
+    return Part(title="Data", lines=lines)
+
+
+def _classes(card: Mapping[str, Any]) -> Part:
+    counts: Mapping[str, Mapping[str, int]] = (card.get("data") or {}).get("counts") or {}
+    origins = sorted({origin for own in counts.values() for origin in own})
+    rows = tuple(
+        (name, *(f"{counts.get(name, {}).get(origin, 0):,}" for origin in origins)) for name in card["classes"]
+    )
+    return Part(title="Training samples", head=("class", *origins), rows=rows)
+
+
+def _figures(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
+    held = (card.get("metrics") or {}).get("held_out") or {}
+    lines = []
+    if held:
+        found = ", ".join(
+            f"{shown} {_percent(held[key])}" for key, shown in SCORES.items() if held.get(key) is not None
+        )
+        lines.append(
+            f"On {held.get('n', 0):,} held-back training samples, which also set temperature and threshold: {found}."
+        )
+    if tested is None:
+        return Part(
+            title="How good it is", lines=(*lines, "The test set was not looked at: no figure here is unbiased.")
+        )
+    rows = [(shown, _between(tested[key])) for key, shown in SCORES.items() if tested.get(key)]
+    rows += [(f"recall of {name}", _between({**row, "value": row.get("recall")}) + f", n = {row['n']:,}")
+             for name, row in (tested.get("per_class") or {}).items()]  # fmt: skip
+    if tested.get("ece") is not None:
+        ece = tested["ece"]
+        rows.append(("calibration error", _between(ece) if isinstance(ece, Mapping) else _percent(ece)))
+    lines.append(f"On {tested.get('n', 0):,} real test samples of {tested.get('version', 'the test split')}, "
+                 f"look number {tested.get('looks', 'unknown')}:")  # fmt: skip
+    return Part(title="How good it is", lines=tuple(lines), head=("figure", "value, 95 % interval"), rows=tuple(rows))
+
+
+def _point(card: Mapping[str, Any]) -> Part:
+    point, unknown, several = card.get("operating_point"), card.get("unknown"), card.get("ambiguous")
+    lines = ["It has no operating point: it does not accept or reject."]
+    if point:
+        lines = [f"Reject where 1 - p(normal) is at least {point['threshold']:.6g}."]
+        if point.get("false_positive_rate") is not None:
+            lines.append(
+                f"Chosen for {_percent(point['false_positive_rate'])} false alarms on {point.get('chosen_on')}."
+            )
+        if point.get("defects"):
+            lines.append(f"There it found {point['caught']:,} of {point['defects']:,} defects; proven at 95 %: "
+                         f"{_percent(point['recall_low'])} of them.")  # fmt: skip
+        if point.get("in_sample"):
+            lines.append("These figures come from the samples that the threshold was chosen on: they are optimistic.")
+    lines.append(f"Probabilities are softmax(logits / {float(card.get('temperature') or 1):.6g}).")
+    if unknown and unknown.get("threshold") is not None:
+        lines.append(f"Unknown above {unknown['threshold']:.6g} by {unknown['detector']}, chosen to pass "
+                     f"{_percent(unknown['kept'])} of known samples.")  # fmt: skip
+    if several:
+        lines.append(f"Ambiguous where several classes reach {several['threshold']:.6g}.")
+    return Part(title="Operating point", lines=tuple(lines))
+
+
+def _limits(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
+    counts = (card.get("data") or {}).get("counts") or {}
+    few = [f"{name} ({sum(own.values())})" for name, own in counts.items() if 0 < sum(own.values()) < FEWEST]
+    lines = []
+    if few:
+        lines.append(f"Fewer than {FEWEST} training samples, so weakly known: {', '.join(few)}.")
+    if card.get("absent_classes"):
+        lines.append(f"Never seen in training, so never answered: {', '.join(card['absent_classes'])}.")
+    wanted = {
+        "robustness": "noise, light, rotation or blur", "out_of_distribution": "samples of none of its classes",
+        "field": "unlabelled samples from the field", "compare": "another model on the same samples",
+    }  # fmt: skip
+    untested = [text for key, text in wanted.items() if not (tested or {}).get(key)]
+    lines += [f"Not tested on {text}." for text in untested]
+    lines.append("Not tested on other cameras, sites or times than those of the data version above.")
+    return Part(title="Limits, and what it was not tested on", lines=tuple(lines))
+
+
+def _training(card: Mapping[str, Any]) -> Part:
+    rows = [(str(key), _short(value)) for key, value in sorted((card.get("params") or {}).items())]
+    rows += [(key, _short(card[key])) for key in ("seed", "seconds", "epochs", "size", "mean", "std") if key in card]
+    rows += [(f"version of {name}", str(value)) for name, value in (card.get("versions") or {}).items()]
+    return Part(title="Training", head=("setting", "value"), rows=tuple(rows))
+
+
+def _members(card: Mapping[str, Any]) -> list[str]:
+    found = (card.get("members") or {}).values()
+    return [f"{one['trainer']} ({one.get('encoder') or one.get('network')})" for one in found]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_short(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _percent(value: Any) -> str:
+    return "unknown" if value is None else f"{100 * float(value):.1f} %"
+
+
+def _between(found: Mapping[str, Any]) -> str:
+    if found.get("low") is None or found.get("high") is None:
+        return _percent(found.get("value"))
+    return f"{_percent(found.get('value'))} ({_percent(found['low'])} to {_percent(found['high'])})"
