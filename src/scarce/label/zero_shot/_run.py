@@ -124,7 +124,8 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     ds = chosen.with_features(ds, cache=cache, workers=workers)
     judged = chosen.judge(ds, known, seed=seed)
     good = ~np.isnan(judged.logits).any(axis=1)
-    held, proof = _witnesses(ds, np.flatnonzero(known & good), picked, needed_for(precision, confidence) if precision < 1 else 0)
+    needed = needed_for(precision, confidence) if precision < 1 else 0
+    held, proof = _witnesses(ds, np.flatnonzero(known & good), picked, needed)
     pool = np.flatnonzero(wanted_rows(ds) & good)
     logits = np.where(np.isfinite(judged.logits), judged.logits, IMPOSSIBLE)
     taught = held[judged.logits[held, ds["label"][held]] > -np.inf]
@@ -284,7 +285,7 @@ def _left_out(job: _Job, gates: Mapping[str, Gate], classes: Sequence[ClassResul
     ]  # fmt: skip
     if not names:
         return ()
-    needed = needed_for(job.precision, job.confidence)
+    needed = needed_for(job.precision, job.confidence) if job.precision < 1 else "no number of them"
     said = (
         f"a precision of {job.precision:g} is proven for all together and not for {', '.join(names)}: left to people "
         f"(held-out labels in brackets; {needed} without an error prove it); label more of them, or take them over all "
