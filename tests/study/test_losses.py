@@ -13,7 +13,8 @@ import pytest
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, DataError, ReadError, UnknownNameError
 from scarce.study._fashion import fashion_mnist
-from scarce.study.losses import METHODS, Losses, conclusion, points, table_of, tail
+from scarce.study._seeds import points
+from scarce.study.losses import METHODS, Losses, conclusion, table_of, tail
 
 NAMES = ("T-shirt", "Trouser", "Pullover")
 SHORT = Losses(methods=("class_weight", "undersample", "moved_prior", "smote_features"), ratios=(4.0,), most=24,
