@@ -35,9 +35,7 @@ FashionFolder: TypeAlias = Annotated[
 """Where a study may run on published data."""
 
 
-def studied(
-    name: str, given: Mapping[str, Any], common: Common, *, fashion: Path | None = None, digits: bool = False
-) -> dict[str, Any]:
+def studied(name: str, given: Mapping[str, Any], common: Common, *, fashion: Path | None = None) -> dict[str, Any]:
     """Run a study, write its page and its JSON, and return what it found.
 
     Args:
@@ -45,7 +43,6 @@ def studied(
         given: settings that were asked for; None = those of the project.
         common: what every study is asked with.
         fashion: folder of Fashion-MNIST's files, in place of the project.
-        digits: with written digits as a class of its own.
     """
     import json
 
@@ -59,7 +56,7 @@ def studied(
         from scarce.study._fashion import some_fashion
 
         place, settings = (common.out or Path("reports")) / name, Config().study
-        ds = some_fashion(fashion, place.parent / "fashion.pictures", most=600, judged=200, digits=digits)
+        ds = some_fashion(fashion, place.parent / "fashion.pictures", most=600, judged=200)
     else:
         place = (common.out or common.folder / "reports") / name
         with Project.open(common.folder) as opened:
