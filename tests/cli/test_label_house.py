@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scarce import ballot
+from scarce.cli import main
 from scarce.errors import ConfigError
 from scarce.label.query._run import built
 from scarce.loop import asking, picking
@@ -123,6 +124,23 @@ def test_a_second_person_answers_the_same_table(hidden: Hidden, tmp_path: Path) 
         assert len(heard.said) == taken
     votes, voters = ballot.ratings_of(project.dataset())
     assert (voters, int((votes >= 0).sum())) == (["anna", "ben"], 8)
+
+
+def test_votes_say_how_many_labels_join_several_people(
+    hidden: Hidden, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project, table = hidden.project, tmp_path / "q.csv"
+    Loop(project, Plan(initial=4), pick=first).go_on()
+    asking.write_questions(project, project.dataset(), table, (asking.LABEL,))
+    _, *rows = table.read_text("utf-8").splitlines()
+    for voter, n in (("anna", 4), ("ben", 3)):
+        filled = [",".join([*row.split(",")[:2], "Bag"]) for row in rows[:n]]
+        table.write_text("\n".join(["number,sample,new_label", *filled]), "utf-8")
+        asking.take(project, asking.read_answers(project, project.dataset(), table, voter=voter))
+    folder = str(project.folder)
+    project.close()
+    assert main(["label", "vote", folder]) == 0
+    assert "3 of these labels join the votes of two people or more" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("kind", ["boxes", "label_set", "human"])

@@ -79,11 +79,9 @@ def export(
         scarce label export photos-scarce --label-studio http://localhost:8080 --token-env LABEL_STUDIO_TOKEN
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.label_studio import push
         from scarce.loop import asking
         from scarce.loop.rounds import Loop, Plan
         from scarce.project import Project
-        from scarce.review import write_page
 
         _one_of({"--csv": csv, "--page": page, "--label-studio": label_studio})
         with Project.open(folder_of(project, named)) as opened:
@@ -92,10 +90,14 @@ def export(
                 plan = Plan.of(opened, budget=budget, initial=initial, strategy=strategy, judge=judge, seed=seed)
                 stopped = Loop(opened, plan).go_on().stopped
             if label_studio is not None:
+                from scarce.label_studio import push
+
                 server = server_of(label_studio, token_env, timeout)
                 pushed = push(opened, server, title=title, kinds=kind.kinds, pictures=pictures)
                 count, place, there = pushed.sent, pushed.place, pushed.there
             elif page is not None:
+                from scarce.review import write_page
+
                 count, place, there = write_page(opened, opened.dataset(), page, kind.kinds), str(page), 0
             else:
                 count = asking.write_questions(opened, opened.dataset(), csv or Path(), kind.kinds)
@@ -131,7 +133,6 @@ def import_(
         scarce label import photos-scarce --label-studio http://localhost:8080 --token-env LABEL_STUDIO_TOKEN
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.label_studio import pull
         from scarce.loop import answering, asking
         from scarce.loop.rounds import Loop, Plan, history
         from scarce.project import Project
@@ -140,6 +141,8 @@ def import_(
         with Project.open(folder_of(project, named)) as opened:
             strange = 0
             if label_studio is not None:
+                from scarce.label_studio import pull
+
                 server = server_of(label_studio, token_env, timeout)
                 pulled = pull(opened, server, title=title, truth=truth)
                 count, strange, frozen = pulled.annotations, pulled.strange, pulled.frozen

@@ -53,13 +53,13 @@ def spread(
         shares = {name: number(text) for name, text in pairs(share, option="--share").items()}
         with Project.open(folder_of(project, named)) as opened:
             settings = opened.config.label.spread
-            ds = with_features(opened, opened.dataset(), workers=workers, seed=seed)
             options = stage.Options(
                 method=method or settings.method, neighbors=settings.neighbors, shares=shares or None,
                 confidence=settings.confidence if confidence is None else confidence,
             )  # fmt: skip
             name = stage.plugin_of(options.method)
             options = replace(options, settings=settings.plugins.get(name, {}))
+            ds = with_features(opened, opened.dataset(), workers=workers, seed=seed)
             ds, body = stage.run(ds, options, seed=seed, workers=workers)
             body["version"] = opened.commit(ds, "label", owner=("label",)) if body["written"] and not dry_run else None
 

@@ -26,7 +26,9 @@ def vote(
         ),
     ] = None,
     least: Annotated[float, typer.Option(min=0.0, max=0.999, help="Probability that a label must exceed.")] = 0.5,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Change labels that a person corrected, too.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Change corrections (of a review, of scarce clean), too.")
+    ] = False,
     changed_at: Annotated[
         datetime | None,
         typer.Option(metavar="TIME", help="Compare agreement before and after this time (UTC), as of a new guideline."),
@@ -58,8 +60,9 @@ def vote(
 ) -> None:
     """Make one label out of several annotators' votes; doubtful samples go to the review queue.
 
-    Votes are those of the data and the annotations since. Labels that a person corrected stay. Each annotator's
-    accuracy is told with its interval, and who seems to answer without looking.
+    Votes are those of the data and the answers since: each answer to a question for a label is one vote. Corrections,
+    which is what a review or scarce clean decided, stay. Each annotator's accuracy is told with its interval, and who
+    seems to answer without looking.
 
     Example:
         scarce label vote crowd-scarce --dry-run
@@ -96,6 +99,8 @@ def _draw(console: Console, found: Counted) -> None:
         console.print(safe(f"{count:,} votes name {name!r}, which is no class; they do not count"))
     said = f"{body['votes']:,} votes on {body['samples']:,} samples, {body['method']}: {body['labeled']:,} labels"
     console.print(f"{said}; {body['kept']:,} corrections by a person stay; {body['doubtful']:,} samples are doubtful")
+    merged = f"{body['several']:,} of these labels join the votes of two people or more"
+    console.print(merged + f"; {body['annotations']:,} answers were merged with the votes" * bool(body["annotations"]))
     if found.change is not None:
         change = found.change
         console.print(

@@ -94,8 +94,9 @@ def finding_rows(ds: Dataset, check: str | None = None) -> list[dict[str, Any]]:
 def read_warnings(ds: Dataset) -> list[str]:
     """Return what reading warned of as a whole: no label, a table beside the pictures that was not read."""
     from scarce.audit import severity
+    from scarce.loop.heard import heard
 
-    return [row["why"] for row in finding_rows(ds, "read") if row["level"] == "data" and severity(row) != "note"]
+    return [row["why"] for row in heard(ds, ("data",)) if severity(row) != "note"]
 
 
 def named_by(members: Sequence[str] | None, places: Mapping[str, str], *, most: int = 3) -> str:
@@ -191,3 +192,30 @@ def split_counts(ds: Dataset) -> dict[str, dict[str, int]]:
         row = counts.setdefault(label or "(unlabelled)", {})
         row[split or "none"] = row.get(split or "none", 0) + 1
     return counts
+
+
+def project_of(model: Path) -> Path:
+    """Return the folder of the project that a model's folder lies in."""
+    return model.absolute().parents[2]
+
+
+def is_stale(folder: Path, model: Any) -> bool:
+    """Return whether a model lies in a project whose classes are others now, or were changed since it was trained."""
+    from scarce import classes
+    from scarce.errors import ScarceError
+    from scarce.project import HIDDEN, Project
+
+    if folder.absolute().parent.parent.name != HIDDEN:
+        return False
+    try:
+        with Project.open(project_of(folder)) as project:
+            if project.head is None:
+                return False
+            now = project.dataset()
+            if now.schema.classes != model.classes:
+                return True
+            steps = project.dataset(model.card["data"]["version"]).steps
+    except (ScarceError, KeyError):  # a model is of use without its project, and without the version it was made from
+        return False
+    last = steps[-1].step_id if steps else ""
+    return last in {step.step_id for step in now.steps} and classes.is_stale(now, last)

@@ -15,7 +15,6 @@ from scarce.cli._screen import relative, safe, screen, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scarce.train.model import Model
 
 STALE: Final = "the classes of the project changed since this model was trained; its answers are in the old classes"
 
@@ -63,7 +62,7 @@ def predict(
         scarce predict photos-scarce/.scarce/models/v7-finetune a.jpg b.jpg --json
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.cli._work import model_folder
+        from scarce.cli._work import is_stale, model_folder, project_of
         from scarce.train.model import load
         from scarce.train.predict import predict as classify
         from scarce.train.predict import write_csv, write_json
@@ -71,9 +70,9 @@ def predict(
         write = write_json if _format_of(output, style) == Format.json else write_csv
         folder = model_folder(model)
         loaded = load(folder)
-        stale = _is_stale(folder, loaded)
+        stale = is_stale(folder, loaded)
         if stale:
-            print(f"Warning: {STALE}. To train again: scarce train {relative(_project_of(folder))}", file=sys.stderr)
+            print(f"Warning: {STALE}. To train again: scarce train {relative(project_of(folder))}", file=sys.stderr)
         found = classify(loaded, files, threshold=threshold)
         broken = [item for item in found if item.error]
         maps = []
@@ -130,32 +129,6 @@ def _format_of(output: Path | None, style: Format | None) -> Format:
         "predict", f"{output} ends in {ending}", "predictions are written as .csv or .json",
         "give the file one of these endings, or say --format csv or --format json",
     )  # fmt: skip
-
-
-def _project_of(model: Path) -> Path:
-    return model.absolute().parents[2]
-
-
-def _is_stale(folder: Path, model: Model) -> bool:
-    """Return whether a model lies in a project whose classes are others now, or were changed since it was trained."""
-    from scarce.classes import is_stale
-    from scarce.errors import ScarceError
-    from scarce.project import HIDDEN, Project
-
-    if folder.absolute().parent.parent.name != HIDDEN:
-        return False
-    try:
-        with Project.open(_project_of(folder)) as project:
-            if project.head is None:
-                return False
-            now = project.dataset()
-            if now.schema.classes != model.classes:
-                return True
-            steps = project.dataset(model.card["data"]["version"]).steps
-    except (ScarceError, KeyError):  # a model is of use without its project, and without the version it was made from
-        return False
-    last = steps[-1].step_id if steps else ""
-    return last in {step.step_id for step in now.steps} and is_stale(now, last)
 
 
 def _count(n: int, what: str) -> str:

@@ -21,7 +21,8 @@ from scarce.lineage import digest
 
 INFO, WARN, BAD = 0.0, 0.5, 1.0
 REPEATED = "repeated: the same file is listed before, with the same label"
-LONE_CLASS, LONE_SAMPLE = "there is only one class", "1 usable sample"
+LONE_CLASS, LONE_SAMPLE, NO_SAMPLE = "there is only one class", "1 usable sample", "no usable sample"
+NO_LABEL, MISSING = "no sample has a label", "samples have no label"
 """What notes say that may no longer be true beside another source."""
 _GROUP_HINT = re.compile(
     r"(^|_)(group|tile|lot|batch|speaker|patient|subject|person|user|author|video|scene|session|site|movie|film|part|"
@@ -212,16 +213,16 @@ def _class_notes(labels: Sequence[str | None], reasons: Sequence[str | None], cl
     missing = counts.pop(None, 0)
     found = []
     if missing == len(good) and good:
-        found.append(Note("data", "no sample has a label: it can be audited, but nothing can be trained", WARN))
+        found.append(Note("data", f"{NO_LABEL}: it can be audited, but nothing can be trained", WARN))
         return found
     if missing:
-        found.append(Note("data", f"{missing} of {len(good)} samples have no label", INFO))
+        found.append(Note("data", f"{missing} of {len(good)} {MISSING}", INFO))
     if len(classes) == 1:
         why = f"{LONE_CLASS} ({classes[0]}): nothing can be told apart until a second one is added"
         found.append(Note("class", why, BAD, (classes[0],)))
     for name in classes:
         if counts[name] <= 1 < len(classes):
-            size = f"{LONE_SAMPLE}: it cannot be learned and judged at once" if counts[name] else "no usable sample"
+            size = f"{LONE_SAMPLE}: it cannot be learned and judged at once" if counts[name] else NO_SAMPLE
             found.append(Note("class", f"{name} has {size}", BAD, (name,)))
     folded: dict[str, list[str]] = {}
     for name in classes:

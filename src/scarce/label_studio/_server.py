@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +27,10 @@ class UnansweredError(ReadError):
     """The server did not answer in time, or not at all; whether it did what was asked is unknown."""
 
 
+class NobodyThereError(UnansweredError):
+    """No server listens at the address, or the address does not exist: waiting would not help."""
+
+
 @dataclass(eq=False, kw_only=True)
 class Server:
     """A server and who speaks to it.
@@ -33,8 +38,8 @@ class Server:
     Args:
         url: where it is, for example ``http://localhost:8080``.
         token: a personal access token, or a legacy one.
-        timeout_seconds: how long one request may take.
-        tries: how often a request is sent at most.
+        timeout_seconds: how long one request may take, pauses and further tries included.
+        tries: how often a request is sent at most, within its time; where nobody listens once is enough.
         pause_seconds: before the second try; doubled before each further one.
 
     Raises:
@@ -82,12 +87,14 @@ class Server:
             ConfigError: the token or the address is not accepted.
             DataError: the server refuses what was sent, or answers something that is no JSON.
         """
-        pause = self.pause_seconds
+        pause, end = self.pause_seconds, time.monotonic() + self.timeout_seconds
         for left in reversed(range(self.tries)):
             try:
                 return self._once(method, path, body)
+            except NobodyThereError:
+                raise
             except UnansweredError as error:
-                if not left or not again:
+                if not left or not again or time.monotonic() + pause >= end:
                     raise
                 _log.info("%s; trying again in %.1f s", error, pause)
                 time.sleep(pause)
@@ -132,6 +139,10 @@ class Server:
             raise
         except OSError as error:
             reason = getattr(error, "reason", None) or error
+            if isinstance(reason, (ConnectionRefusedError, socket.gaierror)):
+                what = f"nobody answers at {self.url} ({reason.strerror})"
+                do = f"start the server, or mend the address; {GO_ON}"
+                raise NobodyThereError(WHO, what, f"{method} {path.partition('?')[0]}", do) from error
             what = f"{self.url} does not answer ({str(reason).strip() or type(reason).__name__})"
             there = f"{method} {path.partition('?')[0]}, {self.timeout_seconds:g} seconds a try"
             raise UnansweredError(WHO, what, there, f"is it running? {GO_ON}") from error

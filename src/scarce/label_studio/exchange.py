@@ -12,7 +12,7 @@ from scarce import progress
 from scarce.errors import DataError
 from scarce.io.label_studio import ID
 from scarce.label_studio import task as tasks
-from scarce.label_studio._server import WHO, Server, UnansweredError
+from scarce.label_studio._server import WHO, NobodyThereError, Server, UnansweredError
 from scarce.loop.answering import ASIDE, COMMENT, OBJECTS, RIGHT, UNSURE, Answer, Frozen, freeze, say
 from scarce.loop.asking import KINDS, LABEL, Question, questions
 
@@ -163,6 +163,8 @@ def _import(server: Server, number: int, batch: list[dict[str, Any]]) -> None:
         try:
             server.post(f"/api/projects/{number}/import", batch, again=False)
             return
+        except NobodyThereError:
+            raise
         except UnansweredError:
             if not left:
                 raise

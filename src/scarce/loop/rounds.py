@@ -7,6 +7,7 @@ can be begun in one process, answered in three others and ended in a fifth; whoe
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ import numpy as np
 
 from scarce.dataset import Array, Dataset, Mask
 from scarce.errors import ConfigError, DataError
+from scarce.label import query
 from scarce.label.query import stopping
 from scarce.lineage import canonical_json, digest
-from scarce.loop.answering import freeze
-from scarce.loop.asking import LABEL, kind_of, put
+from scarce.loop.answering import TRUTHS, freeze
+from scarce.loop.asking import DOUBTED, LABEL, kind_of, put
 from scarce.loop.measure import with_features, with_scan
 from scarce.loop.picking import FEATURES, PROBS, Pick, as_pool, pick, reasons
 from scarce.loop.standing import JUDGES, Standing, judge, probabilities, spoken
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 FIXED: Final = 1000
 """So many samples tell whether the models of several rounds say the same."""
+DRAWN: Final = re.compile(rf"{LABEL}: (round \d+|query), random: ")
+"""Reasons of questions that chance chose."""
+VOTED: Final = f"{LABEL}: vote, "
+"""Reasons of questions about samples that people voted on already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,7 @@ class Plan:
 
     Raises:
         ConfigError: a value is out of range.
+        UnknownNameError: there is no such strategy.
     """
 
     budget: int = 50
@@ -75,6 +82,9 @@ class Plan:
             raise ConfigError("label", what, do="give at least 1, 1 and 0, and a share from 0 to 1")
         if self.judge not in JUDGES:
             raise ConfigError("label", f"judge = {self.judge!r}", f"it may be {', '.join(JUDGES)}")
+        if self.truth not in TRUTHS:
+            raise ConfigError("label", f"truth = {self.truth!r}", f"it may be {' or '.join(TRUTHS)}")
+        query.check(self.strategy, self.budget, settings=self.settings)
 
     @classmethod
     def of(cls, project: Project, **given: Any) -> Plan:
@@ -133,23 +143,34 @@ class Loop:
 
     def _step(self, *, begin: bool) -> Now:
         freeze(self.project, truth=self.plan.truth)
+        now = self._still_open()
+        if now is not None:
+            return now
         self._encoded()
         with self.project.store.locked():
             freeze(self.project, truth=self.plan.truth)
+            now = self._still_open()
+            if now is not None:
+                return now
             rounds = self.project.state.rounds()
-            now = rounds[-1] if rounds else None
-            if now is not None and now["status"] == "open":
-                self._ask(now["body"])
-                waiting = sum(row["sample"] in now["body"]["samples"] for row in self._open())
-                if waiting:
-                    return Now(waiting, "", history(self.project)[-1], Standing(**now["body"]["before"]))
-                self._end(len(rounds), now["body"])
+            if rounds and rounds[-1]["status"] == "open":
+                self._end(len(rounds), rounds[-1]["body"])
             if begin:
                 return self._begin()
         told = history(self.project)
         if not told:
             return Now(0, "no round was begun yet", None, self._judged(*self._encoded()))
         return Now(0, f"round {told[-1]['round']} is done", told[-1], Standing(**told[-1]["after"]))
+
+    def _still_open(self) -> Now | None:
+        """Return the open round while questions of it wait, which needs no features; None = there is none."""
+        with self.project.store.locked():
+            body = next((row["body"] for row in self.project.state.rounds()[-1:] if row["status"] == "open"), None)
+            if body is None:
+                return None
+            self._ask(body)
+            waiting = sum(row["sample"] in body["samples"] for row in self._open())
+        return Now(waiting, "", history(self.project)[-1], Standing(**body["before"])) if waiting else None
 
     def waiting(self) -> int:
         """Return how many questions for a label wait, of this round and of later ones."""
@@ -300,9 +321,17 @@ def predicted(ds: Dataset, features: Array) -> dict[str, Any] | None:
 
 
 def picked(project: Project) -> set[str]:
-    """Return the samples that strategies chose, which is all but those drawn at random."""
-    rounds = [row["body"] for row in project.state.rounds()]
-    return {sample for body in rounds if body["strategy"] != "random" for sample in body["samples"]}
+    """Return the samples that were chosen to be labelled: all that were asked about but those drawn at random.
+
+    They come from rounds, ``scarce query``, rules, or the doubt of a model. Further votes about a sample change
+    nothing: what was drawn stays drawn.
+    """
+    asked = [(row["sample"], row["reason"]) for row in project.state.queue("done")]
+    asked += [pair for row in project.state.rounds() for pair in row["body"]["samples"].items()]
+    drawn = {sample for sample, reason in asked if DRAWN.match(reason)}
+    chosen = {sample for sample, reason in asked
+              if kind_of(reason) in (LABEL, DOUBTED) and not reason.startswith(VOTED)}  # fmt: skip
+    return chosen - drawn
 
 
 def history(project: Project) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from scarce.folds import groups_of
 from scarce.loop import gallery
 from scarce.loop.checklist import checklist
 from scarce.loop.conclude import Outcome
+from scarce.loop.heard import heard
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed, train_counts
@@ -104,7 +105,7 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
         "encoder": ready.embedding.removeprefix("embedding."),
         "policy": weighed.policy,
         "notes": [
-            *said(ds, "read"),
+            *(row["why"] for row in heard(ds)),
             *guessed(ready.dataset),
             *ready.notes,
             *([doubt] if doubt else ()),
@@ -376,7 +377,7 @@ def checks(result: Mapping[str, Any], ds: Dataset) -> tuple[Any, ...]:
 
 
 def said(ds: Dataset, stage: str, levels: Sequence[str] = ("class", "data")) -> Sequence[str]:
-    """Return the sentences of reading (``read``), or of splitting on what each class's counts can prove (``split``)."""
+    """Return the sentences of a check, as ``split`` on what each class's counts can prove."""
     rows = ds.findings.filter(pc.equal(ds.findings["check"], stage)).to_pylist()
     return [row["why"] for row in rows if row["level"] in levels]
 

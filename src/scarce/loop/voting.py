@@ -91,7 +91,9 @@ def count_votes(  # noqa: PLR0913 - one knob each
 
     Raises:
         DataError: nobody voted.
+        UnknownNameError: there is no such method.
     """
+    vote.check(method or project.config.label.vote.method)
     got = gather(project)
     ds = got.dataset
     found = consensus(project, ds, method=method, least=least, overwrite=overwrite, seed=seed)
@@ -157,7 +159,8 @@ def consensus(
 ) -> vote.Voted:  # fmt: skip
     """Return what the votes of a dataset say together, with the project's settings [label.vote].
 
-    A label that came from an answer alone is one vote among others and may change; a correction stays.
+    An answer to a question for a label is one vote among others; what a review or cleaning decided is a correction and
+    stays.
 
     Args:
         project: whose settings, features and answers count.

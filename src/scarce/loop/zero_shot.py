@@ -11,6 +11,7 @@ import numpy as np
 from scarce.label.zero_shot import Proposal, apply, built, label_shares, propose, seconds_saved
 from scarce.loop.answering import UNSURE_OF
 from scarce.loop.measure import with_features, with_scan
+from scarce.loop.rounds import picked
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 LAST: Final = 0.01
 """What is unsure comes after the drawn samples that a review asks about."""
-"""What entries of the queue begin with, before the name of the likeliest class."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def proposed(  # noqa: PLR0913 - the options of the command, each by keyword
         ds = with_features(project, ds, workers=workers, seed=seed)
     found = propose(
         ds, chosen, precision=section.precision if precision is None else precision, per_class=per_class,
-        unproven=unproven, cache=project.features, workers=workers, seed=seed,
+        unproven=unproven, picked=picked(project), cache=project.features, workers=workers, seed=seed,
     )  # fmt: skip
     return ds, found
 

@@ -140,3 +140,21 @@ def test_the_command_ends_with_a_failed_gate(table: Path, tmp_path: Path, capsys
     assert "--even-so" in out
     assert main(["label", "rule", str(project), "--functions", str(rules), "--even-so"]) == 0
     assert "version v2" in capsys.readouterr().out
+
+
+def test_functions_are_left_out_by_gold_labels_that_do_not_judge() -> None:
+    rng, better, seen = np.random.default_rng(0), [], 0
+    for seed in range(150):
+        votes = np.where(rng.random((60, 8)) < 0.5, rng.integers(0, 2, (60, 8)), -1)
+        gold = rng.integers(0, 2, 60)
+        honest = rule.choose_model(votes, 2, gold, models=["majority"], sift=True, seed=seed)
+        kept = np.setdiff1d(np.arange(8), honest.left_out)
+        biased = rule.choose_model(votes[:, kept], 2, gold, models=["majority"], seed=seed)
+        assert honest.proof is not None
+        assert biased.proof is not None
+        np.testing.assert_array_equal(honest.fitted.posterior, biased.fitted.posterior)
+        if honest.left_out:
+            seen += 1
+            better.append(biased.proof.balanced_accuracy - honest.proof.balanced_accuracy)
+    assert seen >= 10
+    assert np.mean(better) > 0.02, "functions chosen on the labels that judge flatter the model"

@@ -15,9 +15,9 @@ from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import DataError
 from scarce.label._write import SPOKEN, Labels, free_rows, with_labels
 from scarce.label.rule._apply import Applied, apply_functions
-from scarce.label.rule._choose import Choice, choose_model
+from scarce.label.rule._choose import Choice, choose_model, model_of
 from scarce.label.rule._function import LabelingFunction
-from scarce.label.rule._proof import SINGLE, without, worse_than_chance
+from scarce.label.rule._proof import SINGLE, without
 from scarce.label.rule._summary import FunctionSummary, summarize_functions
 from scarce.lineage import Step
 
@@ -87,7 +87,8 @@ def run(  # noqa: PLR0913 - one knob each
 
     A sample of validation or test is never labelled, and its label, if it has one, never chooses the model. Where
     nobody votes, or two classes tie, there is no label. Functions that gold labels prove worse than chance are left
-    out; and where there are enough gold labels but they do not prove the model better than chance, nothing is written.
+    out, chosen anew in each fold that judges; and where there are enough gold labels but they do not prove the model
+    better than chance, nothing is written.
 
     Args:
         ds: the dataset.
@@ -108,6 +109,7 @@ def run(  # noqa: PLR0913 - one knob each
     k = len(ds.schema.classes)
     if not 0 <= least <= 1:
         raise DataError(WHO, f"least is {least}", do="give a probability between 0 and 1")
+    models = None if model == "auto" else [model_of(model, settings).plugin_name()]
     usable = np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real"))
     if not len(usable) or not k:
         raise DataError(WHO, f"there are {len(usable)} usable samples and {k} classes", do="add samples and classes")
@@ -116,11 +118,10 @@ def run(  # noqa: PLR0913 - one knob each
     known = gold_of(ds) if gold is None else np.asarray(gold)
     if known.shape != (len(ds),):
         raise DataError(WHO, f"gold has shape {known.shape}", f"there are {len(ds)} samples", "pass -1 where unknown")
-    models = None if model == "auto" else [model]
-    harmful = np.zeros(0, np.int64) if even_so else worse_than_chance(applied.votes, known[usable], k)
-    harmful = harmful if len(harmful) < len(applied.names) else np.zeros(0, np.int64)
-    votes, soft = without(applied, harmful)
-    choice = choose_model(votes, k, known[usable], models=models, settings=settings, seed=seed)
+    choice = choose_model(
+        applied.votes, k, known[usable], models=models, settings=settings, sift=not even_so, seed=seed
+    )
+    votes, soft = without(applied, np.array(choice.left_out, np.int64))
     probs = choice.fitted.predict_proba(votes, soft=soft) if soft else choice.fitted.posterior
     covered = (votes >= 0).any(axis=1)
     best = np.sort(probs, axis=1)[:, -2:] if k > 1 else np.hstack([np.zeros_like(probs), probs])
@@ -141,7 +142,7 @@ def run(  # noqa: PLR0913 - one knob each
     )
     summary = summarize_functions(applied.votes, applied.names, known[usable], n_classes=k)
     undecided = usable[covered & ~sure & free & (ds["label"][usable] < 0)]
-    left_out = tuple(applied.names[column] for column in harmful)
+    left_out = tuple(applied.names[column] for column in choice.left_out)
     counts = np.bincount(probs[meant].argmax(axis=1), minlength=k)
     return Ruled(with_labels(voted, new, step), applied, choice, tuple(summary), new.rows, undecided, left_out, refused,
                  tuple(_doubts(choice, counts, ds.schema.classes, proven=not refused)))  # fmt: skip

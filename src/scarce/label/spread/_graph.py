@@ -10,7 +10,7 @@ import numpy as np
 
 from scarce.dataset import Array, Floats, Ints
 from scarce.errors import DataError
-from scarce.execute.local import spread
+from scarce.execute.local import single_threaded_algebra, spread
 
 BLOCK_BYTES: Final = 32 << 20
 """Distances of one block of rows may take this much memory."""
@@ -171,7 +171,8 @@ def slow_modes(weights: Any, modes: int, *, seed: int = 0) -> tuple[Floats, Floa
         values, vectors = values[::-1][:wanted], vectors[:, ::-1][:, :wanted]
     else:
         start = np.random.default_rng(seed).standard_normal(n)
-        values, vectors = eigsh(walk, k=wanted, which="LA", v0=start, tol=1e-4, ncv=min(n, 2 * wanted + 20))
+        with single_threaded_algebra():  # many small products: waiting threads cost ten times more
+            values, vectors = eigsh(walk, k=wanted, which="LA", v0=start, tol=1e-4, ncv=min(n, 2 * wanted + 20))
         order = np.argsort(-values)
         values, vectors = values[order], vectors[:, order]
     return np.clip(1.0 - values, 0.0, 2.0), vectors

@@ -123,8 +123,13 @@ def run(
 
 
 def plugin_of(method: str) -> str:
-    """Return the plugin's name of a method; ``auto`` is spectral."""
-    return DEFAULT if method == "auto" else registry.canonical(method)
+    """Return the plugin's name of a method; ``auto`` is spectral.
+
+    Raises:
+        UnknownNameError: no such method.
+    """
+    name = DEFAULT if method == "auto" else method
+    return registry.load("label.spread", name, AbstractSpread).plugin_name()  # type: ignore[type-abstract]
 
 
 def check(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scarce.label.vote._base import AbstractVote
     from scarce.label.vote._change import Change, agreement_before_and_after, agreement_change
     from scarce.label.vote._quality import Annotator, annotator_quality
-    from scarce.label.vote._run import LEAST, Voted, run
+    from scarce.label.vote._run import LEAST, Voted, check, run
     from scarce.label.vote.crowdlab import fit_crowdlab
     from scarce.label.vote.dawid_skene import fit_dawid_skene
     from scarce.label.vote.glad import fit_glad
@@ -28,7 +28,8 @@ MODULES = ()
 _HOME = {
     "AbstractVote": "vote._base", "Annotator": "vote._quality", "Change": "vote._change", "Fitted": "_linear",
     "LEAST": "vote._run", "Next": "vote._ask", "Voted": "vote._run", "agreement_before_and_after": "vote._change",
-    "agreement_change": "vote._change", "annotator_quality": "vote._quality", "expected_gain": "vote._ask",
+    "agreement_change": "vote._change", "annotator_quality": "vote._quality", "check": "vote._run",
+    "expected_gain": "vote._ask",
     "fit_crowdlab": "vote.crowdlab", "fit_dawid_skene": "vote.dawid_skene", "fit_glad": "vote.glad",
     "fit_mace": "vote.mace", "fit_majority": "vote.majority", "fit_one_coin": "vote.one_coin",
     "next_votes": "vote._ask", "run": "vote._run",
@@ -46,6 +47,7 @@ __all__ = [
     "agreement_before_and_after",
     "agreement_change",
     "annotator_quality",
+    "check",
     "expected_gain",
     "fit_crowdlab",
     "fit_dawid_skene",

@@ -55,6 +55,11 @@ class Voted:
     doubt: Floats
     unknown: Mapping[str, int]
 
+    @property
+    def several(self) -> int:
+        """How many of the written labels join the votes of two people or more."""
+        return int(((self.votes[self.rows] >= 0).sum(axis=1) > 1).sum())
+
     def questions(self) -> list[dict[str, Any]]:
         """Return what :meth:`scarce.state.State.ask` takes: the samples that annotators disagree about."""
         out = []
@@ -70,7 +75,8 @@ class Voted:
         return {
             "method": self.method, "votes": int((self.votes >= 0).sum()),
             "samples": int((self.votes >= 0).any(axis=1).sum()),
-            "labeled": len(self.rows), "kept": self.kept, "doubtful": len(self.doubtful), "unknown": dict(self.unknown),
+            "labeled": len(self.rows), "several": self.several, "kept": self.kept, "doubtful": len(self.doubtful),
+            "unknown": dict(self.unknown),
             "annotators": [one.to_json() for one in self.annotators],
         }  # fmt: skip
 
@@ -140,6 +146,16 @@ def run(
         tuple(annotator_quality(votes, fitted, voters)), rows, int((sure & free & ~may).sum()), ask,
         1 - two[ask, -1], unknown,
     )  # fmt: skip
+
+
+def check(method: str) -> None:
+    """Refuse a method that does not exist, before any work.
+
+    Raises:
+        UnknownNameError: there is no such method.
+    """
+    if method != "auto":
+        registry.load("label.vote", method, AbstractVote)  # type: ignore[type-abstract]
 
 
 def choose_method(votes: Array, n_classes: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,7 @@ class Proposal:
         notes: what a person should know.
         details: of the method, for example how each prompt did.
         settings: precision, confidence and scope that were asked for.
+        proof: labelled rows that could prove something: ``rests_on`` (``drawn`` or ``picked``), ``drawn``, ``picked``.
         seconds: that it took.
     """
 
@@ -55,6 +56,7 @@ class Proposal:
     notes: tuple[str, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    proof: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -70,7 +72,7 @@ class Proposal:
             "coverage": float(self.taken.mean()) if len(self.rows) else 0.0, "temperature": self.temperature,
             "gates": {name or "all": gate.to_json() for name, gate in self.gates.items()},
             "classes": [one.to_json() for one in self.classes], "notes": list(self.notes),
-            "details": dict(self.details),
+            "proof": dict(self.proof), "details": dict(self.details),
         }  # fmt: skip
 
 
@@ -82,6 +84,7 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     confidence: float = 0.95,
     per_class: bool = False,
     unproven: bool = False,
+    picked: Collection[str] = (),
     cache: str | Path | None = None,
     workers: int | None = None,
     seed: int = 0,
@@ -90,6 +93,7 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     """Return which unlabelled rows could be labelled with the wanted precision; nothing is changed.
 
     The promise holds for rows of which the labelled ones are a random draw; where they clearly differ, a note says so.
+    Picked samples teach the method and prove nothing; where too few others are labelled they count, and a note says so.
     A class whose own precision is not proven is left to people, unless ``unproven``; one that is surely below it always
     is. Labels of val and test are never looked at.
 
@@ -101,6 +105,7 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
         confidence: chance with which that holds at least.
         per_class: choose a threshold for each class by itself, which needs labels of each.
         unproven: take classes over whose own precision is not proven, as long as that of all together is.
+        picked: ids of samples that a strategy chose to be labelled, which are no random draw.
         cache: folder of known features; an interrupted run goes on where it stopped.
         workers: threads; None = one a processor.
         seed: of folds.
@@ -119,7 +124,8 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
     ds = chosen.with_features(ds, cache=cache, workers=workers)
     judged = chosen.judge(ds, known, seed=seed)
     good = ~np.isnan(judged.logits).any(axis=1)
-    held, pool = np.flatnonzero(known & good), np.flatnonzero(wanted_rows(ds) & good)
+    held, proof = _witnesses(ds, np.flatnonzero(known & good), picked, needed_for(precision, confidence))
+    pool = np.flatnonzero(wanted_rows(ds) & good)
     logits = np.where(np.isfinite(judged.logits), judged.logits, IMPOSSIBLE)
     taught = held[judged.logits[held, ds["label"][held]] > -np.inf]
     temperature = fit_temperature(logits[taught], ds["label"][taught])
@@ -127,13 +133,13 @@ def propose(  # noqa: PLR0913 - the settings of [label.zero_shot], each by keywo
                confidence)  # fmt: skip
     gates = job.gates(per_class=per_class)
     classes, taken = job.judged(gates, unproven=unproven)
-    notes = _notes(job, judged, gates, int((wanted_rows(ds) & ~good).sum()))
+    notes = (*_notes(job, judged, gates, int((wanted_rows(ds) & ~good).sum())), *_doubtful(proof))
     return Proposal(
         method=chosen, rows=pool, probs=job.pool_probs, taken=taken, temperature=temperature, gates=gates,
         classes=classes, notes=(*notes, *_left_out(job, gates, classes)), details=judged.details,
         settings={"precision": precision, "confidence": confidence, "per_class": per_class, "unproven": unproven,
                   "seed": seed},
-        seconds=time.perf_counter() - started,
+        proof=proof, seconds=time.perf_counter() - started,
     )  # fmt: skip
 
 
@@ -185,6 +191,33 @@ def spoken_rows(ds: Dataset) -> Mask:
 def wanted_rows(ds: Dataset) -> Mask:
     """Return (N,) rows that may get a zero-shot label: without one, or with an earlier one of this kind."""
     return np.asarray(free_rows(ds, SOURCE) & ((ds["label"] < 0) | (ds["label_source"] == SOURCE)))
+
+
+def _witnesses(ds: Dataset, held: Ints, picked: Collection[str], least: int) -> tuple[Ints, dict[str, Any]]:
+    """Return the held-out rows that the proof rests on, and how many were drawn and picked.
+
+    Args:
+        ds: N rows.
+        held: rows with a label that people stand behind.
+        picked: ids that a strategy chose.
+        least: rows that prove something at best; with fewer drawn ones the picked ones count, too.
+    """
+    drawn = held[~np.isin(ds.ids[held].astype(str), list(picked))]
+    rests = "drawn" if len(drawn) == len(held) or len(drawn) >= max(least, 1) else "picked"
+    told = {"rests_on": rests, "drawn": len(drawn), "picked": len(held) - len(drawn)}
+    return (drawn if rests == "drawn" else held), told
+
+
+def _doubtful(proof: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is to be said about a proof that rests on picked samples."""
+    if proof["rests_on"] == "drawn":
+        return ()
+    said = (
+        f"the proof rests on picked samples: {proof['picked']} of {proof['drawn'] + proof['picked']} labelled rows "
+        "were chosen by a strategy and are no random draw, so that precision and bounds are no estimate for the "
+        "others; label a random draw (scarce query --strategy random)"
+    )
+    return (said,)
 
 
 @dataclass(frozen=True)
