@@ -137,7 +137,7 @@ def conclusion(body: Mapping[str, Any]) -> str:
     if audit["precision"] is not None:
         said += (
             f" The audit found {audit['recall']['mean']:.0%} of the wrong labels; {audit['precision']['mean']:.0%} of "
-            f"those that it doubted were wrong. It leaves {audit['wrong_after']['mean']:.1%} wrong."
+            f"those that it doubted were wrong. After it {audit['wrong_after']['mean']:.1%} are wrong."
         )
     return said
 
