@@ -12,13 +12,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from scarce.cli import main
-from scarce.cli._sitting import half_blocks
+from scarce.cli._sitting import _preview, half_blocks
+from scarce.io import read
 from scarce.loop import asking
 from scarce.project import Project
 
@@ -144,6 +146,16 @@ def test_a_terminal_shows_the_picture_and_ctrl_c_loses_nothing(hidden: Hidden) -
         labels = [row["label"] for row in project.state.annotations()]
         assert labels == ["Trouser", None, "Bag", "Pullover"]
         assert int((project.dataset()["label_source"] == "human").sum()) == 2
+
+
+def test_a_row_of_a_table_is_shown_by_its_values(tmp_path: Path) -> None:
+    (tmp_path / "parts.csv").write_text("width,weight,kind\n1.5,20,good\n1.7,30,good\n9.5,22,bent\n", "utf-8")
+    ds = read(tmp_path / "parts.csv", label="kind")
+    row = int(np.flatnonzero(ds["label"] == ds.schema.classes.index("bent"))[0])
+    shown = str(_preview(SimpleNamespace(ds=ds), SimpleNamespace(sample=str(ds.ids[row])), 80))  # type: ignore[arg-type]
+    assert "width: 9.5" in shown
+    assert "weight: 22" in shown
+    assert "bent" not in shown, "the answer is not given away"
 
 
 def test_pictures_as_half_blocks() -> None:

@@ -128,7 +128,9 @@ def test_rows_of_a_table_by_people_and_rules(shared_data: Path, call: Call, tmp_
     assert f"f0: {float(rows[int(first['file'].rpartition('#')[2])]['f0']):g}" in first["content"]
     assert call("label", "import", folder, "--csv", filled(table, truth, "anna"))["labels"] == 50
     rules.write_text(TABLE_RULES, encoding="utf-8")
-    ruled = call("label", "rule", folder, "--functions", rules)
+    refused = call("label", "rule", folder, "--functions", rules, code=1)
+    assert "not proven better than chance" in refused["refused"], "rules that name one class only"
+    ruled = call("label", "rule", folder, "--functions", rules, "--even-so")
     assert ruled["classes"]["nasal"] > 100
     assert ruled["classes"]["oral"] == 0
     done = call("run", folder, "--minutes", "1")

@@ -10,8 +10,10 @@ import numpy as np
 
 from scarce.cli import main
 from scarce.loop import zero_shot
+from scarce.loop.heard import picked_test
 from scarce.loop.querying import Wish, ask_next
 from scarce.loop.rounds import Loop, Plan, picked
+from scarce.loop.ruling import drawn_gold
 
 if TYPE_CHECKING:
     from conftest import Hidden
@@ -69,3 +71,18 @@ def test_what_scarce_query_picked_counts_as_picked(hidden: Hidden, tmp_path: Pat
     assert put(hidden.project, again) == 5
     assert picked(hidden.project) == chosen, "further votes do not make a drawn sample a picked one"
     assert np.isin(list(drawn), hidden.project.dataset().ids).all()
+
+
+def test_rules_are_judged_on_drawn_samples_and_the_run_names_picked_ones(hidden: Hidden, tmp_path: Path) -> None:
+    drawn, chosen = rounds_of(hidden, tmp_path, 40, 20)
+    ds = hidden.project.dataset()
+    gold, note = drawn_gold(hidden.project, ds)
+    assert (set(ds.ids[gold >= 0]), note) == (drawn, "")
+    few = ds.with_columns({"label": np.where(np.isin(ds.ids, sorted(drawn)[:20]), -1, ds["label"])})
+    gold, note = drawn_gold(hidden.project, few)
+    assert (gold >= 0).sum() == 40
+    assert note.startswith("20 of 40 gold labels are of samples that a strategy picked")
+    assert picked_test(hidden.project, ds) == []
+    parts = np.where(np.isin(ds.ids, [*sorted(chosen)[:3], *sorted(drawn)[:2]]), "test", "pool").tolist()
+    [told] = picked_test(hidden.project, ds.with_columns({"split": parts}))
+    assert told.startswith("3 of 5 test samples were chosen by a strategy")

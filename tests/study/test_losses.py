@@ -12,8 +12,9 @@ import pytest
 
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, DataError, ReadError, UnknownNameError
-from scarce.study._fashion import fashion_mnist
-from scarce.study.losses import METHODS, Losses, conclusion, points, table_of, tail
+from scarce.study._fashion import fashion_mnist, some_fashion
+from scarce.study._seeds import points
+from scarce.study.losses import METHODS, Losses, conclusion, table_of, tail
 
 NAMES = ("T-shirt", "Trouser", "Pullover")
 SHORT = Losses(methods=("class_weight", "undersample", "moved_prior", "smote_features"), ratios=(4.0,), most=24,
@@ -108,3 +109,11 @@ def test_fashion_mnist_is_read_from_its_files(tmp_path: Path) -> None:
     assert found["label"].tolist() == [9, 0, 1]
     images = [np.asarray(image) for image in open_samples(found, np.arange(3))]
     np.testing.assert_array_equal(images[1].reshape(28, 28, -1)[..., 0], pixels.reshape(3, 28, 28)[1])
+    whole = np.concatenate([np.full(4, code, np.uint8) for code in (0, 1)])
+    for part in ("train", "t10k"):
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(16) + bytes(range(16)) * 392))
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(bytes(8) + whole.tobytes()))
+    some = some_fashion(tmp_path, tmp_path / "other", most=3, judged=2)
+    assert (some["split"] == "train").sum() == 6
+    assert np.bincount(some["label"][some["split"] == "test"]).tolist() == [2, 2]
+    assert len(some["embedding.pixel"]) == 10

@@ -116,12 +116,13 @@ def _meant(text: str, question: Question, classes: Sequence[str]) -> str | None:
 
 
 def _show(sitting: Sitting, question: Question, console: Console, left: int) -> None:
+    from scarce.columns import sample_name
     from scarce.loop.asking import KEYS
 
     console.rule(f"{left} waiting")
     shown = _preview(sitting, question, min(COLUMNS, max(console.width - 4, 8)))
     console.print(shown)
-    console.print(safe(question.file), soft_wrap=True)
+    console.print(safe(sample_name(question.file)), soft_wrap=True)
     console.print(safe(question.reason), style="dim", soft_wrap=True)
     if question.label is not None:
         console.print(f"labelled {safe(question.label)}")
@@ -136,11 +137,13 @@ def _preview(sitting: Sitting, question: Question, columns: int) -> Text | str:
     """Return a sample as a terminal can show it."""
     from scarce import modality
     from scarce.errors import ScarceError
+    from scarce.modality.words import words_of
 
     row = sitting.ds.rows_of([question.sample])
     try:
-        if sitting.ds.schema.modality == "text":
-            return safe(str(modality.open_samples(sitting.ds, row)[0])[:2000])
+        [words] = words_of(sitting.ds, row)
+        if words:
+            return safe(words.replace("; ", "\n") if sitting.ds.schema.modality == "tabular" else words)[:2000]
         return half_blocks(modality.thumbnails(sitting.ds, row, size=columns)[0])
     except (ScarceError, OSError) as error:
         return safe(f"(cannot be shown: {error})")

@@ -12,7 +12,9 @@ from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, 
 from scarce.cli._screen import relative, safe, screen, table
 from scarce.cli._study import Common, Minutes, OutFolder, studied
 from scarce.cli._study_growth import growth
+from scarce.cli._study_label_noise import label_noise
 from scarce.cli._study_losses import losses
+from scarce.cli._study_model_or_data import model_or_data
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -124,5 +126,7 @@ def zero_shot(
 
 register(app, "query-strategies", query_strategies)
 register(app, "growth", growth)
+register(app, "label-noise", label_noise)
 register(app, "losses", losses)
+register(app, "model-or-data", model_or_data)
 register(app, "zero-shot", zero_shot)

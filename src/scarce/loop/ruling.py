@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,12 +13,15 @@ import numpy as np
 from scarce.errors import ConfigError, DataError, ReadError, closest
 from scarce.label import rule
 from scarce.loop.asking import LABEL, put
+from scarce.loop.rounds import picked
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset, Ints
     from scarce.project import Project
 
 WHO: Final = "label.rule"
+ENOUGH: Final = 30
+"""Gold labels drawn at random that are judged by alone."""
 
 
 def label_by_rules(  # noqa: PLR0913 - one knob each
@@ -49,16 +53,36 @@ def label_by_rules(  # noqa: PLR0913 - one knob each
                           "functions in [label.rule] of scarce.toml")  # fmt: skip
     written = rule.load_functions(functions or project.folder / settings.functions)
     ds = project.dataset()
+    judged, note = (read_gold(ds, gold), "") if gold is not None else drawn_gold(project, ds)
     found = rule.run(
         ds, written, model=model or settings.model, settings=settings.plugins, least=least, workers=workers, seed=seed,
-        gold=None if gold is None else read_gold(ds, gold), cache=project.features / "rules", even_so=even_so,
+        gold=judged, cache=project.features / "rules", even_so=even_so,
     )  # fmt: skip
+    found = replace(found, warnings=(*found.warnings, note)) if note else found
     if not commit or found.refused:
         return found, None, 0
     version = project.commit(found.dataset, "label: rules", owner=("label",))
     reason = f"{LABEL}: rule, labelling functions contradict each other"
     rows = [{"sample": one, "reason": reason, "priority": 0.5, "version": version} for one in ds.ids[found.undecided]]
     return found, version, put(project, rows) if ask else 0
+
+
+def drawn_gold(project: Project, ds: Dataset) -> tuple[Ints, str]:
+    """Return (N,) gold codes, -1 = none, and a warning where they are no fair sample of the pile.
+
+    Samples that a strategy picked are harder than the rest: they count only where too few others have a label.
+    """
+    gold = rule.gold_of(ds)
+    strange = np.isin(ds.ids.astype(str), list(picked(project))) & (gold >= 0)
+    drawn = np.where(strange, -1, gold)
+    if not strange.any():
+        return gold, ""
+    if (drawn >= 0).sum() >= ENOUGH and len(np.unique(drawn[drawn >= 0])) == len(np.unique(gold[gold >= 0])):
+        return drawn, ""
+    return gold, (
+        f"{int(strange.sum())} of {int((gold >= 0).sum())} gold labels are of samples that a strategy picked, which "
+        f"are harder than the rest: the figures are no estimate for the pile; label {ENOUGH} random ones"
+    )
 
 
 def read_gold(ds: Dataset, path: Path) -> Ints:

@@ -20,13 +20,12 @@ import pyarrow.compute as pc
 from scarce import metric as metrics
 from scarce import quality
 from scarce.audit import skipped, things_found
-from scarce.ballot import vouched
 from scarce.dataset import Dataset
 from scarce.folds import groups_of
 from scarce.loop import gallery, sift
 from scarce.loop.checklist import checklist
 from scarce.loop.conclude import Outcome
-from scarce.loop.heard import heard
+from scarce.loop.heard import guessed, heard, picked_test
 from scarce.loop.options import Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed, train_counts
@@ -63,6 +62,7 @@ def write(project: Project, made: Made, clock: Clock) -> tuple[dict[str, Any], P
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{outcome.version}.html"
         result = as_json(made, clock)
+        result["notes"] += picked_test(project, made.outcome.dataset)
         result["report"] = str(target)
         data = as_report(made, result)
         from scarce.report import render
@@ -115,16 +115,6 @@ def as_json(made: Made, clock: Clock) -> dict[str, Any]:
         "seed": options.seed,
         "seconds": round(clock.seconds, 2),
     }
-
-
-def guessed(ds: Dataset) -> list[str]:
-    """Return what labels of rules and models are used for, in words; nothing where there are none."""
-    mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0) & ~vouched(ds)
-    if not mask.any():
-        return []
-    text = f"{int(mask.sum()):,} labels are those of rules or models: trained on, never judged by"
-    waiting = int((mask & (ds["split"].astype(str) == "pool")).sum())
-    return [text + (f"; {waiting:,} wait in the pool, since samples of their group are judged on" if waiting else "")]
 
 
 def contradicted(rate: float | None, weighed: Weighed) -> str:

@@ -33,14 +33,30 @@ def parts_of(ds: Dataset, seed: int) -> tuple[Ints, Mask, Floats]:
     if not found:
         raise DataError("study", "there are no features", do="run scarce encode")
     features = np.asarray(ds.wide[found[-1]], np.float32)
-    use = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["split"] != "test") & (ds["label"] >= 0)
-    use &= np.isin(ds["label_source"].astype(str), SPOKEN) & np.isfinite(features).all(axis=1)
-    rows = np.flatnonzero(use)
+    rows = np.flatnonzero(_spoken(ds, features) & (ds["split"] != "test"))
     if len(rows) < FEWEST or len(np.unique(ds["label"][rows])) < 2:
         what = f"{len(rows)} samples outside test have features and a label that a person gave"
         raise DataError("study", what, f"{FEWEST} of at least two classes are needed", "label more")
     groups = ds["split_group"][rows] if "split_group" in ds.table.column_names else None
     return rows, fold_of(ds["label"][rows], groups, PARTS, seed=seed) == 0, features[rows]
+
+
+def test_of(ds: Dataset) -> tuple[Ints, Floats]:
+    """Return (T,) rows of the test split that people labelled, and (T, D) their features; none where there are none.
+
+    Args:
+        ds: has features.
+    """
+    found = [column for column in ds.wide if column.startswith("embedding.")]
+    features = np.asarray(ds.wide[found[-1]], np.float32)
+    rows = np.flatnonzero(_spoken(ds, features) & (ds["split"] == "test"))
+    return rows, features[rows]
+
+
+def _spoken(ds: Dataset, features: Floats) -> Mask:
+    """Return (N,) which real rows have features and a label that a person gave."""
+    use: Mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
+    return use & np.isin(ds["label_source"].astype(str), SPOKEN) & np.isfinite(features).all(axis=1)
 
 
 def scores(truth: Ints, answers: Ints) -> dict[str, float]:

@@ -17,36 +17,66 @@ CLASSES: Final = (
 PLACE: Final = Path("/usr/share/datasets/fashion-mnist")
 
 
-def fashion_mnist(folder: Path, work: Path) -> Dataset:
-    """Return the 60,000 training pictures; the 10,000 test pictures are not read.
+def fashion_mnist(folder: Path, work: Path, *, test: bool = False) -> Dataset:
+    """Return the 60,000 training pictures; the 10,000 test pictures are read only where they are asked for.
 
     Args:
         folder: of the IDX files.
-        work: where they are written as one Parquet file of PNG pictures, once.
+        work: where they are written as Parquet files of PNG pictures, once.
+        test: with the test pictures, of split test.
 
     Raises:
         ReadError: the files are not there or are something else.
     """
+    parts = [("fashion", "train", _idx(folder / "train-labels-idx1-ubyte.gz", 8).astype(np.int64))]
+    if test:
+        parts.append(("fashion_test", "t10k", _idx(folder / "t10k-labels-idx1-ubyte.gz", 8).astype(np.int64)))
+    for name, kind, _ in parts:
+        if not (work / f"{name}.parquet").exists():
+            images = _idx(folder / f"{kind}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
+            _write(images, work / f"{name}.parquet")
+    ids = [f"{row:06d}" for row in range(sum(len(codes) for _, _, codes in parts))]
+    uris = [f"{name}.parquet#{row}:image" for name, _, codes in parts for row in range(len(codes))]
+    labels = [CLASSES[code] for _, _, codes in parts for code in codes]
+    split = ["train" if kind == "train" else "test" for _, kind, codes in parts for _ in codes]
+    columns = {
+        "id": ids, "uri": uris, "source": ["fashion"] * len(ids), "label": labels, "split": split,
+        "label_source": ["given"] * len(ids),
+    }  # fmt: skip
+    return Dataset.from_columns(Schema(classes=CLASSES), columns, sources={"fashion": str(work)})
+
+
+def some_fashion(folder: Path, work: Path, *, most: int, judged: int, seed: int = 0) -> Dataset:
+    """Return as many training and test pictures of each class, with features of their pixels.
+
+    Args:
+        folder: of the IDX files.
+        work: as of :func:`fashion_mnist`.
+        most: training pictures of a class of garments.
+        judged: test pictures of a class of garments.
+        seed: of the draw.
+    """
+    from scarce import encode
+
+    ds = fashion_mnist(folder, work, test=True)
+    rng, labels, tests = np.random.default_rng([seed, 0x666D]), ds["label"], ds["split"] == "test"
+    rows = []
+    for code in range(len(CLASSES)):
+        for inside, number in ((~tests, most), (tests, judged)):
+            rows.append(rng.permutation(np.flatnonzero((labels == code) & inside))[:number])
+    return encode.run(ds.take(np.sort(np.concatenate(rows))), "pixel")
+
+
+def _write(images: Array, place: Path) -> None:
     import cv2
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    labels = _idx(folder / "train-labels-idx1-ubyte.gz", 8)
-    place = work / "fashion.parquet"
-    if not place.exists():
-        images = _idx(folder / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
-        cells = [cv2.imencode(".png", image)[1].tobytes() for image in images]
-        part = place.with_suffix(".part")
-        work.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({"image": pa.array(cells, pa.binary())}), part, row_group_size=500)
-        part.replace(place)
-    n = len(labels)
-    columns = {
-        "id": [f"{row:06d}" for row in range(n)], "uri": [f"{place.name}#{row}:image" for row in range(n)],
-        "source": ["fashion"] * n, "label": [CLASSES[code] for code in labels], "split": ["train"] * n,
-        "label_source": ["given"] * n,
-    }  # fmt: skip
-    return Dataset.from_columns(Schema(classes=CLASSES), columns, sources={"fashion": str(work)})
+    cells = [cv2.imencode(".png", image)[1].tobytes() for image in images]
+    part = place.with_suffix(".part")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"image": pa.array(cells, pa.binary())}), part, row_group_size=500)
+    part.replace(place)
 
 
 def _idx(path: Path, offset: int) -> Array:

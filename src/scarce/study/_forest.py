@@ -8,7 +8,9 @@ from typing import Any
 from scarce.report.chart import Axis
 from scarce.report.markup import Safe, tag
 
-NAMES, WIDTH, LINE, TOP, BOTTOM = 190.0, 300.0, 18.0, 26.0, 30.0
+WIDTH, LINE, TOP, BOTTOM = 300.0, 18.0, 26.0, 30.0
+FEWEST, LETTER = 190.0, 7.0
+"""Pixels that names take at least, and that a letter takes."""
 
 
 def forest(panels: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) -> Safe:
@@ -20,6 +22,7 @@ def forest(panels: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) ->
         title: for those who cannot see it.
     """
     methods = list(next(iter(panels.values())))
+    left = max(FEWEST, LETTER * max(map(len, methods), default=0) + 16)
     every = [
         float(row[key]) for panel in panels.values() for row in panel.values() for key in ("low", "mean", "high")
         if row[key] is not None
@@ -27,12 +30,12 @@ def forest(panels: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) ->
     ticks = Axis.around(every, zero=False).ticks
     height = TOP + LINE * len(methods) + BOTTOM
     drawn: list[Safe] = [
-        tag("text", name, x=NAMES - 8, y=TOP + LINE * (place + 0.5) + 4, text_anchor="end")
+        tag("text", name, x=left - 8, y=TOP + LINE * (place + 0.5) + 4, text_anchor="end")
         for place, name in enumerate(methods)
     ]
     for number, (heading, panel) in enumerate(panels.items()):
-        drawn += _panel(heading, [panel.get(name) for name in methods], NAMES + number * (WIDTH + 24), ticks)
-    width = NAMES + len(panels) * (WIDTH + 24)
+        drawn += _panel(heading, [panel.get(name) for name in methods], left + number * (WIDTH + 24), ticks)
+    width = left + len(panels) * (WIDTH + 24)
     return tag("div", tag("svg", tag("title", title), *drawn, class_="curves", role="img",
                           viewBox=f"0 0 {width:g} {height:g}"), class_="wide")  # fmt: skip
 

@@ -25,6 +25,7 @@ from scarce.study._base import AbstractStudy, Finding, within
 from scarce.study._forest import forest
 from scarce.study._journal import Journal
 from scarce.study._page import results_page
+from scarce.study._seeds import over_seeds, points
 from scarce.train.finetune import Finetune
 
 QUESTION: Final = "Which means against imbalance helps a network most?"
@@ -207,8 +208,8 @@ class Losses(AbstractStudy):
                 "counts": sizes.tolist(), "seeds": len(whole), "few": few,
                 "methods": {
                     name: {
-                        **_interval(values.mean(1)), "gain": _interval(values.mean(1) - plain),
-                        "few": _interval(values[:, -few:].mean(1)), "many": _interval(values[:, :few].mean(1)),
+                        **over_seeds(values.mean(1)), "gain": over_seeds(values.mean(1) - plain),
+                        "few": over_seeds(values[:, -few:].mean(1)), "many": over_seeds(values[:, :few].mean(1)),
                         "recall": values.mean(0).round(4).tolist(),
                     }
                     for name, values in recalls.items()
@@ -264,24 +265,6 @@ def _features(model: Any, ds: Dataset) -> Floats:
     times = 2 if model.card["mirror"] else 1
     parts = [caught[start : start + times] for start in range(0, len(caught), times)]
     return np.concatenate([np.mean([part.cpu().numpy() for part in both], axis=0) for both in parts])
-
-
-def _interval(values: Floats) -> dict[str, Any]:
-    """Return the mean over seeds and its 95 % interval (Student's t); one seed has none."""
-    from scipy.stats import t
-
-    mean = float(values.mean())
-    if len(values) < 2:
-        return {"mean": mean, "low": None, "high": None}
-    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return {"mean": mean, "low": mean - half, "high": mean + half}
-
-
-def points(found: Mapping[str, Any]) -> str:
-    """Return a gain in points with its interval."""
-    if found["low"] is None:
-        return f"{100 * found['mean']:+.1f}"
-    return f"{100 * found['mean']:+.1f} ({100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
 
 
 def conclusion(body: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Final, TextIO
 
 import numpy as np
 
-from scarce.columns import split_uri
+from scarce.columns import sample_name, split_uri
 from scarce.dataset import Dataset, Mask, Schema
 from scarce.errors import DataError, ReadError, ScarceError
 from scarce.lineage import digest
@@ -235,7 +235,7 @@ def _one_by_one(model: Model, ds: Dataset, reasons: list[str | None]) -> Said:
 
 
 def _row(model: Model, name: str, told: tuple[Said, int], reason: str | None, threshold: float | None) -> Prediction:
-    answers, place = told
+    (answers, place), name = told, sample_name(name)
     probs, foreign = answers.probs[place], float(answers.foreign[place])
     if reason is not None or not np.isfinite(probs).all():
         return Prediction(path=name, error=reason or "the model gives no probability")

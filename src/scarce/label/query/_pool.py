@@ -99,7 +99,7 @@ def _where(ds: Dataset, usable: Mask, shut: Mask, asked: Mask) -> str:
     labeled = usable & ~shut & (ds["label"] >= 0)
     counts = {
         "labeled": labeled, "in val or test": usable & shut, "asked about already": usable & ~shut & ~labeled & asked,
-        "set aside": ~ds["keep"].astype(bool),
+        "set aside or waiting for an answer": ~ds["keep"].astype(bool),
     }  # fmt: skip
     said = ", ".join(f"{int(mask.sum())} {name}" for name, mask in counts.items() if mask.any())
     return f"of {len(ds)} samples: {said}" if said else f"there are {len(ds)} samples"
@@ -107,7 +107,9 @@ def _where(ds: Dataset, usable: Mask, shut: Mask, asked: Mask) -> str:
 
 def _advice(ds: Dataset, shut: Mask) -> str:
     spare = int((shut & (ds["label"] < 0)).sum())
-    return f"add samples, or name val or test to include their {spare} unlabeled ones" if spare else "add samples"
+    if spare:
+        return f"add samples, or name val or test to include their {spare} unlabeled ones"
+    return "add samples, or answer what waits: scarce label"
 
 
 def _costs(ds: Dataset, given: Any, may: Mask, notes: list[str]) -> Floats | None:

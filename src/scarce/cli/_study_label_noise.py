@@ -1,0 +1,65 @@
+"""``scarce study label-noise``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
+from scarce.cli._screen import relative, safe, screen, table
+from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, studied
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def label_noise(
+    project: ProjectFolder = None,
+    named: InProject = None,
+    version: Version = None,
+    fashion: FashionFolder = None,
+    rate: Annotated[
+        list[float] | None, typer.Option(help="Share of wrong labels; repeat.", show_default="0, 0.1, 0.2, 0.4")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="symmetric, asymmetric or annotator.", show_default="symmetric")
+    ] = None,
+    most: Annotated[int | None, typer.Option(min=40, help="Training samples at most.", show_default="2000")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Repeats.", show_default="scarce.toml, or 5")] = None,
+    minutes: Minutes = None,
+    out_folder: OutFolder = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """What do wrong labels cost, and how much does each use of the audit bring back?
+
+    Rising shares of the labels are made wrong; doubted rows are dropped, weighted or relabelled, against as many random
+    rows and against true labels. Held-out samples judge; after the last seed the test split is looked at once. Run it
+    again to go on.
+
+    Example:
+        scarce study label-noise photos-scarce --seeds 3 --minutes 10
+        scarce study label-noise --fashion /usr/share/datasets/fashion-mnist --out reports
+    """
+    with screen(as_json, quiet, debug) as out:
+        given = {"rates": rate or None, "kind": kind, "most": most, "seeds": seeds}
+        folder = Path() if fashion is not None else folder_of(project, named)
+        common = Common(folder, version, minutes, out_folder, workers, seed)
+        body = studied("label_noise", given, common, fashion=fashion)
+
+        def draw(console: Console) -> None:
+            from scarce.study.label_noise import conclusion, table_of
+
+            console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
+            head, rows = table_of(body)
+            if rows:
+                console.print(table(tuple(head), [tuple(row) for row in rows]))
+                console.print(safe(conclusion(body)))
+            console.print(f"All of it: {safe(relative(Path(body['page'])))}")
+
+        out.show(body, draw)
