@@ -114,3 +114,12 @@ def test_bad_input_is_refused(pictures: Dataset) -> None:
     none = pictures.with_columns({"label": [None] * len(pictures), "label_source": [None] * len(pictures)})
     with pytest.raises(DataError, match="40 of at least two"):
         SMALL.run(none, journal=None, minutes=1, seed=0)
+
+
+def test_a_small_pool_is_asked_in_small_rounds() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(60) % 2
+    features = (rng.normal(size=(60, 4)) + 2 * truth[:, None]).astype(np.float32)
+    task = Task(features, truth, features, truth, ("a", "b"))
+    found = QueryStrategies(strategies=("margin",), seeds=2).compare(task, journal=None, minutes=1, seed=0)
+    assert (found.body["setting"]["initial"], found.body["setting"]["step"]) == (6, 6)

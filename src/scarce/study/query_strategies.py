@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from scarce import registry
+from scarce import progress, registry
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import ConfigError
 from scarce.label.query._base import AbstractQuery, Pool
@@ -40,7 +40,7 @@ class QueryStrategies(AbstractStudy):
         strategies: names of ``label.query``; ``first:then`` asks for the first labels with ``first``, after that with
             ``then``. ``random`` is always added: savings are against it.
         initial: labels before the first round, drawn at random where the strategy does not say otherwise.
-        step: labels a round.
+        step: labels a round; where one round would ask about the whole pool, both are a tenth of it.
         budget: labels in all; less where the pool is smaller.
         seeds: repeats, each with its own draws; at least 20 for a verdict.
         model: ``linear`` or ``kernel``.
@@ -85,6 +85,14 @@ class QueryStrategies(AbstractStudy):
         if min(self.initial, self.step, self.seeds) < 1 or self.initial > len(task.truth):
             what = f"initial = {self.initial}, step = {self.step}, seeds = {self.seeds}"
             raise ConfigError("study", what, f"the pool has {len(task.truth)} samples", "take 1 or more, at most these")
+        if self.initial + self.step >= len(task.truth) > 3:
+            tenth = max(1, len(task.truth) // 10)
+            progress.say(
+                f"one round of {self.step} after the first {self.initial} would ask about the whole pool of "
+                f"{len(task.truth)}, and no strategy could differ: the rounds are of {tenth} instead"
+            )
+            smaller = replace(self, initial=tenth, step=tenth)
+            return smaller.compare(task, journal=journal, minutes=minutes, seed=seed)
         setting = {key: getattr(self, key) for key in ("initial", "step", "budget", "model")}
         setting |= {"pool": len(task.truth), "judged": len(task.judged_truth), "seed": seed}
         kept = Journal(journal, {**setting, "content": task.fingerprint()})
