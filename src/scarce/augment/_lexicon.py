@@ -9,8 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from scarce.augment._text import edits_in, stop_words
 from scarce.errors import ConfigError, ReadError
 from scarce.extras import available, need
+from scarce.recipe import Params
 
 Synonyms = Callable[[str], list[str]]
 """A word to its synonyms, in a fixed order; empty where none is known."""
@@ -65,6 +67,14 @@ def lexicon(name: str) -> Synonyms:
 
 HOW: Final = """install WordNet (apt-get install wordnet-base, or python -m nltk.downloader wordnet), name its folder in
 WNSEARCHDIR, or set lexicon to a list of your own: one group of synonyms a line, split by commas""".replace("\n", " ")
+
+
+def edited(change: Callable[..., str], text: str, params: Params) -> str:
+    """Return a text after an edit with synonyms, ``change(text, synonyms, n=, seed=, kept=)``, by drawn parameters."""
+    return change(
+        text, lexicon(str(params["lexicon"])), n=edits_in(text, params), seed=int(params["seed"]),
+        kept=stop_words(str(params["kept"])),
+    )  # fmt: skip
 
 
 def _folders() -> list[str]:

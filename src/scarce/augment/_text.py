@@ -12,6 +12,7 @@ import numpy as np
 
 from scarce.dataset import Floats
 from scarce.errors import ReadError
+from scarce.recipe import Params
 
 _PART = re.compile(r"\s+|\w+(?:['’.\-]\w+)*|[^\w\s]")
 _WORD = re.compile(r"\w")
@@ -76,9 +77,9 @@ def as_written(word: str, like: str) -> str:
     return word[:1].upper() + word[1:] if like[:1].isupper() else word
 
 
-def how_many(words: int, n: int, share: float) -> int:
-    """Return how many edits a text of so many words gets: n, or the share of its words where that is more."""
-    return max(n, int(share * words))
+def edits_in(text: str, params: Params) -> int:
+    """Return how many edits a text gets by drawn parameters: ``n``, or the ``share`` of its words where that is more."""
+    return max(int(params["n"]), int(params["share"] * len(words_at(parts_of(text)))))
 
 
 def seeds(uniform: Floats) -> Any:

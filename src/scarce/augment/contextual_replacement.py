@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, final
 import numpy as np
 
 from scarce.augment._base import AbstractOperation
-from scarce.augment._text import as_written, constant, content_at, how_many, parts_of, seeds, stop_words, words_at
+from scarce.augment._text import as_written, constant, content_at, edits_in, parts_of, seeds, stop_words
 from scarce.dataset import Floats
 from scarce.errors import ConfigError
 from scarce.extras import need
@@ -69,7 +69,7 @@ class ContextualReplacement(AbstractOperation):
 
     def alter(self, sample: Any, params: Params, other: Any = None) -> str:  # noqa: ARG002  one hook for all
         """Return the text with other words."""
-        n = how_many(len(words_at(parts_of(str(sample)))), params["n"], params["share"])
+        n = edits_in(str(sample), params)
         fill, kept = masked_model(str(params["model"]), int(params["top"])), stop_words(str(params["kept"]))
         return replace_in_context(str(sample), fill, n=n, seed=params["seed"], kept=kept)
 

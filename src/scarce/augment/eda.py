@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from scarce.augment._base import AbstractOperation
-from scarce.augment._lexicon import Synonyms, lexicon
-from scarce.augment._text import constant, how_many, parts_of, seeds, stop_words, words_at
+from scarce.augment._lexicon import Synonyms, edited, lexicon
+from scarce.augment._text import constant, edits_in, seeds, stop_words
 from scarce.augment.random_deletion import delete_words
 from scarce.augment.random_insertion import insert_words
 from scarce.augment.random_swap import swap_words
@@ -70,11 +70,9 @@ class Eda(AbstractOperation):
         text, edit, seed = str(sample), EDITS[int(params["edit"])], int(params["seed"])
         if edit == "delete":
             return delete_words(text, share=params["deletion"], seed=seed)
-        n = how_many(len(words_at(parts_of(text))), params["n"], params["share"])
         if edit == "swap":
-            return swap_words(text, n=n, seed=seed)
-        change = replace_words if edit == "replace" else insert_words
-        return change(text, lexicon(str(params["lexicon"])), n=n, seed=seed, kept=stop_words(str(params["kept"])))
+            return swap_words(text, n=edits_in(text, params), seed=seed)
+        return edited(replace_words if edit == "replace" else insert_words, text, params)
 
 
 def vary(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from scarce.augment._base import AbstractOperation
-from scarce.augment._text import constant, how_many, parts_of, seeds, words_at
+from scarce.augment._text import constant, edits_in, parts_of, seeds, words_at
 from scarce.dataset import Floats
 from scarce.recipe import Params
 
@@ -47,8 +47,7 @@ class RandomSwap(AbstractOperation):
 
     def alter(self, sample: Any, params: Params, other: Any = None) -> str:  # noqa: ARG002  one hook for all
         """Return the text in another order."""
-        n = how_many(len(words_at(parts_of(str(sample)))), params["n"], params["share"])
-        return swap_words(str(sample), n=n, seed=params["seed"])
+        return swap_words(str(sample), n=edits_in(str(sample), params), seed=params["seed"])
 
 
 def swap_words(text: str, *, n: int = 1, seed: int) -> str:

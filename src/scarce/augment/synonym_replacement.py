@@ -8,8 +8,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from scarce.augment._base import AbstractOperation
-from scarce.augment._lexicon import Synonyms, lexicon
-from scarce.augment._text import as_written, constant, content_at, how_many, parts_of, seeds, stop_words, words_at
+from scarce.augment._lexicon import Synonyms, edited, lexicon
+from scarce.augment._text import as_written, constant, content_at, parts_of, seeds, stop_words
 from scarce.dataset import Floats
 from scarce.recipe import Params
 
@@ -63,9 +63,7 @@ class SynonymReplacement(AbstractOperation):
 
     def alter(self, sample: Any, params: Params, other: Any = None) -> str:  # noqa: ARG002  one hook for all
         """Return the text with other words."""
-        n = how_many(len(words_at(parts_of(str(sample)))), params["n"], params["share"])
-        words, kept = lexicon(str(params["lexicon"])), stop_words(str(params["kept"]))
-        return replace_words(str(sample), words, n=n, seed=params["seed"], kept=kept)
+        return edited(replace_words, str(sample), params)
 
 
 def replace_words(text: str, synonyms: Synonyms, *, n: int = 1, seed: int, kept: frozenset[str] | None = None) -> str:
