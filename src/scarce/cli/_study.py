@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias
 
 import typer
+
+from scarce.cli._screen import relative, safe, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scarce.dataset import Dataset
 
 Minutes: TypeAlias = Annotated[
     float | None, typer.Option(min=0, help="Time to keep to; run it again to go on.", show_default="scarce.toml, or 60")
@@ -35,14 +42,18 @@ FashionFolder: TypeAlias = Annotated[
 """Where a study may run on published data."""
 
 
-def studied(name: str, given: Mapping[str, Any], common: Common, *, fashion: Path | None = None) -> dict[str, Any]:
+def studied(
+    name: str, given: Mapping[str, Any], common: Common, *, published: Callable[[Path], Dataset] | None = None,
+    encoded: bool = True,
+) -> dict[str, Any]:  # fmt: skip
     """Run a study, write its page and its JSON, and return what it found.
 
     Args:
         name: of the study.
         given: settings that were asked for; None = those of the project.
         common: what every study is asked with.
-        fashion: folder of Fashion-MNIST's files, in place of the project.
+        published: reads published data in place of the project's; it is given the folder of the results.
+        encoded: whether the study needs the project's features.
     """
     import json
 
@@ -52,16 +63,15 @@ def studied(name: str, given: Mapping[str, Any], common: Common, *, fashion: Pat
     from scarce.project import Project
     from scarce.study import AbstractStudy
 
-    if fashion is not None:
-        from scarce.study._fashion import some_fashion
-
+    if published is not None:
         place, settings = (common.out or Path("reports")) / name, Config().study
-        ds = some_fashion(fashion, place.parent / "fashion.pictures", most=600, judged=200)
+        ds = published(place.parent)
     else:
         place = (common.out or common.folder / "reports") / name
         with Project.open(common.folder) as opened:
-            settings = opened.config.study
-            ds = with_features(opened, opened.dataset(common.version), workers=common.workers, seed=common.seed)
+            settings, ds = opened.config.study, opened.dataset(common.version)
+            if encoded:
+                ds = with_features(opened, ds, workers=common.workers, seed=common.seed)
     params = {**settings.plugins.get(name, {})}
     params |= {key: value for key, value in given.items() if value is not None}
     study = registry.load("study", name, AbstractStudy).from_params(params)  # type: ignore[type-abstract]
@@ -70,3 +80,37 @@ def studied(name: str, given: Mapping[str, Any], common: Common, *, fashion: Pat
     place.with_suffix(".html").write_text(found.page, "utf-8")
     place.with_suffix(".json").write_text(json.dumps(found.body, indent=1) + "\n", "utf-8")
     return {**found.body, "page": str(place.with_suffix(".html"))}
+
+
+class Told(Protocol):
+    """A study's module that says what was found in a table and a sentence."""
+
+    def table_of(self, body: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+        """Return heads and rows; no rows while nothing is done."""
+        ...
+
+    def conclusion(self, body: dict[str, Any]) -> str:
+        """Return the finding in words."""
+        ...
+
+
+def tell(console: Console, body: dict[str, Any], told: Told) -> None:
+    """Print how much is done, the table, the conclusion, and where all of it is."""
+    console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
+    head, rows = told.table_of(body)
+    if rows:
+        console.print(table(tuple(head), [tuple(row) for row in rows]))
+        console.print(safe(told.conclusion(body)))
+    console.print(f"All of it: {safe(relative(Path(body['page'])))}")
+
+
+def wrong_labels(name: str, given: Mapping[str, Any], common: Common, fashion: Path | None) -> dict[str, Any]:
+    """Run a study of wrong labels on a project, or on a part of Fashion-MNIST."""
+    if fashion is None:
+        return studied(name, given, common)
+    from scarce.study._fashion import some_fashion
+
+    return studied(
+        name, given, common,
+        published=lambda place: some_fashion(fashion, place / "fashion.pictures", most=600, judged=200),
+    )  # fmt: skip

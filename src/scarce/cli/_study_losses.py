@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, folder_of
-from scarce.cli._screen import relative, safe, screen, table
-from scarce.cli._study import Minutes, OutFolder
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from scarce.cli._screen import screen
+from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, studied, tell
 
 
 def losses(
     project: ProjectFolder = None,
     named: InProject = None,
     version: Version = None,
-    fashion: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Fashion-MNIST's IDX files, in place of a project.")
-    ] = None,
+    fashion: FashionFolder = None,
     method: Annotated[list[str] | None, typer.Option(help="Means. May be repeated.", show_default="all")] = None,
     ratio: Annotated[
         list[float] | None,
@@ -49,35 +43,13 @@ def losses(
         scarce study losses --fashion /usr/share/datasets/fashion-mnist --out reports
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.config import Config
-        from scarce.project import Project
+        from scarce.study import losses as study
         from scarce.study._fashion import fashion_mnist
-        from scarce.study.losses import Losses, conclusion, table_of
 
-        if fashion is not None:
-            place, settings = out_folder or Path("reports"), Config().study
-            ds = fashion_mnist(fashion, place / "losses.pictures")
-        else:
-            folder = folder_of(project, named)
-            with Project.open(folder) as opened:
-                settings, ds = opened.config.study, opened.dataset(version)
-            place = out_folder or folder / "reports"
-        given = {"methods": method, "ratios": ratio, "most": most, "judged": judged, "epochs": epochs, "seeds": seeds}
-        params = {**settings.plugins.get("losses", {}), **{key: value for key, value in given.items() if value}}
-        file = place / "losses.jsonl"
-        limit = settings.minutes if minutes is None else minutes
-        found = Losses.from_params(params).run(ds, journal=file, minutes=limit, seed=seed)
-        page = file.with_suffix(".html")
-        page.write_text(found.page, "utf-8")
-        file.with_suffix(".json").write_text(json.dumps(found.body, indent=1) + "\n", "utf-8")
-        body = {**found.body, "page": str(page)}
-
-        def draw(console: Console) -> None:
-            console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
-            head, rows = table_of(body)
-            if rows:
-                console.print(table(tuple(head), [tuple(row) for row in rows]))
-                console.print(safe(conclusion(body)))
-            console.print(f"All of it: {safe(relative(page))}")
-
-        out.show(body, draw)
+        given = {"methods": method or None, "ratios": ratio or None, "most": most, "judged": judged, "epochs": epochs,
+                 "seeds": seeds}  # fmt: skip
+        folder = Path() if fashion is not None else folder_of(project, named)
+        published = None if fashion is None else lambda place: fashion_mnist(fashion, place / "losses.pictures")
+        common = Common(folder, version, minutes, out_folder, None, seed)
+        body = studied("losses", given, common, published=published, encoded=False)
+        out.show(body, lambda console: tell(console, body, study))

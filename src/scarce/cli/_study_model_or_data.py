@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
-from scarce.cli._screen import relative, safe, screen, table
-from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, studied
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from scarce.cli._screen import screen
+from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, tell, wrong_labels
 
 
 def model_or_data(
@@ -46,19 +43,11 @@ def model_or_data(
         scarce study model-or-data --fashion /usr/share/datasets/fashion-mnist --out reports
     """
     with screen(as_json, quiet, debug) as out:
+        from scarce.study import model_or_data as study
+
         given = {"rate": rate, "kind": kind, "trees": trees, "most": most, "seeds": seeds}
         folder = Path() if fashion is not None else folder_of(project, named)
         common = Common(folder, version, minutes, out_folder, workers, seed)
-        body = studied("model_or_data", given, common, fashion=fashion)
+        body = wrong_labels("model_or_data", given, common, fashion)
 
-        def draw(console: Console) -> None:
-            from scarce.study.model_or_data import conclusion, table_of
-
-            console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
-            head, rows = table_of(body)
-            if rows:
-                console.print(table(tuple(head), [tuple(row) for row in rows]))
-                console.print(safe(conclusion(body)))
-            console.print(f"All of it: {safe(relative(Path(body['page'])))}")
-
-        out.show(body, draw)
+        out.show(body, lambda console: tell(console, body, study))
