@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,13 @@ import torch
 
 from scarce.dataset import Array, Floats
 from scarce.train._loop import infer
-from scarce.train._pixels import to_batch
 
 MOST = 1024
 """Columns of the stages together; deeper stages come first, earlier ones are left out beyond it."""
 
 
 def answers(
-    net: Any, pixels: Array, mean: list[float], std: list[float], *, device: str, mirror: bool = False
+    net: Any, pixels: Array, batch: Callable[[Array, Any], Any], *, device: str, mirror: bool = False
 ) -> tuple[Floats, Floats]:
     """Return (n, K) logits and (n, D) features of (n, S, S, C) uint8 pictures in one pass.
 
@@ -31,8 +29,7 @@ def answers(
     place = len(hooks)
     hooks.append(head.register_forward_pre_hook(lambda _, given: _keep(caught, place, given[0])))
     try:
-        batch = partial(to_batch, mean=mean, std=std)
-        logits = infer(net, pixels, lambda images, where: batch(images, device=where), device=device, mirror=mirror)
+        logits = infer(net, pixels, batch, device=device, mirror=mirror)
     finally:
         for hook in hooks:
             hook.remove()

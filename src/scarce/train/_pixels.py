@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +93,11 @@ def moments(pixels: Array) -> tuple[list[float], list[float]]:
     mean = total / len(pixels)
     deviation = np.sqrt(np.maximum(square / len(pixels) - mean**2, 1e-6))
     return mean.tolist(), deviation.tolist()
+
+
+def batches_of(mean: Sequence[float], std: Sequence[float]) -> Callable[[Array, Any], Any]:
+    """Return what makes :func:`to_batch` of (pictures, device) with this mean and deviation."""
+    return lambda images, device: to_batch(images, list(mean), list(std), device)
 
 
 def to_batch(images: Array, mean: list[float], std: list[float], device: Any) -> Any:

@@ -21,7 +21,7 @@ from scarce.train._folds import absent, far_below
 from scarce.train._learn import Work, course_card, epochs_for, unchanged, unlabelled_rows
 from scarce.train._named_loss import SCALE, ClassWeights, LossName
 from scarce.train._online import Light
-from scarce.train._pixels import Shape, load_pixels, moments, shape_for, to_batch
+from scarce.train._pixels import Shape, batches_of, load_pixels, moments, shape_for
 from scarce.train.model import Model, base_card
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Finetune(AbstractTrainer):
                              do="add some without a label, or set unlabelled = 0")  # fmt: skip
         mirror = mirrors(online)
         task = replace(
-            task, change=change, batch=lambda images, device: to_batch(images, list(mean), list(std), device),
+            task, change=change, batch=batches_of(mean, std),
             pool=load_pixels(whole, pool, shape) if len(pool) else None, weak=Light(mirror=mirror, erase=0.0),
             strong=Light(shift=0.15, mirror=mirror, erase=1.0),
         )  # fmt: skip
@@ -244,10 +244,10 @@ class NetworkModel(Model):
         for start in range(0, len(rows), 512):
             block = rows[start : start + 512]
             own, seen = answers(
-                self.net, load_pixels(ds, block, shape), list(self.card["mean"]), list(self.card["std"]),
+                self.net, load_pixels(ds, block, shape), batches_of(self.card["mean"], self.card["std"]),
                 device=str(self.card["device"]), mirror=bool(self.card["mirror"]),
             )  # fmt: skip
-            logits[block] = far_below(own, [self.classes.index(name) for name in self.card["absent_classes"]])
+            logits[block] = far_below(own, self.absent_codes)
             features = np.full((len(ds), seen.shape[1]), np.nan) if features is None else features
             features[block] = seen
         return logits, features
@@ -256,13 +256,9 @@ class NetworkModel(Model):
         """Return (n, K) logits of (n, S, S, C) uint8 pictures; a class without training samples is far below all."""
         from scarce.train._loop import infer
 
-        device, mean, std = str(self.card["device"]), list(self.card["mean"]), list(self.card["std"])
-
-        def batch(images: Array, where: Any) -> Any:
-            return to_batch(images, mean, std, where)
-
-        logits = infer(self.net, pixels, batch, device=device, mirror=bool(self.card["mirror"]))
-        return far_below(logits, [self.classes.index(name) for name in self.card["absent_classes"]])
+        batch = batches_of(self.card["mean"], self.card["std"])
+        logits = infer(self.net, pixels, batch, device=str(self.card["device"]), mirror=bool(self.card["mirror"]))
+        return far_below(logits, self.absent_codes)
 
     def tensors(self) -> dict[str, Array]:
         """Return the network's weights."""

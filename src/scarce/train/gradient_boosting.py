@@ -145,8 +145,8 @@ class BoostedModel(Model):
         if not len(rows):
             return out
         matrix = Coder(self.card["columns"], self.card["levels"]).matrix(ds.take(rows))
-        codes = [self.classes.index(name) for name in self.card["absent_classes"]]
-        out[rows] = _shifted(self.trees.raw(matrix), LossSpec(prior=_tuple(self.card["loss"]["prior"])), codes)
+        spec = LossSpec(prior=_tuple(self.card["loss"]["prior"]))
+        out[rows] = _shifted(self.trees.raw(matrix), spec, self.absent_codes)
         return out
 
     def tensors(self) -> dict[str, Array]:

@@ -19,7 +19,7 @@ from scarce.train._base import AbstractTrainer, Setup, refuse_out_of_range
 from scarce.train._folds import absent, far_below
 from scarce.train._learn import Work, course_card, epochs_for
 from scarce.train._named_loss import LossName
-from scarce.train._pixels import moments, to_batch
+from scarce.train._pixels import batches_of, moments
 from scarce.train.model import Model, base_card
 
 WHO = "train.logmel_network"
@@ -116,7 +116,7 @@ class LogmelNetwork(AbstractTrainer):
                 smoothing=self.label_smoothing,
             )  # fmt: skip
             mean, std = moments(task.samples)
-            task = replace(task, batch=lambda images, where: to_batch(images, mean, std, where))
+            task = replace(task, batch=batches_of(mean, std))
             plan = self._schedule(len(work.used.rows), time.perf_counter() - started)
             keep = work.checkpoint(train, self.params(), card, None)
             course = _loop.run(
@@ -184,13 +184,9 @@ class SoundModel(Model):
         """Return (n, K) logits of (n, bands, frames, 1) uint8 pictures."""
         from scarce.train._loop import infer
 
-        mean, std = list(self.card["mean"]), list(self.card["std"])
-
-        def batch(images: Array, where: Any) -> Any:
-            return to_batch(images, mean, std, where)
-
+        batch = batches_of(self.card["mean"], self.card["std"])
         logits = infer(self.net, pictures, batch, device=str(self.card["device"]))
-        return far_below(logits, [self.classes.index(name) for name in self.card["absent_classes"]])
+        return far_below(logits, self.absent_codes)
 
     def tensors(self) -> dict[str, Array]:
         """Return the network's weights."""

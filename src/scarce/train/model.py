@@ -67,6 +67,11 @@ class Model(ABC):
         return tuple(self.card["classes"])
 
     @property
+    def absent_codes(self) -> list[int]:
+        """Codes of the classes without a training sample."""
+        return [self.classes.index(name) for name in self.card["absent_classes"]]
+
+    @property
     def temperature(self) -> float:
         """What logits are divided by, so that probabilities are honest; 1 = not calibrated."""
         return float(self.card.get("temperature") or 1.0)

@@ -181,7 +181,7 @@ class TextModel(Model):
         from scarce.train._loop import infer
 
         logits = infer(self.net, tokens, as_tensor, device=str(self.card["device"]))
-        return far_below(logits, [self.classes.index(name) for name in self.card["absent_classes"]])
+        return far_below(logits, self.absent_codes)
 
     def tensors(self) -> dict[str, Array]:
         """Return the weights, and the tokenizer's rules as bytes."""
