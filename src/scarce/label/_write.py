@@ -36,6 +36,11 @@ class Labels:
     probs: Array | None = None
 
 
+def spoken(ds: Dataset) -> Mask:
+    """Return (N,) bool: the rows whose label people are known to stand behind."""
+    return np.asarray(np.isin(ds["label_source"].astype(str), SPOKEN) & (ds["label"] >= 0))
+
+
 def free_rows(ds: Dataset, source: str) -> Mask:
     """Return (N,) bool: the rows whose label this source may write.
 
@@ -50,8 +55,7 @@ def free_rows(ds: Dataset, source: str) -> Mask:
     real = ds["keep"].astype(bool) & (ds["origin"] == "real")
     if source in ("human", "vote"):
         return np.asarray(real)
-    spoken = np.isin(ds["label_source"].astype(str), SPOKEN) & (ds["label"] >= 0)
-    return np.asarray(real & ~spoken & ~np.isin(ds["split"].astype(str), EVALUATED))
+    return np.asarray(real & ~spoken(ds) & ~np.isin(ds["split"].astype(str), EVALUATED))
 
 
 def with_labels(ds: Dataset, new: Labels, step: Step) -> Dataset:

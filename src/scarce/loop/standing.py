@@ -64,10 +64,10 @@ class Standing:
 
 def spoken(ds: Dataset) -> Mask:
     """Return (N,) bool: kept real rows whose label a person stands behind."""
-    from scarce.label._write import SPOKEN
+    from scarce.label import _write
 
     real = ds["keep"].astype(bool) & (ds["origin"] == "real")
-    return np.asarray(real & (ds["label"] >= 0) & np.isin(ds["label_source"].astype(str), SPOKEN))
+    return np.asarray(real & _write.spoken(ds))
 
 
 def learnt_from(ds: Dataset) -> Mask:

@@ -9,7 +9,6 @@ import numpy as np
 from scarce.dataset import Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
 
-SPOKEN: Final = ("given", "human", "vote")
 FEWEST: Final = 40
 PARTS: Final = 4
 """One of so many parts is held out to judge on."""
@@ -55,8 +54,10 @@ def test_of(ds: Dataset) -> tuple[Ints, Floats]:
 
 def _spoken(ds: Dataset, features: Floats) -> Mask:
     """Return (N,) which real rows have features and a label that a person gave."""
-    use: Mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] >= 0)
-    return use & np.isin(ds["label_source"].astype(str), SPOKEN) & np.isfinite(features).all(axis=1)
+    from scarce.label._write import spoken
+
+    use: Mask = ds["keep"].astype(bool) & (ds["origin"] == "real") & spoken(ds)
+    return use & np.isfinite(features).all(axis=1)
 
 
 def scores(truth: Ints, answers: Ints) -> dict[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 from scarce.ballot import with_ratings
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import DataError
-from scarce.label._write import SPOKEN, Labels, free_rows, with_labels
+from scarce.label._write import EVALUATED, Labels, free_rows, spoken, with_labels
 from scarce.label.rule._apply import Applied, apply_functions
 from scarce.label.rule._choose import Choice, choose_model, model_of
 from scarce.label.rule._function import LabelingFunction
@@ -176,5 +176,5 @@ def _doubts(choice: Choice, counts: Ints, classes: Sequence[str], *, proven: boo
 
 def gold_of(ds: Dataset) -> Ints:
     """Return (N,) the labels that people stand behind outside validation and test; -1 elsewhere."""
-    spoken = np.isin(ds["label_source"].astype(str), SPOKEN) & ~np.isin(ds["split"].astype(str), ("val", "test"))
-    return np.asarray(np.where(spoken, ds["label"], -1))
+    judged = spoken(ds) & ~np.isin(ds["split"].astype(str), EVALUATED)
+    return np.asarray(np.where(judged, ds["label"], -1))

@@ -12,7 +12,7 @@ import numpy as np
 from scarce import registry
 from scarce.dataset import Dataset, Floats, Ints
 from scarce.errors import ConfigError, DataError
-from scarce.label._write import EVALUATED, SPOKEN, Labels, free_rows, with_labels
+from scarce.label._write import EVALUATED, Labels, free_rows, spoken, with_labels
 from scarce.label.spread._base import AbstractSpread, balanced
 from scarce.label.spread._graph import Graph, neighbor_graph
 from scarce.lineage import Step
@@ -98,8 +98,7 @@ def run(
     kind = registry.load("label.spread", plugin_of(options.method), AbstractSpread)  # type: ignore[type-abstract]
     plugin = kind.from_params(options.settings or {})
     nodes, column, features = _nodes(ds, options.embedding)
-    spoken = np.isin(ds["label_source"].astype(str), SPOKEN) & (ds["label"] >= 0)
-    labels = np.where(spoken, ds["label"], -1)[nodes].astype(np.int64)
+    labels = np.where(spoken(ds), ds["label"], -1)[nodes].astype(np.int64)
     shares = _shares(ds, labels, options.shares)
     graph = neighbor_graph(features, neighbors=options.neighbors, seed=seed, workers=workers)
     checked = check(graph, labels, shares, plugin, confidence=options.confidence, seed=seed)

@@ -13,7 +13,7 @@ import numpy as np
 from scarce import registry
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
-from scarce.label._write import EVALUATED, SPOKEN, Labels, free_rows, with_labels
+from scarce.label._write import EVALUATED, Labels, free_rows, spoken, with_labels
 from scarce.label.zero_shot._base import AbstractZeroShot, Judgement
 from scarce.label.zero_shot._gate import Gate, choose_threshold
 from scarce.label.zero_shot._report import ClassResult, class_result, unlike
@@ -184,9 +184,8 @@ def built(method: str | AbstractZeroShot, settings: Mapping[str, Any] | None = N
 
 def spoken_rows(ds: Dataset) -> Mask:
     """Return (N,) rows whose label people stand behind and which are not evaluated on."""
-    spoken = np.isin(ds["label_source"].astype(str), SPOKEN) & (ds["label"] >= 0)
     real = ds["keep"].astype(bool) & (ds["origin"] == "real")
-    return np.asarray(real & spoken & ~np.isin(ds["split"].astype(str), EVALUATED))
+    return np.asarray(real & spoken(ds) & ~np.isin(ds["split"].astype(str), EVALUATED))
 
 
 def wanted_rows(ds: Dataset) -> Mask:
