@@ -78,7 +78,7 @@ def as_written(word: str, like: str) -> str:
 
 
 def edits_in(text: str, params: Params) -> int:
-    """Return how many edits a text gets by drawn parameters: ``n``, or the ``share`` of its words where that is more."""
+    """Return how many edits drawn parameters mean: ``n``, or the ``share`` of the text's words where that is more."""
     return max(int(params["n"]), int(params["share"] * len(words_at(parts_of(text)))))
 
 
