@@ -68,7 +68,7 @@ def tiles(shared_data: Path, place: Path) -> Path:
 
 
 def photos(shared_data: Path, place: Path) -> Path:
-    """Four photos of sound cloth and two with stains, in color, without masks."""
+    """Four photos of sound cloth and two with stains, gray, without masks."""
     root = shared_data / "fabric_defects" / "stain_photos"
     for label, count in (("normal", 4), ("stain", 2)):
         (place / label).mkdir(parents=True)
@@ -137,11 +137,22 @@ def check(out: Path, label: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", DRAWN)
-def test_color_photos_without_masks(shared_data: Path, tmp_path: Path, kind: str) -> None:
+def test_photos_without_masks(shared_data: Path, tmp_path: Path, kind: str) -> None:
     source = photos(shared_data, tmp_path / "in")
     words = ["synthesize", kind, str(source), "--normal", "normal", "--class", "stain", "--n", "2", "--no-screen"]
     assert main([*words, "--out", str(tmp_path / "o"), "--quiet"]) == 0
     check(tmp_path / "o", "stain", 2)
+
+
+@pytest.mark.parametrize("kind", ["stain", "perlin_blend"])
+def test_color_photos_without_labels(shared_data: Path, tmp_path: Path, kind: str) -> None:
+    root, source = shared_data / "fabric_defects" / "colour_samples", tmp_path / "in"
+    source.mkdir()
+    for file in sorted(root.iterdir())[:4]:
+        (source / file.name).symlink_to(file.resolve())
+    words = ["synthesize", kind, str(source), "--n", "2", "--no-screen", "--quiet"]
+    assert main([*words, "--out", str(tmp_path / "o")]) == 0
+    check(tmp_path / "o", kind, 2)
 
 
 @pytest.mark.parametrize("kind", ["cut_paste", "crack", "poisson_patch", "perlin_blend", "missing_part"])
@@ -153,8 +164,15 @@ def test_tiles_with_masks(shared_data: Path, tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cut_paste", "hole"])
-def test_boards_with_boxes_alone(shared_data: Path, tmp_path: Path, kind: str) -> None:
+def test_boards_with_boxes_alone(
+    shared_data: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = boards(shared_data, tmp_path / "in")
-    words = ["synthesize", kind, str(source), "--class", "spur", "--n", "3", "--no-screen", "--quiet"]
+    words = ["synthesize", kind, str(source), "--class", "spur", "--n", "3", "--no-screen", "--json"]
     assert main([*words, "--out", str(tmp_path / "o")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    body = json.loads((source / "boards.json").read_text())
+    code = next(item["id"] for item in body["categories"] if item["name"] == "spur")
+    real = len({mark["image_id"] for mark in body["annotations"] if mark["category_id"] == code})
+    assert told["synthetic_share"] == pytest.approx(3 / (3 + real))
     check(tmp_path / "o", "spur", 3)
