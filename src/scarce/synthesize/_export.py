@@ -10,10 +10,12 @@ from typing import Any, Final
 from scarce import io
 from scarce.dataset import Array, Dataset, Floats, Schema
 from scarce.io import boxes as shape
+from scarce.io.yolo import label_text, settings_text
 
 IMAGES: Final = "images/train"
 """Where pictures lie below the folder; YOLO finds ``labels/train`` from it."""
 COCO: Final = "instances_train.json"
+NO_VAL: Final = "# add val: and a folder of real pictures before you train; synthetic ones are trained on only\n"
 
 
 def objects_of(label: str, mask: Array, boxes: Floats) -> list[dict[str, Any]]:
@@ -44,14 +46,18 @@ def write_labels(out: Path, made: Sequence[Mapping[str, Any]], classes: Sequence
         classes: names in order.
     """
     (out / COCO).unlink(missing_ok=True)
-    io.write(_dataset(out, made, classes, outlines=True), out / COCO, format="coco", files="none")
-    beside = out / ".yolo"
-    for folder in (beside, out / "labels"):
-        shutil.rmtree(folder, ignore_errors=True)
-    io.write(_dataset(out, made, classes, outlines=False), beside, format="yolo", files="link")
-    (beside / "labels").rename(out / "labels")
-    (beside / "data.yaml").replace(out / "data.yaml")
-    shutil.rmtree(beside)
+    io.write(_dataset(out, made, classes), out / COCO, format="coco", files="none")
+    part, target = out / ".labels.part", out / "labels"
+    shutil.rmtree(part, ignore_errors=True)
+    train = part / Path(IMAGES).name
+    train.mkdir(parents=True)
+    code_of = {name: code for code, name in enumerate(classes)}
+    for row in made:
+        text = label_text(row["objects"], _size(row), code_of)
+        (train / f"{Path(row['file']).stem}.txt").write_bytes(text.encode())
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+    (out / "data.yaml").write_text(f"{NO_VAL}{settings_text([IMAGES], classes)}", "utf-8")
     write_class_folders(out, made)
 
 
@@ -67,19 +73,24 @@ def write_class_folders(out: Path, made: Sequence[Mapping[str, Any]]) -> None:
             shutil.copyfile(out / IMAGES / row["file"], target)
 
 
-def _dataset(out: Path, made: Sequence[Mapping[str, Any]], classes: Sequence[str], *, outlines: bool) -> Dataset:
-    kept = ("label", "bbox", "segmentation") if outlines else ("label", "bbox")
-    cells = [shape.to_cell([{key: item[key] for key in kept} for item in row["objects"]]) for row in made]
+def _size(row: Mapping[str, Any]) -> tuple[int, int]:
+    """Return width and height of a picture, as its masks have them."""
+    height, width = row["objects"][0]["segmentation"]["size"]
+    return int(width), int(height)
+
+
+def _dataset(out: Path, made: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Dataset:
     values: dict[str, Any] = {
         "id": [Path(row["file"]).stem for row in made],
         "uri": [f"{IMAGES}/{row['file']}" for row in made],
         "source": ["synthetic"] * len(made),
         "label": [row["class"] for row in made],
         "split": ["train"] * len(made),
-        "meta.boxes": cells,
+        "mask_uri": [f"masks/{row['file']}" for row in made],
+        "meta.boxes": [shape.to_cell(row["objects"]) for row in made],
+        "meta.width": [_size(row)[0] for row in made],
+        "meta.height": [_size(row)[1] for row in made],
     }
-    if outlines:
-        values["mask_uri"] = [f"masks/{row['file']}" for row in made]
     return Dataset.from_columns(Schema(classes=tuple(classes)), values, sources={"synthetic": str(out)})
 
 

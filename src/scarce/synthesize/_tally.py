@@ -114,23 +114,21 @@ class Tally:
         Raises:
             ReadError: the disk does not take them.
         """
-        for folder, pixels in ((IMAGES, image), ("masks", mask.astype(np.uint8) * np.uint8(255))):
-            self._png(self.out / folder / file, pixels)
-
-    def _png(self, place: Path, pixels: Array) -> None:
         import cv2
 
-        if pixels.ndim == 3:
-            pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-        fast = (  # 2.4 ms for 256 px in color where level 1 with the default filters takes 4.0
-            cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
-            cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG,
-        )  # fmt: skip
-        _, data = cv2.imencode(".png", pixels, fast)
-        part = place.with_suffix(".part")
-        with self._careful(place):
-            part.write_bytes(data.tobytes())
-            part.replace(place)
+        white = mask.astype(bool, copy=False).view(np.uint8) * np.uint8(255)
+        shown = image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        for folder, pixels, filtered in (
+            (IMAGES, shown, cv2.IMWRITE_PNG_FILTER_AVG), ("masks", white, cv2.IMWRITE_PNG_FILTER_NONE)
+        ):  # fmt: skip
+            # 2.3 ms for 256 px in color, where level 1 with the default filters takes 4.0; .15 for a mask
+            fast = (
+                cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+                cv2.IMWRITE_PNG_FILTER, filtered,
+            )  # fmt: skip
+            place = self.out / folder / file
+            with self._careful(place):
+                place.write_bytes(memoryview(cv2.imencode(".png", pixels, fast)[1]))  # type: ignore[arg-type]
 
     def load(self, file: str) -> Array:
         """Return an accepted picture.
