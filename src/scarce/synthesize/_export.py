@@ -18,25 +18,27 @@ COCO: Final = "instances_train.json"
 NO_VAL: Final = "# add val: and a folder of real pictures before you train; synthetic ones are trained on only\n"
 
 
-def objects_of(label: str, mask: Array, boxes: Floats) -> list[dict[str, Any]]:
+def objects_of(label: str, mask: Array, boxes: Floats, parts: Sequence[Array] | None = None) -> list[dict[str, Any]]:
     """Return the objects of a made picture in the one shape of :mod:`scarce.io.boxes`.
 
     Args:
         label: class of every defect.
         mask: (H, W) bool pixels of all defects.
         boxes: (M, 4) x0 y0 x1 y1 of each.
+        parts: M times (H, W) bool pixels of each by itself, which may overlap; None = what of the mask lies in its box.
     """
     found = []
-    for x0, y0, x1, y1 in boxes.astype(int).tolist():
-        own = mask.copy()
-        own[:y0] = own[y1:] = False
-        own[:, :x0] = own[:, x1:] = False
+    for number, (x0, y0, x1, y1) in enumerate(boxes.astype(int).tolist()):
+        own = mask.copy() if parts is None else parts[number]
+        if parts is None:
+            own[:y0] = own[y1:] = False
+            own[:, :x0] = own[:, x1:] = False
         found.append({"label": label, "bbox": [x0, y0, x1 - x0, y1 - y0], "segmentation": shape.encode_mask(own)})
     return found
 
 
 def write_labels(out: Path, made: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
-    """Write ``instances_train.json``, ``data.yaml`` with ``labels/``, and ``classes/<class>/`` beside the pictures.
+    """Write ``instances_train.json`` and ``data.yaml`` with ``labels/`` beside the pictures.
 
     Files of an earlier call are replaced.
 
@@ -58,7 +60,6 @@ def write_labels(out: Path, made: Sequence[Mapping[str, Any]], classes: Sequence
     shutil.rmtree(target, ignore_errors=True)
     part.rename(target)
     (out / "data.yaml").write_text(f"{NO_VAL}{settings_text([IMAGES], classes)}", "utf-8")
-    write_class_folders(out, made)
 
 
 def write_class_folders(out: Path, made: Sequence[Mapping[str, Any]]) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -144,9 +145,14 @@ def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a us
     if isinstance(screen, Gate):
         plan["screen"] = screen.plan()
     tally = Tally.open(Path(out).expanduser(), plan, who)
-    ended = _work(source, tally, n, _How(screen, limits, workers))
-    made = tally.accepted()
     classes = list(dict.fromkeys([*ds.schema.classes, label]))
+    try:
+        ended = _work(source, tally, n, _How(screen, limits, workers))
+    except KeyboardInterrupt:  # what is finished is whole: it gets its labels and its place
+        if tally.accepted():
+            tally.labels(classes)
+        raise
+    made = tally.accepted()
     if made:
         tally.labels(classes)
     files = {
@@ -215,7 +221,7 @@ def _work(source: Source, tally: Tally, n: int, how: _How) -> str:
     """Draw, screen and keep until enough are accepted; return what ended it."""
     screen, limits, workers = how
     began = time.monotonic()
-    tries = source.tries(tally.tried, limits.per_original)
+    tries = source.tries(tally.next, limits.per_original)
     parents = Parents(_opener(source.ds, str(source.ds.ids[source.bases[0]])), mask_opener(source.ds))
     count = tally.count
     if isinstance(screen, Gate):
@@ -227,7 +233,7 @@ def _work(source: Source, tally: Tally, n: int, how: _How) -> str:
             return "time"
         if tally.tried >= PATIENCE and tally.tried - count > limits.rejected * tally.tried:
             return "rejections"
-        batch = [one for one, _ in zip(tries, range(min(BATCH, 2 * (n - count) + 2)), strict=False)]
+        batch = list(islice(tries, min(BATCH, 2 * (n - count) + 2)))
         if not batch:
             return "originals"
         shots = spread(lambda one: _shoot(one, parents, source.defect), batch, workers=workers)
@@ -261,7 +267,9 @@ def _save(tally: Tally, label: str, file: str, scene: Scene) -> list[dict[str, A
     """Write one picture and its mask; return its objects."""
     mask = _mask(scene)
     tally.save(file, scene.image, mask)
-    return objects_of(label, mask, _boxes(scene))
+    boxes = _boxes(scene)
+    parts = scene.parts if scene.parts is not None and len(scene.parts) == len(boxes) else None
+    return objects_of(label, mask, boxes, parts)
 
 
 def _until(shots: Sequence[_Shot], room: int) -> int:
