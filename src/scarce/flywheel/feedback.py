@@ -128,14 +128,14 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
             if "request" not in names:
                 raise ReadError(WHO, f"{path} has no column request", f"its columns are {', '.join(names) or 'none'}",
                                 "give request and label, as scarce serve answered them")  # fmt: skip
-            rows = [{key: row.get(key) or "" for key in KEYS if key in names} for row in reader]
+            rows: list[dict[str, Any]] = [{key: row.get(key) or "" for key in KEYS if key in names} for row in reader]
     except UnicodeDecodeError as error:
         raise ReadError(WHO, f"{path} is no UTF-8 text", do="save it as CSV in UTF-8") from error
     except (OSError, csv.Error) as error:
         if isinstance(error, ReadError):
             raise
         raise ReadError(WHO, f"{path} cannot be read ({error})", do="give a CSV file") from error
-    return [{**row, "confirm": row.get("confirm") or not row.get("label")} for row in rows]
+    return [dict(row, confirm=row.get("confirm") or not row.get("label")) for row in rows]
 
 
 def latest(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -157,7 +157,7 @@ def latest(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return out
 
 
-def _clean(row: Mapping[str, Any], number: int) -> dict[str, str | bool]:
+def _clean(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     strange = sorted(set(row) - set(KEYS))
     if strange:
         raise DataError(WHO, f"row {number} has {strange[0]!r}", closest(strange[0], KEYS), "use these keys only")
