@@ -16,6 +16,7 @@ from scarce.cli._study_growth import growth
 from scarce.cli._study_label_noise import label_noise
 from scarce.cli._study_losses import losses
 from scarce.cli._study_model_or_data import model_or_data
+from scarce.cli._study_phases import phases
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,4 +132,5 @@ register(app, "growth", growth)
 register(app, "label-noise", label_noise)
 register(app, "losses", losses)
 register(app, "model-or-data", model_or_data)
+register(app, "phases", phases)
 register(app, "zero-shot", zero_shot)
