@@ -208,7 +208,8 @@ def _page(body: Mapping[str, Any]) -> str:
     if not body["arms"]:
         return results_page(QUESTION, said, [], [])
     judged = ", ".join(f"{number:g} {name}" for name, number in body["judged"].items())
-    unmade = "".join(f" Nothing by {', '.join(names)}: {why}." for why, names in body["not_made"].items())
+    idle = [name for names in body["not_made"].values() for name in names]
+    unmade = f" Nothing was made by {', '.join(idle)}; the JSON file says why." if idle else ""
     made = ", ".join(body["made"]) or "nobody"
     looked = "looked at once, with the first seed: average precision, recall." if body["test"] else "not looked at."
     said += [
