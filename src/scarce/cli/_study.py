@@ -23,6 +23,16 @@ OutFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where results go.", show_default="reports/")
 ]
 
+Policies: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Augmentation policy. May be repeated.", show_default="the domain's")
+]
+Generators: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Kind of synthesize. May be repeated.", show_default="all that fit")
+]
+Shows: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="KIND:CLASS", help="A class that a drawn defect shows; repeat.")
+]
+
 
 @dataclass(frozen=True)
 class Common:

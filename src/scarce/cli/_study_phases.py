@@ -9,7 +9,17 @@ import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import screen
-from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, on_features, tell
+from scarce.cli._study import (
+    Common,
+    FashionFolder,
+    Generators,
+    Minutes,
+    OutFolder,
+    Policies,
+    Shows,
+    on_features,
+    tell,
+)
 
 
 def phases(
@@ -27,15 +37,9 @@ def phases(
     times: Annotated[
         float | None, typer.Option(min=0, help="Rows that a phase adds for each real one.", show_default="10")
     ] = None,
-    policy: Annotated[
-        list[str] | None, typer.Option(help="Augmentation policy. May be repeated.", show_default="the domain's")
-    ] = None,
-    generator: Annotated[
-        list[str] | None, typer.Option(help="Kind of synthesize. May be repeated.", show_default="all that fit")
-    ] = None,
-    shows: Annotated[
-        list[str] | None, typer.Option(metavar="KIND:CLASS", help="A class that a drawn defect shows; repeat.")
-    ] = None,
+    policy: Policies = None,
+    generator: Generators = None,
+    shows: Shows = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Repeats.", show_default="scarce.toml, or 10")] = None,
     minutes: Minutes = None,
     out_folder: OutFolder = None,
