@@ -138,7 +138,7 @@ class Source:
     def _encoded(self, made: Candidates, embedding: str) -> Candidates:
         """Return the candidates with features; those that no phase takes, or that have none, are left out."""
         names = self.ds.schema.classes
-        used = [np.flatnonzero(made.ds["origin"] == "real")]
+        used: list[Ints] = [np.flatnonzero(made.ds["origin"] == "real")]
         used += [_grown(made, kind, names.index(name))[:most] for kind in STAGES for name, most in self.wanted.items()]
         ds = encode.again(made.ds.take(np.sort(np.concatenate(used))), embedding, cache=self.cache)
         finite = np.isfinite(ds[embedding]).all(axis=1)
