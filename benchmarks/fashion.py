@@ -34,6 +34,7 @@ from scarce.metric.interval import wilson
 from scarce.probe import leading
 from scarce.progress import listen, track
 from scarce.study._fashion import PLACE, fashion_mnist
+from scarce.study._pictures import picture_fold
 from scarce.train.finetune import Finetune
 from scarce.train.model import versions
 
@@ -147,6 +148,34 @@ def measured(view: FoldView, row: str, seed: int) -> dict[str, Any]:
         "processor_seconds": round(processor, 1), "floor_seconds": round(processor / (os.cpu_count() or 1), 1),
         "parameters": model.card.get("parameters"), "trainer": trainer.params(), "versions": versions(),
     }  # fmt: skip
+
+
+def answered(cache: Path, *, most: int = 6000, epochs: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return what an ordinary network says of training, held-back and test pictures; it is kept in ``cache``.
+
+    Args:
+        cache: folder.
+        most: pictures that it is trained on.
+        epochs: of its training.
+        seed: of parts and weights.
+
+    Returns:
+        ``<part>_logits`` (n, 10), ``<part>_features`` (n, D) and ``<part>_labels`` (n,) for ``train``, ``val`` (up to
+        5,000) and ``test`` (5,000, evenly over the classes).
+    """
+    place = cache / f"fashion_answers_{most}_{epochs}_{seed}.npz"
+    if not place.exists():
+        ds = fashion_mnist(PLACE, cache, test=True)
+        view = picture_fold(ds, most=most, judged=5000, seed=seed)
+        model = train.fit(view, Finetune(epochs=epochs, patience=epochs), seed=seed)
+        found: dict[str, np.ndarray] = {}
+        parts = {name: view.train.take(view.train["split"] == name) for name in ("train", "val")} | {"test": view.eval}
+        for name, part in parts.items():
+            logits, seen = model.answers(part)
+            found |= {f"{name}_logits": logits, f"{name}_features": seen, f"{name}_labels": part["label"]}
+        np.savez(place, **found)
+    with np.load(place) as kept:
+        return {name: kept[name] for name in kept.files}
 
 
 def main() -> None:

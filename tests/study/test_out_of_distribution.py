@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from scarce.dataset import Dataset
-from scarce.errors import ConfigError, ReadError
+from scarce.errors import ConfigError, DataError, ReadError
 from scarce.evaluate.guard import Known
 from scarce.evaluate.out_of_distribution.max_logit import MaxLogit
 from scarce.modality import open_samples
@@ -119,5 +119,5 @@ def test_bad_input_is_explained(some_garments: Dataset, tmp_path: Path) -> None:
             some_garments, journal=None, minutes=1.0, seed=0
         )
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ReadError):
+    with pytest.raises(DataError, match="empty folder"):
         foreign_set(str(tmp_path / "empty"), tmp_path, most=3, seed=0)

@@ -119,7 +119,7 @@ def glyphs(most: int, rng: np.random.Generator, files: Sequence[Path | None] | N
         files: fonts; None = those of the machine and Pillow's own.
     """
     files = [None, *fonts()] if files is None else files
-    found = []
+    found: list[Array] = []
     while len(found) < most:
         file, letter = files[int(rng.integers(len(files)))], LETTERS[int(rng.integers(len(LETTERS)))]
         image = _letter(file, letter, int(rng.integers(18, 31)))

@@ -105,6 +105,8 @@ def count(found: Mapping[str, Any]) -> str:
     """Return a number of labels with its interval; never reached reads so."""
     if found["value"] is None:
         return "not reached"
+    if found["low"] is found["high"] is None:
+        return f"{found['value']:,.0f}"
     return f"{found['value']:,.0f} ({_bounds(found, '{:,.0f}')})"
 
 

@@ -32,7 +32,8 @@ def picture_fold(ds: Dataset, *, most: int, judged: int, seed: int, apart: bool 
     if ds.schema.modality != "image":
         raise DataError("study", f"this is {ds.schema.modality}", "networks are studied on pictures")
     spoken = vouched(ds) & ds["keep"].astype(bool) & (ds["origin"] == "real")
-    rows, tests = np.flatnonzero(development(ds) & spoken), np.flatnonzero(spoken & (ds["split"] == "test"))
+    rows: Ints = np.flatnonzero(development(ds) & spoken)
+    tests: Ints = np.flatnonzero(spoken & (ds["split"] == "test"))
     labels = ds["label"][rows].astype(np.int64)
     if len(rows) < FEWEST or len(np.unique(labels)) < 2:
         raise DataError("study", f"{len(rows)} pictures outside test have a label that a person gave",

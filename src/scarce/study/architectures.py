@@ -149,7 +149,7 @@ class Architectures(AbstractStudy):
                         **over_seeds(final[kind]), "curve": _bands(curve.scores),
                         "processor_seconds": [round(float(value), 2) for value in curve.labels],
                         "loss": _bands(np.array([[row[kind]["loss"] for row in one["epochs"]] for one in own])),
-                        "to_target": needed(curve, body["target"], seed=seed),
+                        "to_target": _price(curve, body["target"], seed),
                         "test": own[0]["test"][kind] if body["tested_once"] else None,
                     }
                     for kind, curve in curves[name].items()
@@ -208,6 +208,12 @@ def _curve(rows: list[dict[str, Any]], kind: str) -> Curves:
     """Return (S, T) scores over the mean processor seconds of (T,) epochs."""
     seconds = np.array([[row["processor"] for row in one["epochs"]] for one in rows]).mean(0)
     return Curves(seconds, np.array([[row[kind]["balanced_accuracy"] for row in one["epochs"]] for one in rows]))
+
+
+def _price(curve: Curves, target: float, seed: int) -> dict[str, Any]:
+    """Return the processor seconds to a score, with the interval over draws of seeds; one seed has none."""
+    found = needed(curve, target, seed=seed)
+    return found if len(curve.scores) > 1 else {"value": found["value"], "low": None, "high": None}
 
 
 def _last(rows: list[dict[str, Any]], name: str) -> Floats:

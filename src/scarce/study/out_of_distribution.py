@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, cast, final
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from scarce.study._journal import Journal
 from scarce.study._page import results_page, table_with
 from scarce.study._pictures import picture_fold
 from scarce.study._seeds import over_seeds, points, shares
+
+if TYPE_CHECKING:
+    from scarce.evaluate.guard import Guarded
 
 QUESTION: Final = "How well does the model know what it was never taught, and what does that cost?"
 PUBLISHED: Final = {"what": "Fashion-MNIST against MNIST, DUQ", "auroc": 0.955}
@@ -112,7 +115,7 @@ class OutOfDistribution(AbstractStudy):
 
         started, train = time.perf_counter(), view.train
         trainer = Finetune(network=self.network, epochs=self.epochs, batch=self.batch, patience=self.epochs)
-        model = trainer.fit(view, seed=seed)
+        model = cast("Guarded", trainer.fit(view, seed=seed))
         rows = np.flatnonzero(train["split"] == "train")
         learned = known_of(model, train.take(rows[evenly(train["label"][rows], MOST)]))
         tried, judged = known_of(model, train.take(train["split"] == "val")), known_of(model, view.eval)
