@@ -1,6 +1,6 @@
 """How honest are an ordinary network's probabilities on Fashion-MNIST, before and after each calibration?
 
-`python benchmarks/calibration.py [--cache FOLDER] [--seed 0]` trains a small network on 6,000 pictures, fits each
+`python benchmarks/calibration.py [--cache FOLDER] [--seed 0]` trains a small network on 4,000 pictures, fits each
 calibration on 5,000 that were held back, and measures the expected calibration error (15 adaptive bins) on 5,000 test
 pictures, with a bootstrap interval over these. Writes `results/calibration.json`. The estimate is biased upward: even
 perfect probabilities show an error, which is printed beside it (labels drawn from the probabilities themselves).

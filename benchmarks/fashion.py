@@ -150,7 +150,7 @@ def measured(view: FoldView, row: str, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def answered(cache: Path, *, most: int = 6000, epochs: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
+def answered(cache: Path, *, most: int = 4000, epochs: int = 5, seed: int = 0) -> dict[str, np.ndarray]:
     """Return what an ordinary network says of training, held-back and test pictures; it is kept in ``cache``.
 
     Args:

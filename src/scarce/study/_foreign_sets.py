@@ -23,7 +23,7 @@ IDX: Final = ("t10k-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz")
 
 def name_of(source: str) -> str:
     """Return what a set is called: its own name, or that of its folder."""
-    return source if source in MADE else Path(source).name
+    return source if source in MADE else Path(source).resolve().name
 
 
 def foreign_set(source: str, work: Path, *, most: int, seed: int) -> Dataset:
