@@ -196,7 +196,9 @@ def _calibrated(tried: Known, judged: Known) -> dict[str, Any]:
 
 
 def _mean(values: Sequence[float]) -> dict[str, Any]:
-    return over_seeds(np.array(values, np.float64))
+    """Return the mean of shares over seeds; their interval ends at 0 and 1."""
+    found = over_seeds(np.array(values, np.float64))
+    return {key: None if value is None else min(max(value, 0.0), 1.0) for key, value in found.items()}
 
 
 def _over(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -209,9 +211,8 @@ def _over(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             }
             for name, found in rows[0]["sets"].items()
         },
-        **{
-            what: {key: _mean([row[what][key] for row in rows]) for key in rows[0][what]} for what in ("passed", "cost")
-        },
+        "passed": {key: _mean([row["passed"][key] for row in rows]) for key in rows[0]["passed"]},
+        "cost": {key: over_seeds(np.array([row["cost"][key] for row in rows])) for key in rows[0]["cost"]},
     }
 
 
