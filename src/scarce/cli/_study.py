@@ -134,3 +134,15 @@ def on_features(
         name, given, common,
         published=lambda place: some_fashion(fashion, place / "fashion.pictures", most=most, judged=200),
     )  # fmt: skip
+
+
+def on_pictures(name: str, given: Mapping[str, Any], common: Common, fashion: Path | None) -> dict[str, Any]:
+    """Run a study of networks on a project, or on Fashion-MNIST."""
+    if fashion is None:
+        return studied(name, given, common, encoded=False)
+    from scarce.study._fashion import fashion_mnist
+
+    return studied(
+        name, given, common, encoded=False,
+        published=lambda place: fashion_mnist(fashion, place / "fashion.pictures", test=True),
+    )  # fmt: skip

@@ -57,6 +57,7 @@ class Setup:
         online: replaces the trainer's own augmentation.
         checkpoint: folder where training is saved after each epoch and resumed from; None = not resumable.
         tracking: ``files``: ``history.csv`` beside the checkpoint; ``mlflow``: a run there.
+        watch: of networks: called with the course and the task before the first epoch and after every one.
     """
 
     rows: Array | None = None
@@ -65,6 +66,7 @@ class Setup:
     online: Online | None = None
     checkpoint: Path | None = None
     tracking: Tracking = "files"
+    watch: Callable[[Any, Any], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,7 +93,7 @@ class Work:
             samples=load(train, unique), place=place, ids=train.ids[self.used.rows], soft=self.used.soft,
             weights=self.used.weights, change=change, held=load(train, held_rows),
             held_labels=train["label"][held_rows], batch=as_tensor, draw=self.draw,
-            loss=ImbalanceLoss.from_spec(self.spec, label_smoothing=smoothing),
+            loss=ImbalanceLoss.from_spec(self.spec, label_smoothing=smoothing), watch=self.setup.watch,
         )  # fmt: skip
 
     def follow(self, card: Mapping[str, Any]) -> Any:

@@ -78,6 +78,7 @@ class Task:
         draw: (n,) probabilities that an epoch's rows are drawn with, with repeats; None = each row once.
         pool: (P, ...) unlabelled samples; ``weak`` and ``strong`` (samples, generator) -> samples change them.
         follow: called with the history after every epoch.
+        watch: called with the course and the task before the first epoch and after every one; it changes nothing.
     """
 
     samples: Array
@@ -95,6 +96,7 @@ class Task:
     weak: Callable[[Array, np.random.Generator], Array] | None = None
     strong: Callable[[Array, np.random.Generator], Array] | None = None
     follow: Follow | None = None
+    watch: Callable[[Any, Any], None] | None = None
 
 
 @dataclass
@@ -131,6 +133,8 @@ def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, c
     saved = checkpoint.load() if checkpoint else None
     if saved is not None:
         _resume(course, *saved)
+    if task.watch:
+        task.watch(course, task)
     while not course.done:
         started = time.perf_counter()
         torch.manual_seed(_seed(seed, course.epoch))
@@ -143,6 +147,8 @@ def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, c
         course.done = progressed >= 1 or course.epoch >= plan.epochs or (progressed >= 0.5 and stale)
         if task.follow:
             task.follow(course.history)
+        if task.watch:
+            task.watch(course, task)
         if checkpoint:
             checkpoint.save(*_state(course))
         expected = min(plan.epochs, max(course.epoch, round(course.epoch / max(progressed, 1e-9))))
