@@ -1,4 +1,4 @@
-"""``scarce export --format model_card``."""
+"""``scarce export --format onnx`` and ``--format model_card``."""
 
 from __future__ import annotations
 
@@ -11,24 +11,51 @@ from scarce.cli._screen import Screen, relative, safe
 from scarce.cli._work import model_folder
 
 if TYPE_CHECKING:
+    from scarce.dataset import Dataset
     from scarce.project import Project
     from scarce.train.model import Model
 
-FORMATS = ("model_card",)
+FORMATS = ("onnx", "model_card")
+CHECKED_ON = 200
+"""Pictures of the project that file and original must answer alike."""
 
 
-def export_model(out: Screen, project: Path, path: Path, *, model: Path | None, evaluation: Path | None) -> None:
-    """Write the card of a model, the project's newest by default, for people."""
+def export_model(
+    out: Screen, project: Path, path: Path, style: str, *, model: Path | None, evaluation: Path | None
+) -> None:
+    """Write a model, the project's newest by default, as ONNX or as a card for people."""
+    from scarce.errors import ConfigError
     from scarce.project import SETTINGS, Project
     from scarce.train.model import load
 
+    if evaluation is not None and style != "model_card":
+        raise ConfigError("export", "--evaluation is for --format model_card")
     loaded = load(model_folder(model or project))
     opened = Project.open(project) if (project / SETTINGS).is_file() else None
     try:
-        _card(out, opened, loaded, path, evaluation)
+        if style == "onnx":
+            _onnx(out, opened, loaded, path)
+        else:
+            _card(out, opened, loaded, path, evaluation)
     finally:
         if opened is not None:
             opened.close()
+
+
+def _onnx(out: Screen, project: Project | None, model: Model, path: Path) -> None:
+    from scarce.train.onnx_file import write
+
+    checked = write(model, path, check_on=None if project is None else _pictures(project))
+    lines = [f"{relative(path)}: {path.stat().st_size / 1e6:.1f} MB, predicts without torch"]
+    if checked is None:
+        lines.append("Not checked: no project with pictures was named (--project)")
+    else:
+        lines.append(f"Checked on {checked.samples:,} pictures: largest difference of a probability "
+                     f"{checked.difference:.1g}, other classes {checked.other_classes}, other verdicts "
+                     f"{checked.other_verdicts}")  # fmt: skip
+    lines.append(f"Next: scarce predict {relative(path)} FILES...")
+    body = {"file": str(path), "bytes": path.stat().st_size, "checked": None if checked is None else asdict(checked)}
+    out.show(body, lambda console: [console.print(safe(line)) for line in lines])
 
 
 def _card(out: Screen, project: Project | None, model: Model, path: Path, evaluation: Path | None) -> None:
@@ -49,6 +76,19 @@ def _card(out: Screen, project: Project | None, model: Model, path: Path, evalua
     if evaluation is None:
         said += "; test figures are added by --evaluation with what scarce evaluate --json printed"
     out.show({"file": str(path), "parts": [asdict(part) for part in found]}, lambda console: console.print(safe(said)))
+
+
+def _pictures(project: Project) -> Dataset | None:
+    """Return some real pictures of the newest version, or None without any."""
+    import numpy as np
+
+    if project.head is None:
+        return None
+    ds = project.dataset()
+    rows = np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real"))
+    if not len(rows) or ds.schema.modality != "image":
+        return None
+    return ds.take(rows[:: -(-len(rows) // CHECKED_ON)])
 
 
 def _evaluated(path: Path | None) -> dict[str, Any] | None:
