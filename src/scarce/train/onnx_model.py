@@ -18,6 +18,9 @@ from scarce.errors import ReadError, TrainError
 from scarce.execute.local import cores
 from scarce.extras import need
 from scarce.train._pixels import Shape, load_pixels
+from scarce.train.linear_probe import PREFIX as EMBEDDING
+from scarce.train.linear_probe import encoded
+from scarce.train.logmel_network import pictures_of
 from scarce.train.model import Model
 
 WHO: Final = "model"
@@ -37,38 +40,39 @@ class OnnxModel(Model):
     inputs: tuple[Mapping[str, Any], ...]
 
     def logits(self, ds: Dataset) -> Floats:
-        """Return (N, K) logits; pictures are opened in blocks, set-aside rows are NaN."""
+        """Return (N, K) logits; samples are opened in blocks, set-aside rows are NaN."""
         return self.answers(ds)[0]
 
     def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
-        """Return (N, K) logits and (N, D) features."""
+        """Return (N, K) logits and (N, D) features; None where the graph gives none."""
         rows = np.flatnonzero(ds["keep"].astype(bool))
         logits = np.full((len(ds), len(self.classes)), np.nan)
         features: Floats | None = None
         with ThreadPoolExecutor(1, "open") as pool:  # the next pictures are opened while the graph is at work
             blocks = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
-            waiting = pool.submit(self._opened, ds, blocks[0]) if blocks else None
+            waiting = pool.submit(self.opened, ds, blocks[0]) if blocks else None
             for place, block in enumerate(blocks):
                 assert waiting is not None
-                pixels = waiting.result()
+                given = waiting.result()
                 if place + 1 < len(blocks):
-                    waiting = pool.submit(self._opened, ds, blocks[place + 1])
-                found = self.run(pixels)
-                if features is None:
-                    features = np.full((len(ds), found["features"].shape[1]), np.nan)
-                logits[block], features[block] = found["logits"], found["features"]
+                    waiting = pool.submit(self.opened, ds, blocks[place + 1])
+                found = self.run(given)
+                logits[block] = found["logits"]
+                if "features" in found:
+                    features = np.full((len(ds), found["features"].shape[1]), np.nan) if features is None else features
+                    features[block] = found["features"]
         return logits, features
 
-    def run(self, pixels: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, given: Mapping[str, Array]) -> dict[str, Array]:
         """Return all outputs of the graph by name, (n, ...) each.
 
         Args:
-            pixels: input name to (n, S, S, C) uint8 pictures.
+            given: input name to its samples, (n, S, S, C) uint8 where they are pictures.
         """
         names = [output.name for output in self.session.get_outputs()]
-        n = len(next(iter(pixels.values())))
+        n = len(next(iter(given.values())))
         parts = [
-            self.session.run(names, {name: array[start : start + BLOCK] for name, array in pixels.items()})
+            self.session.run(names, {name: array[start : start + BLOCK] for name, array in given.items()})
             for start in range(0, n, BLOCK)
         ]
         return {name: np.concatenate([part[place] for part in parts]) for place, name in enumerate(names)}
@@ -81,9 +85,19 @@ class OnnxModel(Model):
         """
         raise TrainError(WHO, "a model out of an ONNX file cannot be saved again", do="copy the file")
 
-    def _opened(self, ds: Dataset, rows: Ints) -> dict[str, Array]:
+    def opened(self, ds: Dataset, rows: Ints) -> dict[str, Array]:
         """Return what each input of the graph takes."""
-        return {one["name"]: load_pixels(ds, rows, Shape(one["size"], one["channels"])) for one in self.inputs}
+        return {one["name"]: _samples(ds, rows, one) for one in self.inputs}
+
+
+def _samples(ds: Dataset, rows: Ints, given: Mapping[str, Any]) -> Array:
+    """Return some rows as one input of a graph takes them."""
+    if given["kind"] == "pictures":
+        return load_pixels(ds, rows, Shape(given["shape"][0], given["shape"][2]))
+    if given["kind"] == "log_mel":
+        return pictures_of(ds, rows, *given["shape"][:2])
+    part = encoded(ds.take(rows), given["encoder"], given["params"])
+    return np.asarray(part[EMBEDDING + given["encoder"]], np.float32)
 
 
 def open_file(path: str | Path) -> OnnxModel:
