@@ -14,9 +14,11 @@ import pytest
 
 from scarce import encode, io, modality, train
 from scarce.dataset import FoldView
+from scarce.encode._network import squeeze
 from scarce.errors import ConfigError, DataError, MissingExtraError, ReadError, TrainError
 from scarce.loop.fitting import guarded
 from scarce.train import _graph, _loop, onnx_file
+from scarce.train._pixels import Shape
 from scarce.train.blend import Blend
 from scarce.train.finetune import Finetune
 from scarce.train.linear_probe import LinearProbe
@@ -252,6 +254,18 @@ def test_settings_are_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="there is no file"):
         train.load(tmp_path / "none.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_graph_is_refused_by_name() -> None:
+    model = Other(card={"classes": ["a", "b"], "trainer": "gradient_boosting"})
+    with pytest.raises(ConfigError, match=r"gradient_boosting is no graph .*finetune, blend, linear_probe"):
+        _graph.graph_of(model)
+
+
+@pytest.mark.parametrize("sides", [(40, 200), (64, 64), (100, 100), (65, 70), (20, 30)])
+def test_networks_squeeze_as_encoders_do(sides: tuple[int, int]) -> None:
+    picture = np.random.default_rng(3).integers(0, 256, (*sides, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(Shape(64, 3).of(picture), squeeze(picture, 64))
 
 
 def test_a_missing_runtime_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,11 +87,13 @@ def beside(threshold: float, score: Array, *, above: bool = False, most: float =
     A model computes a score anew with other last digits, for example in a batch of another size.
 
     Args:
-        threshold: one of the scores.
+        threshold: one of the scores; one that is not finite stays.
         score: (N,) scores that it was chosen on.
         above: move up and not down; half way to the next score.
         most: moves no farther, as a share of the threshold where that is above 1.
     """
+    if not np.isfinite(threshold):
+        return threshold
     values = np.asarray(score, np.float64)
     gaps = values[values > threshold] - threshold if above else threshold - values[values < threshold]
     step = min(0.5 * float(gaps.min(initial=np.inf)), most * max(1.0, abs(threshold)))
