@@ -66,7 +66,7 @@ def _onnx(out: Screen, project: Project | None, model: Model, path: Path) -> Non
         f"Next: scarce predict {relative(path)} FILES...",
     ]
     body = {"file": str(path), "bytes": path.stat().st_size, "checked": asdict(checked)}
-    out.show(body, lambda console: [console.print(safe(line)) for line in lines])
+    out.show(body, lambda console: console.print(safe("\n".join(lines))))
 
 
 def _card(out: Screen, project: Project | None, model: Model, path: Path, evaluation: Path | None) -> None:
