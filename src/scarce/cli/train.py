@@ -82,6 +82,7 @@ def train(
 
     with screen(as_json, quiet or not is_main(), debug) as out:
         from scarce.cli._work import fit, weights_of
+        from scarce.loop.fitting import fresh_place
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
 
@@ -93,7 +94,7 @@ def train(
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
             if not is_main():  # several processes train one model, and the first of them keeps it
                 return
-            folder = opened.models / f"{name}-{fitted.card['trainer']}"
+            folder = fresh_place(opened, f"{name}-{fitted.card['trainer']}")
             fitted.save(folder)
         body = {"model": str(folder), "version": name, "notes": notes, "card": fitted.card}
 
