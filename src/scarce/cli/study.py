@@ -11,20 +11,14 @@ from scarce.cli._group import register
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import relative, safe, screen, table
 from scarce.cli._study import Common, Minutes, OutFolder, studied
-<<<<<<< HEAD
-from scarce.cli._study_data_size import data_size
-=======
 from scarce.cli._study_architectures import architectures
->>>>>>> 8fa68fbac9a19f2eda1029a999e748a49aaa2c8d
+from scarce.cli._study_data_size import data_size
 from scarce.cli._study_growth import growth
 from scarce.cli._study_label_noise import label_noise
 from scarce.cli._study_losses import losses
 from scarce.cli._study_model_or_data import model_or_data
-<<<<<<< HEAD
-from scarce.cli._study_phases import phases
-=======
 from scarce.cli._study_out_of_distribution import out_of_distribution
->>>>>>> 8fa68fbac9a19f2eda1029a999e748a49aaa2c8d
+from scarce.cli._study_phases import phases
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -135,18 +129,12 @@ def zero_shot(
 
 
 register(app, "query-strategies", query_strategies)
-<<<<<<< HEAD
 register(app, "data-size", data_size)
-=======
 register(app, "architectures", architectures)
->>>>>>> 8fa68fbac9a19f2eda1029a999e748a49aaa2c8d
 register(app, "growth", growth)
 register(app, "label-noise", label_noise)
 register(app, "losses", losses)
 register(app, "model-or-data", model_or_data)
-<<<<<<< HEAD
 register(app, "phases", phases)
-=======
 register(app, "out-of-distribution", out_of_distribution)
->>>>>>> 8fa68fbac9a19f2eda1029a999e748a49aaa2c8d
 register(app, "zero-shot", zero_shot)

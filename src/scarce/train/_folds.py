@@ -18,6 +18,8 @@ from scarce.train.model import Model
 
 FEWEST = 10
 """With fewer real labelled samples nothing is judged."""
+BELOW = 30.0
+"""How far below all others the logit of a class without training samples lies."""
 
 
 def out_of_fold(
@@ -79,5 +81,5 @@ def absent(names: Sequence[str], used: TrainRows) -> list[str]:
 def far_below(logits: Floats, codes: Any) -> Floats:
     """Return (N, K) logits in which classes that nothing was learnt of are far below all others."""
     if len(codes):
-        logits[:, codes] = np.nan_to_num(logits.min(1, keepdims=True, initial=0.0)) - 30.0
+        logits[:, codes] = np.nan_to_num(logits.min(1, keepdims=True, initial=0.0)) - BELOW
     return logits

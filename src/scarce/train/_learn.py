@@ -15,6 +15,7 @@ from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
 from scarce.train._base import Setup, TrainRows, training_rows
 from scarce.train._named_loss import ClassWeights, LossName, loss_of
+from scarce.train._team import is_main
 from scarce.train._tracking import follower
 from scarce.train._validation import free_of, group_names, held_back, verdict
 from scarce.train.model import Model
@@ -97,7 +98,9 @@ class Work:
         )  # fmt: skip
 
     def follow(self, card: Mapping[str, Any]) -> Any:
-        """Return what writes the course down, or None."""
+        """Return what writes the course down; None where there is nowhere to, or another process does."""
+        if not is_main():
+            return None
         return follower(self.setup.tracking, self.setup.checkpoint, card)
 
     def checkpoint(self, train: Dataset, params: Mapping[str, Any], card: Mapping[str, Any], online: object) -> Any:

@@ -13,7 +13,7 @@ from scarce.errors import DataError
 from scarce.metric.calibration import expected_calibration_error, fit_temperature, with_prior
 from scarce.metric.confusion import balanced_accuracy, macro_f1
 from scarce.metric.interval import clopper_pearson
-from scarce.metric.ranking import threshold_at_false_positive_rate
+from scarce.metric.ranking import beside, threshold_at_false_positive_rate
 from scarce.probe import fold_of, softmax
 
 FALSE_POSITIVE_RATE = 0.01
@@ -141,6 +141,7 @@ def _threshold(labels: Ints, probs: Floats, normal: list[int], groups: Array | N
     chosen = threshold_at_false_positive_rate(~sound, score, FALSE_POSITIVE_RATE)
     if not np.isfinite(chosen):
         return None
+    chosen = beside(chosen, score)
     defects, caught = int((~sound).sum()), int((score[~sound] >= chosen).sum())
     things = defects if groups is None else len(np.unique(groups[~sound].astype(str)))
     return {

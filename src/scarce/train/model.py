@@ -159,13 +159,17 @@ class Model(ABC):
 
 
 def load(folder: str | Path) -> Model:
-    """Bring a saved model back.
+    """Bring a saved model back: a folder, or a file ``.onnx``.
 
     Raises:
         ReadError: the folder holds no whole model.
         TrainError: it was written by a newer scarce or by a trainer that is not installed.
     """
     folder = Path(folder)
+    if folder.suffix.lower() == ".onnx" and not folder.is_dir():
+        from scarce.train.onnx_model import open_file
+
+        return open_file(folder)
     _finish_swap(folder)
     card = _read_card(folder)
     from safetensors import SafetensorError
