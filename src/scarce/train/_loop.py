@@ -139,7 +139,7 @@ def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, c
         task.watch(course, task)
     while not course.done:
         started = time.perf_counter()
-        torch.manualseed_of(seed_of(seed, course.epoch) + course.team.place)
+        torch.manual_seed(seed_of(seed, course.epoch) + course.team.place)
         _epoch(course, task, plan, np.random.default_rng([seed, 0x747261, course.epoch]), device)
         course.epoch += 1
         _validate(course, task, device)
