@@ -65,7 +65,9 @@ def calibrated(
     logits, judged = logits[good], judged[good]
     if not len(judged):
         return model
-    learned = learned_shares(used.counts, model.card.get("loss") or {})
+    virtual = model.card.get("virtual_rows") or {}
+    counts = used.counts + np.array([virtual.get(name, 0) for name in train.schema.classes])
+    learned = learned_shares(counts, model.card.get("loss") or {})
     labels, groups = train["label"][judged], group_names(train)[judged]
     found, told = verdict(logits, labels, model.card, learned=learned, groups=groups)
     return replace(model, card={**model.card, **found}, held_out=told, held_ids=train.ids[judged], held_logits=logits)

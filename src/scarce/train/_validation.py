@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -102,12 +103,13 @@ def learned_shares(counts: Floats, loss: LossSpec | Mapping[str, Any]) -> Floats
         counts: (K,) weighted training samples.
         loss: what it was trained with, or the same as plain values.
     """
-    given = loss if isinstance(loss, Mapping) else {"class_weights": loss.class_weights, "prior": loss.prior}
+    given = loss if isinstance(loss, Mapping) else asdict(loss)
     shares = np.asarray(counts, np.float64).copy()
     if given.get("class_weights") is not None:
         shares *= np.asarray(given["class_weights"], np.float64)
-    if given.get("prior") is not None:
-        shares *= np.exp(-np.asarray(given["prior"], np.float64))
+    for name in ("prior", "moved"):
+        if given.get(name) is not None:
+            shares *= np.exp(-np.asarray(given[name], np.float64))
     return np.asarray(shares / max(float(shares.sum()), 1e-300))
 
 
