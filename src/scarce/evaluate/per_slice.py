@@ -45,6 +45,8 @@ class PerSlice(AbstractSection):
         """Return the tables."""
         tables: dict[str, Any] = {}
         for column, values in judged.slices.items():
+            if values.dtype.kind in "iu" and len(np.unique(values)) == len(values) > self.most:
+                continue  # a number of its own for every sample names it, and groups nothing
             names = self._names(np.asarray(values))
             kinds = list(dict.fromkeys(sorted(names.tolist(), key=_order)))
             if 2 <= len(kinds) <= self.most:
@@ -59,6 +61,8 @@ class PerSlice(AbstractSection):
         known = np.isfinite(numbers)
         edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, self.parts + 1)))
         place = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(edges) - 2, 0))
+        tiny = 1e-9 * float(np.ptp(edges))
+        edges = np.where(np.abs(edges) < tiny, 0.0, edges)
         titles = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges.tolist())]
         return np.array([titles[at] if good else MISSING for at, good in zip(place, known, strict=True)], object)
 

@@ -47,8 +47,8 @@ MOST_CANDIDATES = 1500
 PROJECT_SECONDS, FIT_SECONDS = 5e-11, 3e-8
 """One core, a multiply of the projection, and a cell of a fit with all its steps."""
 DEFERRED = (
-    "class weights that begin late are for networks: a linear probe ends where they end whenever they begin; scarce study "
-    "losses measures them"
+    "class weights that begin late are for networks: a linear probe ends at the same place whenever they begin; "
+    "scarce study losses measures them"
 )
 LEAST_FOLDS = 3
 """Folds of the ledger where the time is short."""

@@ -168,7 +168,7 @@ def slices(body: Mapping[str, Any]) -> Safe | None:
     said = None
     if worst is not None and worst[0] is not None and worst[0] < low:
         said = tag("p", f"Weaker than the whole beyond chance of one look: {worst[1]} = {worst[2]}.", class_="intro")
-    return join(said, *blocks)
+    return join(said, tag("div", blocks, class_="tables"))
 
 
 def field_variety(body: Mapping[str, Any]) -> Safe | None:
