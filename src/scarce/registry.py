@@ -150,6 +150,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _choices(hint: Any) -> list[str]:
+    """Return the words that a literal type, or one of a union's, takes."""
+    if typing.get_origin(hint) is typing.Literal:
+        return [item for item in typing.get_args(hint) if isinstance(item, str)]
+    return [item for part in typing.get_args(hint) for item in _choices(part)]
+
+
 def coerce(who: str, name: str, value: Any, hint: Any) -> Any:
     """Return a plain value as the type that a field's annotation asks for.
 
@@ -163,6 +170,9 @@ def coerce(who: str, name: str, value: Any, hint: Any) -> Any:
         fits, found = _composed(who, name, value, hint)
     if fits:
         return found
+    choices = _choices(hint)
+    if len(choices) > 1 and isinstance(value, str):
+        raise ConfigError(who, f"there is no {name} {value!r}", closest(value, choices), f"one of {', '.join(choices)}")
     wanted = (getattr(hint, "__name__", str(hint)) if origin is None else str(hint)).replace("typing.", "")
     raise ConfigError(who, f"{name} = {value!r} has the wrong type or value", f"it takes {wanted}")
 
