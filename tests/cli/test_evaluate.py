@@ -28,7 +28,7 @@ SECTIONS = ("classes", "confusion", "cells", "operating", "costs", "calibration"
 @pytest.fixture(scope="module")
 def judged(garments: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A project of three look-alike garments, a model with balanced softmax, and one look at it with everything."""
-    import json
+
     from contextlib import redirect_stdout
 
     base = tmp_path_factory.mktemp("look")

@@ -152,11 +152,11 @@ def _point(card: Mapping[str, Any]) -> Part:
     natural = card.get("natural")
     if natural:
         held = (card.get("metrics") or {}).get("held_out") or {}
+        bias = ", ".join(f"{name} {value:+.3f}" for name, value in zip(card["classes"], natural["bias"], strict=True))
         lines.append(
             "It was trained for other class frequencies than the data has. At the natural ones its probabilities are "
             f"softmax((logits + bias) / {float(natural['temperature']):.6g}), bias by class: "
-            f"{', '.join(f'{name} {value:+.3f}' for name, value in zip(card['classes'], natural['bias'], strict=True))};"
-            f" calibration error on held-back samples {_percent(held.get('ece'))} before, "
+            f"{bias}; calibration error on held-back samples {_percent(held.get('ece'))} before, "
             f"{_percent(held.get('ece_natural'))} after."
         )
     if unknown and unknown.get("threshold") is not None:

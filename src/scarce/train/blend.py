@@ -100,9 +100,7 @@ class Blend(AbstractTrainer):
         counts = np.bincount(train["label"][rows], minlength=len(train.schema.classes)).astype(np.float64)
         return self._weighed(model, trial, train, held, learned_shares(counts, card["loss"]))
 
-    def _weighed(
-        self, model: BlendModel, trial: Model, train: Dataset, held: Mask, learned: Floats
-    ) -> BlendModel:
+    def _weighed(self, model: BlendModel, trial: Model, train: Dataset, held: Mask, learned: Floats) -> BlendModel:
         """Return the model with the share, temperatures and threshold that the held-back samples ask for."""
         judged = train.take(np.flatnonzero(held))
         sides = model.net.logits(judged), trial.logits(judged)
