@@ -45,7 +45,8 @@ class PerSlice(AbstractSection):
         """Return the tables."""
         tables: dict[str, Any] = {}
         for column, values in judged.slices.items():
-            if values.dtype.kind in "iu" and len(np.unique(values)) == len(values) > self.most:
+            numbers = _numbers(np.asarray(values))
+            if numbers is not None and len(np.unique(numbers)) == len(numbers) > self.most and _whole(numbers):
                 continue  # a number of its own for every sample names it, and groups nothing
             names = self._names(np.asarray(values))
             kinds = list(dict.fromkeys(sorted(names.tolist(), key=_order)))
@@ -80,12 +81,15 @@ def _numbers(values: Array) -> Floats | None:
     """Return the values as numbers where all that are not missing are some, else None."""
     if values.dtype.kind in "iuf":
         return np.asarray(values, np.float64)
-    if values.dtype.kind != "O":
+    known = [value for value in values.tolist() if value is not None]
+    if values.dtype.kind != "O" or not all(isinstance(value, int | float) for value in known):
         return None
-    try:
-        return np.array([np.nan if value is None else float(value) for value in values.tolist()])
-    except (TypeError, ValueError):
-        return None
+    return np.array([np.nan if value is None else float(value) for value in values.tolist()])
+
+
+def _whole(numbers: Floats) -> bool:
+    known = numbers[np.isfinite(numbers)]
+    return bool((known == np.round(known)).all())
 
 
 def _order(name: str) -> tuple[int, float, str]:
