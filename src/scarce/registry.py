@@ -172,7 +172,7 @@ def coerce(who: str, name: str, value: Any, hint: Any) -> Any:
         return found
     choices = _choices(hint)
     if len(choices) > 1 and isinstance(value, str):
-        raise ConfigError(who, f"there is no {name} {value!r}", closest(value, choices), f"one of {', '.join(choices)}")
+        raise ConfigError(who, f"{name} = {value!r} is unknown", closest(value, choices), f"one of {', '.join(choices)}")
     wanted = (getattr(hint, "__name__", str(hint)) if origin is None else str(hint)).replace("typing.", "")
     raise ConfigError(who, f"{name} = {value!r} has the wrong type or value", f"it takes {wanted}")
 
