@@ -172,7 +172,8 @@ def coerce(who: str, name: str, value: Any, hint: Any) -> Any:
         return found
     choices = _choices(hint)
     if len(choices) > 1 and isinstance(value, str):
-        raise ConfigError(who, f"{name} = {value!r} is unknown", closest(value, choices), f"one of {', '.join(choices)}")
+        do = f"take one of {', '.join(choices)}"
+        raise ConfigError(who, f"{name} = {value!r} is unknown", closest(value, choices), do)
     wanted = (getattr(hint, "__name__", str(hint)) if origin is None else str(hint)).replace("typing.", "")
     raise ConfigError(who, f"{name} = {value!r} has the wrong type or value", f"it takes {wanted}")
 
