@@ -12,7 +12,7 @@ import numpy as np
 
 from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, FoldView
-from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
+from scarce.decision import Augment, Fold, Interpolate, TrainSet, describe, fold_of_view
 from scarce.folds import groups_of
 from scarce.ledger import HYBRID, Design, Ledger, paired_effect
 from scarce.lineage import Step
@@ -33,6 +33,8 @@ LEAST_MINUTES = 1.0
 """A network gets this much even where the budget is used up."""
 WORSE = 0.05
 """A network that much below the linear probe is not what the user wants."""
+BETWEEN = ("linear_probe", "blend")
+"""Trainers that learn from virtual rows between features."""
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
 
 
@@ -198,6 +200,10 @@ def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
 def plan_for(trainer: str, weighed: Weighed, notes: list[str]) -> tuple[Any, ...]:
     """Return the kept decisions; a network on pictures augments too, unless the ledger says that it hurts."""
     plan = weighed.decisions
+    if trainer not in BETWEEN and any(isinstance(decision, Interpolate) for decision in plan):
+        notes.append(f"SMOTE puts rows between features, and {trainer} learns from the samples themselves: it trains "
+                     "without them.")  # fmt: skip
+        plan = tuple(decision for decision in plan if not isinstance(decision, Interpolate))
     row = next((row for row in weighed.ledger.rows if row.decision == "augment"), None)
     named = any(isinstance(decision, Augment) or decision.name == "rebalance.oversample" for decision in plan)
     if trainer not in NETWORKS or named or not weighed.policy or (row is not None and row.verdict == "hurt"):

@@ -67,7 +67,10 @@ def fit_after(  # noqa: PLR0913  one knob each
     ids = fold.train.ids[given.rows]
     rows = originals(view.train, ids) if trainer == "finetune" else view.train.rows_of(ids)
     online = policy(given.online) if given.online and "augment" in known else None
-    return train.fit(view, plugin, seed=seed, given=replace(given, rows=rows), online=online, checkpoint=checkpoint)
+    loss = given.loss if "embedding" in known else given.loss.folded
+    between = given.between.renumbered(view.train.rows_of(fold.train.ids)) if len(given.between) else given.between
+    given = replace(given, rows=rows, loss=loss, between=between)
+    return train.fit(view, plugin, seed=seed, given=given, online=online, checkpoint=checkpoint)
 
 
 def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed: int = 0) -> Any:

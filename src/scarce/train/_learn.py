@@ -17,7 +17,7 @@ from scarce.train._base import Setup, TrainRows, training_rows
 from scarce.train._named_loss import ClassWeights, LossName, loss_of
 from scarce.train._team import is_main
 from scarce.train._tracking import follower
-from scarce.train._validation import free_of, group_names, held_back, verdict
+from scarce.train._validation import free_of, group_names, held_back, learned_shares, verdict
 from scarce.train.model import Model
 
 if TYPE_CHECKING:
@@ -122,7 +122,9 @@ class Work:
         if not len(task.held_labels):
             return model
         groups, logits = group_names(view.train)[self.held], logits_of(task.held)
-        found, told = verdict(logits, task.held_labels, model.card, balanced=self.spec.prior is not None, groups=groups)
+        drawn = 1.0 if self.draw is None else self.draw
+        learned = learned_shares((self.used.soft * (self.used.weights * drawn)[:, None]).sum(0), self.spec)
+        found, told = verdict(logits, task.held_labels, model.card, learned=learned, groups=groups)
         return replace(
             model, card={**model.card, **found}, held_out=told, held_ids=view.train.ids[self.held], held_logits=logits
         )
