@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +24,9 @@ CELL: Final = 8
 CHANNELS: Final = (88, 192, 512)
 """Features of a cell, of the 2 x 2 cells and of the 4 x 4 cells around it."""
 BLOCK: Final = 16
-_loading = Lock()
+_loading, _counting = Lock(), Lock()
+_inside: list[int] = []
+"""The threads that torch had, and a 0 for each block that computes with one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def maps_of(ds: Dataset, rows: Ints, *, scale: float = 1.0, longest: int = 512) 
         images = open_samples(ds, rows[start : start + BLOCK])
         return [_maps(np.asarray(image), scale, longest) for image in images]
 
-    with _one_thread_each():
+    with one_thread_each():
         return [one for part in spread(block, range(0, len(rows), BLOCK)) for one in part]
 
 
@@ -170,16 +172,25 @@ def _maps(image: Array, scale: float, longest: int) -> Maps:
 
 
 @contextmanager
-def _one_thread_each() -> Any:
-    """Let every worker compute with one torch thread, and give them back."""
+def one_thread_each() -> Iterator[None]:
+    """Let every worker compute with one torch thread: sums do not depend on their number then.
+
+    Blocks may overlap in several threads; the last one to end gives torch its threads back.
+    """
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with _counting:
+        if not _inside:
+            _inside.append(torch.get_num_threads())
+            torch.set_num_threads(1)
+        _inside.append(0)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _counting:
+            _inside.pop()
+            if len(_inside) == 1:
+                torch.set_num_threads(_inside.pop())
 
 
 def _network() -> Any:

@@ -93,6 +93,9 @@ class PatchProbe(AbstractTrainer):
         if len(np.unique(used.codes)) < 2:
             raise TrainError(WHO, "fewer than two classes have pictures that can be opened", do="check the files")
         spec = setup.loss or loss_of(self.loss, used.counts, class_weights=self.class_weights)
+        if spec.kind == "ldam" or spec.deferred is not None:
+            raise TrainError(WHO, "LDAM and deferred weights are for networks that are trained for long",
+                             do="take cross_entropy, balanced_softmax or class_balanced")  # fmt: skip
         material = Material.of(view, np.unique(used.rows), self)
         card = base_card(view, "patch_probe", self.params(), seed=seed) | {
             "loss": asdict(spec), "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
@@ -109,6 +112,7 @@ class PatchProbe(AbstractTrainer):
     def heads(self, material: Material, used: TrainRows, spec: LossSpec, seed: int) -> list[list[dict[str, Array]]]:
         """Return the weights of each scale's members, trained on some rows of the material."""
         from scarce.train._cell_head import Course, Lesson, train_head
+        from scarce.train._maps import one_thread_each
 
         course = Course(
             steps=self.steps, draws=self.draws, width=self.width, learning_rate=self.learning_rate,
@@ -122,7 +126,8 @@ class PatchProbe(AbstractTrainer):
             for maps, marked in zip(material.maps_of(used.rows), material.marks_of(used.rows, used.codes), strict=True)
         ]  # fmt: skip
         jobs = [(lesson, seed + 1000 * member) for lesson in lessons for member in range(self.members)]
-        found = spread(lambda job: train_head(job[0], course, spec, seed=job[1]), jobs)
+        with one_thread_each():
+            found = spread(lambda job: train_head(job[0], course, spec, seed=job[1]), jobs)
         return [found[start : start + self.members] for start in range(0, len(found), self.members)]
 
     def _fewer(self, train: Dataset, used: TrainRows, seed: int) -> TrainRows:
@@ -269,9 +274,11 @@ def answers_of(
         maps: of N pictures, for each scale.
     """
     from scarce.train._cell_head import judge
+    from scarce.train._maps import one_thread_each
 
     jobs = [(one, own, scale) for scale, (head, own) in enumerate(zip(heads, maps, strict=True)) for one in head]
-    told = spread(lambda job: judge(job[0], job[1]), jobs)
+    with one_thread_each():
+        told = spread(lambda job: judge(job[0], job[1]), jobs)
     logits = np.mean([_log_softmax(found) for found, _ in told], axis=0)
     first = [cells for (_, cells), (_, _, scale) in zip(told, jobs, strict=True) if scale == 0]
     return logits, [np.mean(one, axis=0) for one in zip(*first, strict=True)]
