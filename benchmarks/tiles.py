@@ -243,13 +243,18 @@ def main() -> None:
         logs[name], seconds = measured(tiles, name, given.split)
         body[name] = {"cpu_seconds": round(seconds, 1), **row_of(tiles, logs[name], given.draws)}
         _say(name, body[name])
+        _write(given.out, given.split, body)
     for name, parts in TOGETHER.items():
         if set(parts) <= set(logs):
             body[name] = row_of(tiles, np.mean([logs[part] for part in parts], axis=0), given.draws)
             _say(name, body[name])
-    told = json.loads(given.out.read_text("utf-8")) if given.out.exists() else {}
-    told.setdefault("splits", {})[str(given.split)] = body
-    given.out.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    _write(given.out, given.split, body)
+
+
+def _write(path: Path, split: int, body: dict[str, Any]) -> None:
+    told = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    told.setdefault("splits", {})[str(split)] = body
+    path.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
 
 def _say(name: str, row: dict[str, Any]) -> None:

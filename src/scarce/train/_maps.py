@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Lock
 from typing import Any, Final
 
@@ -100,15 +100,16 @@ def shares_of(ds: Dataset, rows: Ints, maps: Sequence[Maps]) -> list[Floats | No
 
     out: list[Floats | None] = []
     for row, one in zip(rows.tolist(), maps, strict=True):
-        mask = _mask(str(ds.ids[row]), recipes[row], picture, opened)
+        name = str(ds.ids[row])
+        mask = _mask(name, recipes[row], picture, opened)
         if mask is None and cells[row] and not recipes[row]:
-            mask = _boxed(cells[row], labels[row], lambda row=row: picture(str(ds.ids[row])).shape[:2])
+            mask = _boxed(cells[row], labels[row], partial(picture, name))
         if mask is None or not mask.any():
             out.append(None)
             continue
         full = fit_mask(mask, *mask.shape[:2]).astype(np.float32)
-        size = one.grid[1], one.grid[0]
-        out.append(np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA)).ravel())
+        share: Floats = np.asarray(cv2.resize(full, one.grid[::-1], interpolation=cv2.INTER_AREA), np.float32).ravel()
+        out.append(share)
     return out
 
 
@@ -121,7 +122,7 @@ def _mask(
         return None
 
 
-def _boxed(cell: Any, label: str | None, size: Callable[[], tuple[int, ...]]) -> Array | None:
+def _boxed(cell: Any, label: str | None, picture: Callable[[], Array]) -> Array | None:
     """Return the mask of the boxes with the picture's own label, of all where none has it."""
     try:
         items = shape.objects_in(cell) or []
@@ -130,8 +131,7 @@ def _boxed(cell: Any, label: str | None, size: Callable[[], tuple[int, ...]]) ->
     items = [item for item in items if item["label"] == label] or items
     if not items:
         return None
-    height, width = size()[:2]
-    mask = np.zeros((height, width), bool)
+    mask = np.zeros(picture().shape[:2], bool)
     for item in items:
         left, top, wide, high = (float(value) for value in item["bbox"])
         lines = slice(max(0, int(top)), max(0, int(np.ceil(top + high))))
