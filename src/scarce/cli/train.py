@@ -80,6 +80,7 @@ def train(
     }  # fmt: skip
     with screen(as_json, quiet, debug) as out:
         from scarce.cli._work import fit, weights_of
+        from scarce.loop.fitting import fresh_place
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
 
@@ -89,7 +90,7 @@ def train(
             ds = with_scan(opened, opened.dataset(name), workers=workers)
             ds = with_features(opened, ds, workers=workers, seed=seed)
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
-            folder = opened.models / f"{name}-{fitted.card['trainer']}"
+            folder = fresh_place(opened, f"{name}-{fitted.card['trainer']}")
             fitted.save(folder)
         body = {"model": str(folder), "version": name, "notes": notes, "card": fitted.card}
 

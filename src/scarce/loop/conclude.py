@@ -17,7 +17,7 @@ from scarce.folds import groups_of
 from scarce.ledger import HYBRID, Design, Ledger, paired_effect
 from scarce.lineage import Step
 from scarce.loop import sift
-from scarce.loop.fitting import PROBE, confirm, fit_after, guarded, trainer_settings, training_view
+from scarce.loop.fitting import PROBE, confirm, fit_after, fresh_place, guarded, trainer_settings, training_view
 from scarce.loop.options import NETWORKS, Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed
@@ -112,7 +112,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         metrics={**final.card["metrics"], "test": judged["test"]["balanced_accuracy"]},
         data={**final.card["data"], "version": version},
     )
-    folder = Path(project.models) / f"{version}-{trainer}"
+    folder = fresh_place(project, f"{version}-{trainer}")
     final.save(folder)
     shutil.rmtree(begun, ignore_errors=True)
     project.state.add_ledger_rows([row.to_json() for row in ledger.rows], run=version)

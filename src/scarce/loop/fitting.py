@@ -19,10 +19,21 @@ from scarce.train import originals
 
 if TYPE_CHECKING:
     from scarce.config import Train
+    from scarce.project import Project
 
 PROBE = LinearProbe()
 CONFIRM_SEEDS = 3
 CONFIRM_FOLDS = 3
+
+
+def fresh_place(project: Project, name: str) -> Path:
+    """Return the folder of a new model; one that ever had an alias is never written over, the new one gets a number."""
+    served = {row["target"] for alias in ("champion", "challenger") for row in project.state.alias_history(alias)}
+    number, place = 1, name
+    while place in served:
+        number += 1
+        place = f"{name}-{number}"
+    return project.models / place
 
 
 def training_view(ds: Dataset) -> FoldView:
