@@ -74,6 +74,7 @@ def train(
         scarce train photos-scarce --model convnext_atto --epochs 30 --augment policy.toml
         scarce train photos-scarce --model finetune --loss ldam_drw
         scarce train photos-scarce --loss cross-entropy --class-weights auto
+        scarce train boards-scarce --model detector --loss focal
     """
     told: dict[str, Any] = {
         "loss": loss and loss.replace("-", "_"), "epochs": epochs, "policy": augment, "minutes": minutes,
@@ -87,7 +88,8 @@ def train(
         with Project.open(folder_of(project, named)) as opened:
             name = opened.store.version(version).name
             ds = with_scan(opened, opened.dataset(name), workers=workers)
-            ds = with_features(opened, ds, workers=workers, seed=seed)
+            if model != "detector":  # which sees pixels only
+                ds = with_features(opened, ds, workers=workers, seed=seed)
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
             folder = opened.models / f"{name}-{fitted.card['trainer']}"
             fitted.save(folder)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "run"]
 
-MODULES = (
+MODULES = ("boxes",
     "calibrator", "compare", "conformal", "guard", "out_of_distribution", "robustness", "threshold", "variety",
 )  # fmt: skip
 """Public modules of this stage that are not plugins."""

@@ -38,7 +38,7 @@ __all__ = [
     "trainer_of", "usual", "write_csv", "write_json",
 ]  # fmt: skip
 
-MODULES = ("heat_map", "loss", "model", "predict")
+MODULES = ("detection", "heat_map", "loss", "model", "predict")
 """Public modules of this stage that are not plugins."""
 
 
