@@ -81,6 +81,7 @@ def predict(
         if loaded.card.get("task") == "boxes":
             out.show(*_boxes(loaded, files, (output, _format_of(output, style)), drawn))
             return
+        _refuse_out(drawn, folder)
         found = classify(loaded, files, threshold=threshold)
         broken = [item for item in found if item.error]
         maps = []
@@ -116,6 +117,13 @@ def predict(
                 console.print(f"{_count(len(maps), 'heat map')} in {safe(relative(heat_maps))}")
 
         out.show(body, draw)
+
+
+def _refuse_out(drawn: Path | None, model: Path) -> None:
+    from scarce.errors import ConfigError
+
+    if drawn is not None:
+        raise ConfigError("predict", f"--out draws boxes, and {model} is no detector", do="leave it out")
 
 
 def _boxes(
