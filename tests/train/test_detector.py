@@ -103,7 +103,7 @@ def test_boxes_of_files(model: DetectorModel, shared_data: Path, tmp_path: Path)
     assert [item["path"] for item in json.loads((tmp_path / "b.json").read_text())] == [str(file) for file in files]
     with (tmp_path / "b.csv").open() as file:
         assert len(list(csv.reader(file))) == 1 + max(1, len(found[0].boxes)) + 1
-    assert [path.name for path in draw(model, files, tmp_path / "out")] == ["00041000.png"]
+    assert [path.name for path in draw(model, found, tmp_path / "out")] == ["00041000.png"]
 
 
 def test_bad_boxes_are_told(boards: Dataset) -> None:

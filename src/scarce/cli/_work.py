@@ -146,7 +146,7 @@ def fit(
     named: dict[str, Any] = {}
     if wanted != "auto":
         wanted, named = stage.trainer_of(wanted, ds.schema.modality)
-    name = wanted if wanted == "detector" else choose_trainer(ds, Options(trainer=wanted), notes)
+    name = wanted if stage.draws_boxes(wanted) else choose_trainer(ds, Options(trainer=wanted), notes)
     kind = registry.load("train", name, stage.AbstractTrainer)  # type: ignore[type-abstract]
     drawn, known = kind.task == "boxes", {field.name for field in fields(kind)}
     given = {key: value for key, value in told.items() if value is not None}

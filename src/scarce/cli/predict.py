@@ -134,7 +134,7 @@ def _boxes(
 
     output, style = written
     found = detection.detect(model, files)
-    pictures = [] if folder is None else detection.draw(model, files, folder)
+    pictures = [] if folder is None else detection.draw(model, found, folder)
     if output is not None:
         (detection.write_json if style == Format.json else detection.write_csv)(found, output)
     broken = sum(item.error is not None for item in found)

@@ -83,12 +83,13 @@ def train(
         from scarce.cli._work import fit, weights_of
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
+        from scarce.train import draws_boxes
 
         told["class_weights"] = weights_of(class_weights)
         with Project.open(folder_of(project, named)) as opened:
             name = opened.store.version(version).name
             ds = with_scan(opened, opened.dataset(name), workers=workers)
-            if model != "detector":  # which sees pixels only
+            if not draws_boxes(model or opened.config.train.trainer):  # which see pixels only
                 ds = with_features(opened, ds, workers=workers, seed=seed)
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
             folder = opened.models / f"{name}-{fitted.card['trainer']}"

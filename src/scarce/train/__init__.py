@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scarce.train._base import AbstractTrainer, Setup, originals
-    from scarce.train._choice import refuse_unsuited, trainer_of, usual
+    from scarce.train._choice import draws_boxes, refuse_unsuited, trainer_of, usual
     from scarce.train._run import fit
     from scarce.train._tracking import tracking_of
     from scarce.train.model import Model, load
@@ -22,6 +22,7 @@ _HOME = {
     "AbstractTrainer": "_base",
     "Model": "model",
     "Setup": "_base",
+    "draws_boxes": "_choice",
     "fit": "_run",
     "load": "model",
     "originals": "_base",
@@ -34,8 +35,8 @@ _HOME = {
     "write_json": "predict",
 }
 __all__ = [
-    "AbstractTrainer", "Model", "Prediction", "Setup", "fit", "load", "originals", "refuse_unsuited", "tracking_of",
-    "trainer_of", "usual", "write_csv", "write_json",
+    "AbstractTrainer", "Model", "Prediction", "Setup", "draws_boxes", "fit", "load", "originals", "refuse_unsuited",
+    "tracking_of", "trainer_of", "usual", "write_csv", "write_json",
 ]  # fmt: skip
 
 MODULES = ("detection", "heat_map", "loss", "model", "predict")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
@@ -12,9 +13,11 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import DataError, TrainError
 from scarce.io.boxes import BOXES, label_and_corners, objects_in
-from scarce.metric.box import Boxes
+from scarce.metric.box import Boxes, mean_average_precision
+from scarce.train._base import Setup
 from scarce.train.model import Model, base_card
 
+_log = logging.getLogger("scarce.train")
 LEAST_SIDE: Final = 1.0
 """Pixels: what is left of a box inside its picture must be at least so wide and high."""
 
@@ -160,3 +163,38 @@ class BoxModel(Model):
         """
         raise TrainError("train.detector", f"a detector draws boxes and gives {len(ds)} pictures no class",
                          do="use detect, scarce evaluate or scarce predict")  # fmt: skip
+
+
+def chosen_rows(train: Dataset, setup: Setup, who: str) -> tuple[list[Drawn | None], Array, Array]:
+    """Return the boxes of all rows, the rows to train on, and those of split ``val``.
+
+    Raises:
+        TrainError: no picture was looked at, or none has a box.
+    """
+    sets = boxes_of(train, who)
+    seen = np.array([one is not None for one in sets], bool) & train["keep"].astype(bool)
+    held = seen & (train["split"] == "val") if "split" in train else np.zeros(len(train), bool)
+    rows = np.flatnonzero(seen & ~held) if setup.rows is None else np.asarray(setup.rows, np.int64)
+    rows = rows[(seen & ~held)[rows]]
+    if not any(len(sets[row] or ()) for row in rows):
+        raise TrainError(who, "no training picture has a box", f"{len(rows)} pictures were looked at, of {len(train)}",
+                         "draw boxes, or give labels that hold some")  # fmt: skip
+    return sets, rows, np.flatnonzero(held)
+
+
+def tell_absent(card: Mapping[str, Any]) -> None:
+    """Warn of classes without a training box."""
+    if card["absent_classes"]:
+        _log.warning("no training picture has a box of %s: the detector will never answer it",
+                     ", ".join(card["absent_classes"]))  # fmt: skip
+
+
+def held_out(model: BoxModel, train: Dataset, held: Array, sets: Sequence[Drawn | None]) -> dict[str, Any]:
+    """Return the average precision on held-back pictures for the card; empty where there are none."""
+    if not len(held):
+        return {}
+    truth, found = joined([sets[row] for row in held]), joined(model.detect(train.take(held)))
+    told = mean_average_precision(truth, found)
+    if not np.isfinite(told.mean):
+        return {}
+    return {"held_out": {"mean_average_precision": told.mean, "at_50": told.at_50, "pictures": len(held)}}

@@ -202,7 +202,7 @@ def mirrored(pair: Pair, rng: np.random.Generator) -> Pair:
 
 def _optimizer(net: Network, plan: Plan) -> torch.optim.Optimizer:
     own = {id(value) for value in net.whole.backbone.body.parameters()}
-    body = [value for value in net.parameters() if id(value) in own]
+    body = [value for value in net.parameters() if id(value) in own and value.requires_grad]
     rest = [value for value in net.parameters() if id(value) not in own]
     groups: list[dict[str, Any]] = [{"params": body, "share": 0.3 if plan.pretrained else 1.0}]
     groups.append({"params": rest, "share": 1.0})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from scarce.dataset import Dataset
+from scarce.dataset import Dataset, Ints
 from scarce.errors import DataError, ReadError
 from scarce.io.boxes import number
 from scarce.metric.box import Boxes
@@ -47,18 +47,24 @@ def detect(model: BoxModel, paths: Sequence[str | Path]) -> list[Detection]:
     ds, names, reasons = listed(model, paths)
     if not names:
         raise DataError("predict", "there is nothing to predict", do="give picture files, or folders that hold some")
-    out: list[Detection] = []
-    for row, (name, reason) in enumerate(zip(names, reasons, strict=True)):
-        if reason is not None:
-            out.append(Detection(path=name, error=reason))
-            continue
-        try:
-            found = model.detect(ds.take(np.array([row])))[0] or NOTHING
-        except ReadError as error:
-            out.append(Detection(path=name, error=str(error)))
-            continue
-        out.append(Detection(path=name, boxes=tuple(_object(model, found, k) for k in range(len(found)))))
+    good = np.flatnonzero([reason is None for reason in reasons])
+    out = [Detection(path=name, error=reason) for name, reason in zip(names, reasons, strict=True)]
+    for row, found in zip(good.tolist(), _each(model, ds, good), strict=True):
+        if isinstance(found, ReadError):
+            out[row] = replace(out[row], error=str(found))
+        else:
+            out[row] = replace(out[row], boxes=tuple(_object(model, found, k) for k in range(len(found))))
     return out
+
+
+def _each(model: BoxModel, ds: Dataset, rows: Ints) -> list[Drawn | ReadError]:
+    """Return the boxes of rows, all at once; one by one where a picture cannot be opened."""
+    try:
+        return [one or NOTHING for one in model.detect(ds.take(rows))]
+    except ReadError as error:
+        if len(rows) == 1:
+            return [error]
+        return [found for row in rows for found in _each(model, ds, np.array([row]))]
 
 
 def truth_and_found(model: BoxModel, ds: Dataset) -> tuple[Boxes, Boxes]:
@@ -113,28 +119,28 @@ def write_csv(found: Sequence[Detection], out: str | Path | TextIO) -> None:
             writer.writerow([safe_cell(item.path), *[""] * 6, safe_cell(item.error or "")])
 
 
-def draw(model: BoxModel, paths: Sequence[str | Path], folder: str | Path, *, least: float = 0.5) -> list[Path]:
-    """Write one PNG for each readable picture, with the boxes whose score reaches ``least``; return the files."""
+def draw(model: BoxModel, found: Sequence[Detection], folder: str | Path, *, least: float = 0.5) -> list[Path]:
+    """Write one PNG for each picture with an answer, with the boxes whose score reaches ``least``; return the files."""
     import cv2
 
-    ds, names, reasons = listed(model, paths)
     folder, done, taken = Path(folder), [], set[str]()
     folder.mkdir(parents=True, exist_ok=True)
-    for row, (name, reason) in enumerate(zip(names, reasons, strict=True)):
-        if reason is not None:
+    for item in found:
+        if item.error is not None:
             continue
-        image: Any = np.asarray(open_samples(ds, [row])[0])
+        ds, _, reasons = listed(model, [item.path])
+        if reasons != [None]:
+            continue
+        image: Any = np.asarray(open_samples(ds, [0])[0])
         image = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else np.ascontiguousarray(image[..., :3])
-        found = model.detect(ds.take(np.array([row])))[0] or NOTHING
-        for k in range(len(found)):
-            item = _object(model, found, k)
-            if item["score"] >= least:
-                left, top, width, height = (round(value) for value in item["bbox"])
-                color = COLORS[model.classes.index(item["label"]) % len(COLORS)]
+        for box in item.boxes:
+            if box["score"] >= least:
+                left, top, width, height = (round(value) for value in box["bbox"])
+                color = COLORS[model.classes.index(box["label"]) % len(COLORS)]
                 cv2.rectangle(image, (left, top), (left + width, top + height), color, 2)
-                told = f"{item['label']} {item['score']:.2f}"
+                told = f"{box['label']} {box['score']:.2f}"
                 cv2.putText(image, told, (left, max(10, top - 3)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, color, 1)
-        stem, turn = Path(name).stem, 2
+        stem, turn = Path(item.path).stem, 2
         unique = stem
         while unique in taken:
             unique, turn = f"{stem}-{turn}", turn + 1

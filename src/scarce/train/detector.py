@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,18 +15,16 @@ from scarce.errors import ConfigError, TrainError
 from scarce.extras import need
 from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
-from scarce.metric.box import mean_average_precision
 from scarce.modality import open_samples
 from scarce.train import _network as networks
 from scarce.train._base import AbstractTrainer, Setup, refuse_out_of_range
-from scarce.train._boxes import BoxModel, Drawn, boxes_of, card_of, joined
+from scarce.train._boxes import BoxModel, Drawn, card_of, chosen_rows, held_out, tell_absent
 from scarce.train._named_loss import ClassWeights, LossName, loss_of
 from scarce.train._tracking import follower
 from scarce.train.model import Model
 
 WHO: Final = "train.detector"
 STEPS: Final = 1500
-_log = logging.getLogger("scarce.train")
 
 
 @final
@@ -110,9 +107,9 @@ class Detector(AbstractTrainer):
         started = time.perf_counter()
         device, setup = choose_device(self.device), setup or Setup()
         train = view.train
-        sets, used, held = chosen_rows(train, setup)
+        sets, used, held = chosen_rows(train, setup, WHO)
         card = card_of(view, "detector", self.params(), [sets[row] for row in used], seed=seed)
-        _tell(card)
+        tell_absent(card)
         counts = np.array([card["data"]["counts"][name]["boxes"] for name in card["classes"]], np.float64)
         spec = behind_background(loss_of(setup.loss or self.loss, counts, class_weights=self.class_weights))
         size = self.size or min(640, _longest(train, used))
@@ -133,7 +130,7 @@ class Detector(AbstractTrainer):
                 seconds=None if self.minutes is None else max(1.0, 60 * self.minutes - time.perf_counter() + started),
                 pretrained=built.weights != "scratch",
             )  # fmt: skip
-            net = Network(built.module, design, frozen=plan.pretrained)
+            net = Network(built.module, design, pretrained=plan.pretrained)
             course = loop.run(
                 net, pictures, plan, ImbalanceLoss.from_spec(spec), seed=seed, device=device,
                 checkpoint=self._checkpoint(setup, card, (train.ids[used], [sets[row] for row in used])),
@@ -145,7 +142,7 @@ class Detector(AbstractTrainer):
             "epochs": course.epoch, "steps": course.step,
         }  # fmt: skip
         model = DetectorModel(card=card, net=course.average)
-        return model.stamped(metrics=_held_out(model, train, held, sets))
+        return model.stamped(metrics=held_out(model, train, held, sets))
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
@@ -157,18 +154,19 @@ class Detector(AbstractTrainer):
             str(card["network"]), n_classes=len(card["classes"]), channels=3, size=networks.SMALL + 1,
             weights=str(card["weights_from"]),
         )  # fmt: skip
-        design = Design(**{**card["design"], "anchors": tuple(card["design"]["anchors"])})
-        net = Network(body, design, frozen=card["weights_from"] != "scratch")
+        levels = tuple((stride, tuple(sides)) for stride, sides in card["design"]["anchors"])
+        design = Design(**{**card["design"], "anchors": levels})
+        net = Network(body, design, pretrained=card["weights_from"] != "scratch")
         net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
         return DetectorModel(card={**card, "device": "cpu"}, net=net.requires_grad_(False).eval())
 
     def _design(self, built: networks.Network, spec: LossSpec, sets: Sequence[Drawn], n_classes: int) -> Any:
-        from scarce.train._detection_network import Design, anchors_for, n_levels
+        from scarce.train._detection_network import Design, anchors_for, strides_of
 
         corners = np.concatenate([one.corners for one in sets])
         sides = np.sqrt(np.prod(corners[:, 2:] - corners[:, :2], axis=1))
         return Design(
-            n_classes=n_classes, anchors=anchors_for(sides, n_levels(built.module)), mean=built.mean or [0.5] * 3,
+            n_classes=n_classes, anchors=anchors_for(sides, strides_of(built.module)), mean=built.mean or [0.5] * 3,
             std=built.std or [0.25] * 3, score=self.score, overlap=self.overlap, most=self.most,
             cosines=spec.kind == "ldam",
         )  # fmt: skip
@@ -238,23 +236,6 @@ class DetectorModel(BoxModel):
         return {name: value.detach().cpu().numpy() for name, value in self.net.state_dict().items()}
 
 
-def chosen_rows(train: Dataset, setup: Setup) -> tuple[list[Drawn | None], Array, Array]:
-    """Return the boxes of all rows, the rows to train on, and those of split ``val``.
-
-    Raises:
-        TrainError: no picture was looked at, or none has a box.
-    """
-    sets = boxes_of(train, WHO)
-    seen = np.array([one is not None for one in sets], bool) & train["keep"].astype(bool)
-    held = seen & (train["split"] == "val") if "split" in train else np.zeros(len(train), bool)
-    rows = np.flatnonzero(seen & ~held) if setup.rows is None else np.asarray(setup.rows, np.int64)
-    rows = rows[(seen & ~held)[rows]]
-    if not any(len(sets[row] or ()) for row in rows):
-        raise TrainError(WHO, "no training picture has a box", f"{len(rows)} pictures were looked at, of {len(train)}",
-                         "draw boxes, or give labels that hold some")  # fmt: skip
-    return sets, rows, np.flatnonzero(held)
-
-
 def scaled(ds: Dataset, row: int, size: int) -> tuple[Array, float]:
     """Return a picture (H, W, 3) uint8 whose longer side has ``size`` pixels, and the factor."""
     import cv2
@@ -295,19 +276,3 @@ def behind_background(spec: LossSpec) -> LossSpec:
 
 def _longest(ds: Dataset, rows: Array) -> int:
     return max(max(np.asarray(open_samples(ds, [int(row)])[0]).shape[:2]) for row in rows[:50])
-
-
-def _tell(card: Mapping[str, Any]) -> None:
-    if card["absent_classes"]:
-        _log.warning("no training picture has a box of %s: the detector will never answer it",
-                     ", ".join(card["absent_classes"]))  # fmt: skip
-
-
-def _held_out(model: DetectorModel, train: Dataset, held: Array, sets: Sequence[Drawn | None]) -> dict[str, Any]:
-    if not len(held):
-        return {}
-    truth, found = joined([sets[row] for row in held]), joined(model.detect(train.take(held)))
-    told = mean_average_precision(truth, found)
-    if not np.isfinite(told.mean):
-        return {}
-    return {"held_out": {"mean_average_precision": told.mean, "at_50": told.at_50, "pictures": len(held)}}
