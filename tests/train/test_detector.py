@@ -2,38 +2,20 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from scarce import io, train
+from scarce import train
 from scarce.dataset import Dataset, FoldView
-from scarce.errors import DataError, TrainError
+from scarce.errors import ConfigError, DataError, TrainError
 from scarce.train._boxes import boxes_of
 from scarce.train.detection import detect, draw, truth_and_found, write_csv, write_json
 from scarce.train.detector import Detector, DetectorModel
 
 SMALL: dict[str, Any] = {"network": "small_resnet", "size": 128, "crop": 64, "epochs": 1, "batch": 2}
-
-
-@pytest.fixture(scope="module")
-def boards(shared_data: Path) -> Dataset:
-    """Six boards of deep_pcb with their boxes."""
-    folder = shared_data / "deep_pcb"
-    drawn: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    with (folder / "boxes.csv").open() as file:
-        for row in csv.DictReader(file):
-            drawn[row["id"]].append({"label": row["class"], **{key: int(row[key]) for key in ("x1", "y1", "x2", "y2")}})
-    ds = io.read(folder / "pairs.csv")
-    ds = ds.take(np.flatnonzero(np.arange(len(ds)) % 250 == 0))
-    ds = ds.with_columns({"meta.boxes": [json.dumps(drawn[Path(uri).stem]) for uri in ds["uri"]]})
-    names = tuple(sorted({box["label"] for boxes in drawn.values() for box in boxes}))
-    from dataclasses import replace
-
-    return replace(ds, schema=replace(ds.schema, classes=names))
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +111,21 @@ def test_a_box_outside_is_cut(boards: Dataset) -> None:
     assert one is not None
     assert one.inside(640, 640).corners.tolist() == [[600, 600, 640, 640]]
     assert not len(one.inside(500, 500))
+
+
+def test_a_setting_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ConfigError, match="too small"):
+        Detector(crop=16)
+    with pytest.raises(ConfigError, match="overlap"):
+        Detector(overlap=2.0)
+
+
+def test_levels_follow_the_boxes() -> None:
+    from scarce.train._detection_network import anchors_for
+
+    small = anchors_for(np.full(100, 34.0), (8, 16, 32))
+    assert small == ((8, (34.0, 34.0)),)
+    mixed = anchors_for(np.array([10.0] * 50 + [100.0] * 50 + [300.0] * 50), (8, 16, 32))
+    assert [stride for stride, _ in mixed] == [8, 16, 32]
+    assert mixed[0][1] == (10.0, 10.0)
+    assert mixed[2][1] == (300.0, 300.0)

@@ -35,7 +35,7 @@ class Plan:
     Args:
         epochs: passes over the pictures.
         batch: pictures a step.
-        learning_rate: at its highest; of a pretrained body a third of it.
+        learning_rate: at its highest; of a pretrained body a tenth of it.
         weight_decay: of AdamW.
         ema: decay of the moving average of the weights; 0 = off.
         seconds: time budget; None = none.
@@ -204,7 +204,7 @@ def _optimizer(net: Network, plan: Plan) -> torch.optim.Optimizer:
     own = {id(value) for value in net.whole.backbone.body.parameters()}
     body = [value for value in net.parameters() if id(value) in own and value.requires_grad]
     rest = [value for value in net.parameters() if id(value) not in own]
-    groups: list[dict[str, Any]] = [{"params": body, "share": 0.3 if plan.pretrained else 1.0}]
+    groups: list[dict[str, Any]] = [{"params": body, "share": 0.1 if plan.pretrained else 1.0}]
     groups.append({"params": rest, "share": 1.0})
     return torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
 

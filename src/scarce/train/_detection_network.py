@@ -180,9 +180,7 @@ class Network(nn.Module):
             [str(k) for k in range(len(strides))], output_size=5, sampling_ratio=2, canonical_level=3,
             canonical_scale=8 * CELLS,
         )  # fmt: skip
-        head = nn.Sequential(
-            nn.Flatten(), nn.Linear(WIDTH * 25, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU()
-        )
+        head = nn.Sequential(nn.Flatten(), *_layer(WIDTH * 25, HIDDEN), *_layer(HIDDEN, HIDDEN))
         predictor = _Predictor(HIDDEN, design.n_classes + 1, cosines=design.cosines)
         self.whole = FasterRCNN(
             pyramid, image_mean=list(design.mean), image_std=list(design.std), _skip_resize=True,
@@ -208,6 +206,11 @@ class Network(nn.Module):
         return found
 
 
+def _layer(before: int, width: int) -> tuple[nn.Module, ...]:
+    """Return a layer that stays alive: without the norm, a few steps on background alone silence every unit."""
+    return nn.Linear(before, width), nn.LayerNorm(width), nn.ReLU()
+
+
 class _Predictor(nn.Module):
     """Classes and corners of regions, in single precision."""
 
@@ -218,6 +221,7 @@ class _Predictor(nn.Module):
         if not cosines:
             nn.init.normal_(self.classes.weight, std=0.01)
             nn.init.zeros_(self.classes.bias)
+            self.classes.bias.data[0] = float(np.log(3 * (n_classes - 1)))  # three of four regions are background
         nn.init.normal_(self.corners.weight, std=0.001)
         nn.init.zeros_(self.corners.bias)
         self.said = torch.zeros(0)

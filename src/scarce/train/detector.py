@@ -50,7 +50,7 @@ class Detector(AbstractTrainer):
         epochs: None = about 1,500 steps.
         minutes: time budget; the schedule then ends on time. None = none.
         batch: pictures a step.
-        learning_rate: of the heads; a pretrained network learns at a third of it.
+        learning_rate: of the heads; a pretrained network learns at a tenth of it.
         weight_decay: >= 0.
         loss: of the class head, by name.
         class_weights: ``auto`` or one weight a class; the background weighs 1.
