@@ -143,7 +143,7 @@ def _epoch(course: Course, pictures: Pictures, plan: Plan, loss: Any, state: tup
             raise TrainError(WHO, f"the loss is {total.item()} in epoch {course.epoch + 1}",
                              f"learning rate {plan.learning_rate:g}", "lower learning_rate")  # fmt: skip
         course.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(course.net.parameters(), 5.0)
         course.optimizer.step()
         course.step += 1

@@ -153,7 +153,7 @@ def anchors_for(sides: Floats, strides: Sequence[int]) -> Anchors:
     return tuple(found)
 
 
-class Heads(RoIHeads):
+class Heads(RoIHeads):  # type: ignore[misc]
     """The second stage; it remembers which classes the chosen regions have, so that any loss can judge them."""
 
     chosen: list[Tensor]

@@ -275,4 +275,4 @@ def behind_background(spec: LossSpec) -> LossSpec:
 
 
 def _longest(ds: Dataset, rows: Array) -> int:
-    return max(max(np.asarray(open_samples(ds, [int(row)])[0]).shape[:2]) for row in rows[:50])
+    return int(max(max(np.asarray(open_samples(ds, [int(row)])[0]).shape[:2]) for row in rows[:50]))

@@ -190,7 +190,8 @@ class UltralyticsModel(BoxModel):
         params = self.card["params"]
         with tempfile.TemporaryDirectory() as where:
             folder = Path(where)
-            np.savez(folder / "weights.npz", **self.arrays)
+            arrays: dict[str, Any] = dict(self.arrays)
+            np.savez(folder / "weights.npz", **arrays)
             _child(interpreter(params["python"]), folder, {
                 "do": "predict", "network": f"{Path(self.card['network']).stem}.yaml", "design": self.card["design"],
                 "folder": where, "weights": str(folder / "weights.npz"), "out": str(folder / "boxes.json"),
@@ -317,6 +318,6 @@ def _child(python: str, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
     said = log.read_text(encoding="utf-8", errors="replace")
     answer = next((line for line in said.splitlines() if line.startswith(MARK)), None)
     if code or answer is None:
-        raise TrainError(WHO, f"Ultralytics ended with code {code}", said.strip()[-500:] or None,
+        raise TrainError(WHO, f"Ultralytics ended with code {code}", said.strip()[-500:],
                          "see what it says; a network that must be fetched needs the internet")  # fmt: skip
     return dict(json.loads(answer.removeprefix(MARK)))
