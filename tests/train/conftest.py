@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
@@ -11,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from scarce import io
 from scarce.dataset import Dataset, FoldView, Schema
 
 CLASSES = ("normal", "Trouser", "Bag")
@@ -55,3 +61,18 @@ def featured(fold: FoldView) -> FoldView:
     features = gray.reshape(-1, 7, 4, 7, 4).mean((2, 4)).reshape(len(images), -1) / 255
     ds = fold.dataset.with_columns({"embedding.pixels": features})
     return ds.fold(fold.train_ids, fold.eval_ids)
+
+
+@pytest.fixture(scope="session")
+def boards(shared_data: Path) -> Dataset:
+    """Six boards of deep_pcb with their boxes."""
+    folder = shared_data / "deep_pcb"
+    drawn: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    with (folder / "boxes.csv").open() as file:
+        for row in csv.DictReader(file):
+            drawn[row["id"]].append({"label": row["class"], **{key: int(row[key]) for key in ("x1", "y1", "x2", "y2")}})
+    ds = io.read(folder / "pairs.csv")
+    ds = ds.take(np.flatnonzero(np.arange(len(ds)) % 250 == 0))
+    ds = ds.with_columns({"meta.boxes": [json.dumps(drawn[Path(uri).stem]) for uri in ds["uri"]]})
+    names = tuple(sorted({box["label"] for boxes in drawn.values() for box in boxes}))
+    return replace(ds, schema=replace(ds.schema, classes=names))

@@ -133,6 +133,7 @@ def fit(
 
     from scarce import registry
     from scarce import train as stage
+    from scarce.loop import boxes
     from scarce.loop.conclude import choose_trainer
     from scarce.loop.fitting import guarded, trainer_settings, training_view
     from scarce.loop.judging import read_plain
@@ -145,26 +146,31 @@ def fit(
     named: dict[str, Any] = {}
     if wanted != "auto":
         wanted, named = stage.trainer_of(wanted, ds.schema.modality)
-    name = choose_trainer(ds, Options(trainer=wanted), notes)
+    name = wanted if stage.draws_boxes(wanted) else choose_trainer(ds, Options(trainer=wanted), notes)
     kind = registry.load("train", name, stage.AbstractTrainer)  # type: ignore[type-abstract]
-    known = {field.name for field in fields(kind)}
+    drawn, known = kind.task == "boxes", {field.name for field in fields(kind)}
     given = {key: value for key, value in told.items() if value is not None}
     strange = sorted(set(given) - known - {"minutes"})
     if strange:
         option = {"policy": "augment"}.get(strange[0], strange[0]).replace("_", "-")
         raise ConfigError("train", f"{name} takes no --{option}", f"its settings are {', '.join(sorted(known))}",
                           "leave it out, or take another --model")  # fmt: skip
-    params = {"embedding": embedding_of(ds)} | trainer_settings(project.config.train, name) | given | named
+    params = (
+        ({} if drawn else {"embedding": embedding_of(ds)})
+        | trainer_settings(project.config.train, name)
+        | given
+        | named
+    )
     params = {key: value for key, value in params.items() if key in known}
     if kind.encoder is not None:
         ds = with_features(project, ds, encoder=kind.encoder, size=params.get("size"), seed=seed)
     checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
-    view = training_view(ds)
+    view = boxes.training_view(ds) if drawn else training_view(ds)
     fitted = stage.fit(
         view, kind.from_params(params), seed=seed, checkpoint=checkpoint,
         tracking=stage.tracking_of(project.config.train.tracking),
     )  # fmt: skip
-    fitted = guarded(fitted, view, foreign=others, seed=seed)
+    fitted = fitted if drawn else guarded(fitted, view, foreign=others, seed=seed)
     return fitted.stamped(data={**fitted.card["data"], "version": version}), notes
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -82,6 +83,9 @@ def evaluate(
             body["report"] = str(write(opened, body, page, seed=seed))
 
         def draw(console: Console) -> None:
+            if body.get("task") == "boxes":
+                draw_boxes(console, body)
+                return
             console.print(f"{body['model']} on {body['n']:,} real test samples of {body['version']}")
             names = {"balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "accuracy": "accuracy"}
             scores = [
@@ -106,3 +110,19 @@ def evaluate(
             console.print(f"Page: {safe(relative(Path(body['report'])))}")
 
         out.show(body, draw)
+
+
+def draw_boxes(console: Console, body: Mapping[str, Any]) -> None:
+    """Print the figures of a detector."""
+    console.print(f"{body['model']} on {body['n']:,} test pictures of {body['version']}, {body['boxes']:,} boxes")
+    named = {"mean_average_precision": "mAP .50 to .95", "at_50": "AP at .50", "recall_50": "recall at .50"}
+    console.print(table(
+        ("score", "value", "95 %"), [(shown, percent(body[key]["value"]), interval(body[key]))
+                                     for key, shown in named.items()], right=("value",),
+    ))  # fmt: skip
+    rows = [
+        (name, f"{row['n']:,}", *(percent(row[key]["value"]) if row[key] else "" for key in named))
+        for name, row in body["per_class"].items()
+    ]
+    console.print(table(("class", "boxes", *named.values()), rows, right=("boxes", *named.values())))
+    console.print(f"Look number {body['looks']} at this test set.")

@@ -74,6 +74,7 @@ def train(
         scarce train photos-scarce --model convnext_atto --epochs 30 --augment policy.toml
         scarce train photos-scarce --model finetune --loss ldam_drw
         scarce train photos-scarce --loss cross-entropy --class-weights auto
+        scarce train boards-scarce --model detector --loss focal
     """
     told: dict[str, Any] = {
         "loss": loss and loss.replace("-", "_"), "epochs": epochs, "policy": augment, "minutes": minutes,
@@ -85,12 +86,14 @@ def train(
         from scarce.loop.fitting import fresh_place
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
+        from scarce.train import draws_boxes
 
         told["class_weights"] = weights_of(class_weights)
         with Project.open(folder_of(project, named)) as opened:
             name = opened.store.version(version).name
             ds = with_scan(opened, opened.dataset(name), workers=workers)
-            ds = with_features(opened, ds, workers=workers, seed=seed)
+            if not draws_boxes(model or opened.config.train.trainer):  # which see pixels only
+                ds = with_features(opened, ds, workers=workers, seed=seed)
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
             if not is_main():  # several processes train one model, and the first of them keeps it
                 return

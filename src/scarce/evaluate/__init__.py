@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Report", "run"]
 
 MODULES = (
-    "calibrator", "compare", "conformal", "cost", "guard", "out_of_distribution", "robustness", "threshold", "variety",
+    "boxes", "calibrator", "compare", "conformal", "cost", "guard", "out_of_distribution", "robustness", "threshold",
+    "variety",
 )  # fmt: skip
 """Public modules of this stage that are not plugins."""
 

@@ -66,6 +66,10 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     from scarce.loop.measure import with_scan
 
     model = train.load(look.folder)
+    if model.card.get("task") == "boxes":
+        from scarce.loop import boxes
+
+        return boxes.judge(project, look, model)
     other = None if look.against is None else train.load(look.against)
     name = project.store.version(look.version).name
     ds = with_scan(project, project.dataset(name), workers=look.workers)

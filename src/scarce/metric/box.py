@@ -76,7 +76,7 @@ def mean_average_precision(truth: Boxes, found: Boxes, *, most: int = 100) -> Pr
     """
     if found.score is None:
         raise DataError(WHO, "the found boxes have no scores")
-    table = {int(code): _class(truth, found, int(code), most) for code in np.unique(truth.label)}
+    table = {int(code): ranked(truth, found, int(code), most).precision() for code in np.unique(truth.label)}
     table = {code: value for code, value in table.items() if np.isfinite(value[0]).all()}
     if not table:
         nothing = float("nan")
@@ -89,15 +89,55 @@ def mean_average_precision(truth: Boxes, found: Boxes, *, most: int = 100) -> Pr
     )  # fmt: skip
 
 
-def _class(truth: Boxes, found: Boxes, code: int, most: int) -> tuple[Floats, Floats]:
-    """Return (T,) average precision and highest recall of one class at each overlap."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ranked:
+    """The found boxes of one class, the surest first, and how many true ones there are.
+
+    Attributes:
+        right: (T, n) bool, at each overlap: it finds a true box.
+        used: (T, n) bool, it is counted.
+        picture: (n,) which picture each is on.
+        wanted: picture to its number of true boxes.
+    """
+
+    right: Mask
+    used: Mask
+    picture: Array
+    wanted: Mapping[int, int]
+
+    def precision(self, weight: Array | None = None) -> tuple[Floats, Floats]:
+        """Return (T,) average precision and highest recall at each overlap; NaN without a true box.
+
+        Args:
+            weight: (P,) how often each picture counts; None = once. A bootstrap draws these.
+        """
+        total = float(sum(n * (1 if weight is None else int(weight[row])) for row, n in self.wanted.items()))
+        if not total:
+            nothing = np.full(len(OVERLAPS), np.nan)
+            return nothing, nothing
+        if not len(self.picture):
+            return np.zeros(len(OVERLAPS)), np.zeros(len(OVERLAPS))
+        each = np.ones(len(self.picture), np.int64) if weight is None else np.asarray(weight)[self.picture]
+        positive = np.cumsum((self.right & self.used) * each, axis=1)
+        negative = np.cumsum((~self.right & self.used) * each, axis=1)
+        recall = positive / total
+        precision = positive / np.maximum(positive + negative, np.spacing(1))
+        precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        out = np.zeros(len(OVERLAPS))
+        for place in range(len(OVERLAPS)):
+            at = np.searchsorted(recall[place], RECALLS, side="left")
+            reached = at < recall.shape[1]
+            out[place] = precision[place, at[reached]].sum() / len(RECALLS)
+        return out, np.asarray(recall[:, -1])
+
+
+def ranked(truth: Boxes, found: Boxes, code: int, most: int = 100) -> Ranked:
+    """Return the found boxes of one class matched with the true ones."""
     true_rows, rows = np.flatnonzero(truth.label == code), np.flatnonzero(found.label == code)
     crowd = np.zeros(len(truth.label), bool) if truth.crowd is None else np.asarray(truth.crowd, bool)
-    wanted = int((~crowd[true_rows]).sum())
-    if not wanted:
-        nothing = np.full(len(OVERLAPS), np.nan)
-        return nothing, nothing
-    scores, hits, counted = [], [], []
+    pictures, counts = np.unique(np.asarray(truth.picture)[true_rows[~crowd[true_rows]]], return_counts=True)
+    wanted = dict(zip(pictures.tolist(), counts.tolist(), strict=True))
+    scores, hits, counted, places = [], [], [], []
     score = np.asarray(found.score, np.float64)
     own = {picture: true_rows[truth.picture[true_rows] == picture] for picture in np.unique(truth.picture[true_rows])}
     for picture in np.unique(found.picture[rows]):
@@ -106,22 +146,15 @@ def _class(truth: Boxes, found: Boxes, code: int, most: int) -> tuple[Floats, Fl
         there = own.get(picture, np.zeros(0, np.int64))
         right, ignored = _matched(found.corners[mine], truth.corners[there], crowd[there])
         scores.append(score[mine])
+        places.append(np.asarray(found.picture)[mine])
         hits.append(right)
         counted.append(~ignored)
     if not scores:
-        return np.zeros(len(OVERLAPS)), np.zeros(len(OVERLAPS))
+        none = np.zeros((len(OVERLAPS), 0), bool)
+        return Ranked(right=none, used=none, picture=np.zeros(0, np.int64), wanted=wanted)
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    right, use = np.concatenate(hits, axis=1)[:, order], np.concatenate(counted, axis=1)[:, order]
-    positive, negative = np.cumsum(right & use, axis=1), np.cumsum(~right & use, axis=1)
-    recall = positive / wanted
-    precision = positive / np.maximum(positive + negative, np.spacing(1))
-    precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    out = np.zeros(len(OVERLAPS))
-    for place in range(len(OVERLAPS)):
-        at = np.searchsorted(recall[place], RECALLS, side="left")
-        reached = at < recall.shape[1]
-        out[place] = precision[place, at[reached]].sum() / len(RECALLS)
-    return out, np.asarray(recall[:, -1])
+    right, used = np.concatenate(hits, axis=1)[:, order], np.concatenate(counted, axis=1)[:, order]
+    return Ranked(right=right, used=used, picture=np.concatenate(places)[order], wanted=wanted)
 
 
 def _matched(found: Array, truth: Array, crowd: Mask) -> tuple[Mask, Mask]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scarce.train._base import AbstractTrainer, Setup, originals
-    from scarce.train._choice import refuse_unsuited, trainer_of, usual
+    from scarce.train._choice import draws_boxes, refuse_unsuited, trainer_of, usual
     from scarce.train._run import fit
     from scarce.train._team import is_main
     from scarce.train._tracking import tracking_of
@@ -23,6 +23,7 @@ _HOME = {
     "AbstractTrainer": "_base",
     "Model": "model",
     "Setup": "_base",
+    "draws_boxes": "_choice",
     "fit": "_run",
     "is_main": "_team",
     "load": "model",
@@ -36,11 +37,11 @@ _HOME = {
     "write_json": "predict",
 }
 __all__ = [
-    "AbstractTrainer", "Model", "Prediction", "Setup", "fit", "is_main", "load", "originals", "refuse_unsuited",
-    "tracking_of", "trainer_of", "usual", "write_csv", "write_json",
+    "AbstractTrainer", "Model", "Prediction", "Setup", "draws_boxes", "fit", "is_main", "load", "originals",
+    "refuse_unsuited", "tracking_of", "trainer_of", "usual", "write_csv", "write_json",
 ]  # fmt: skip
 
-MODULES = ("heat_map", "loss", "model", "onnx_file", "onnx_model", "predict")
+MODULES = ("detection", "heat_map", "loss", "model", "onnx_file", "onnx_model", "predict")
 """Public modules of this stage that are not plugins."""
 
 

@@ -81,6 +81,8 @@ class AbstractTrainer(Plugin, ABC):
 
     modalities: ClassVar[tuple[str, ...]] = ()
     """The kinds of data it takes; none named = all."""
+    task: ClassVar[str] = "class"
+    """What it learns: ``class`` of a sample, or ``boxes``."""
     encoder: ClassVar[str | None] = None
     """The encoder whose features it needs, where those of the project will not do."""
 

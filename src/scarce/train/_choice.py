@@ -37,6 +37,14 @@ def trainer_of(model: str, modality: str) -> tuple[str, dict[str, Any]]:
         raise unknown_name("train", "model", model, [*suited(modality), *networks.names()]) from error
 
 
+def draws_boxes(model: str) -> bool:
+    """Return whether ``--model`` names a trainer of boxes; those see pixels only, and give pictures no class."""
+    from scarce.train._base import AbstractTrainer
+
+    name = registry.canonical(model)
+    return name in registry.names("train") and registry.load("train", name, AbstractTrainer).task == "boxes"  # type: ignore[type-abstract]
+
+
 def suited(modality: str) -> tuple[str, ...]:
     """Return the names of the trainers that take a kind of data."""
     return tuple(name for name in registry.names("train") if _takes(name, modality))

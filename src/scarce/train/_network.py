@@ -113,10 +113,11 @@ def put_cosine_head(module: Any, scale: float) -> None:
     if not found or head is None:
         raise TrainError(WHO, f"{type(module).__name__} has no linear head, which ldam needs", do="take another loss")
     parent, _, name = found[0].rpartition(".")
-    setattr(module.get_submodule(parent), name, _cosine_head(head.in_features, head.out_features, scale))
+    setattr(module.get_submodule(parent), name, cosine_head(head.in_features, head.out_features, scale))
 
 
-def _cosine_head(width: int, n_classes: int, scale: float) -> Any:
+def cosine_head(width: int, n_classes: int, scale: float) -> Any:
+    """Return a head whose logits are ``scale`` times the cosines between features and a vector for each class."""
     from torch import nn
     from torch.nn import functional
 

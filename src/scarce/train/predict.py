@@ -138,6 +138,16 @@ def opened(model: Model, paths: Sequence[str | Path]) -> tuple[Dataset, list[Pat
     return ds.take(good), [path for path, fine in zip(files, good, strict=True) if fine]
 
 
+def listed(model: Model, paths: Sequence[str | Path]) -> tuple[Dataset, list[str], list[str | None]]:
+    """Return the pictures among files and folders, their names, and why each cannot be used, None = it can.
+
+    Files whose names are not valid UTF-8 are left out.
+    """
+    files = [path for path in _files(paths, SUFFIXES["image"]) if _spoken(str(path.resolve())) == str(path.resolve())]
+    ds, reasons = _scanned(model, _absolute(files))
+    return ds, [str(path) for path in files], reasons
+
+
 def _absolute(files: Sequence[Path]) -> list[str]:
     return [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
 

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scarce import train
+from scarce.dataset import Dataset, FoldView
+from scarce.errors import ConfigError, DataError, TrainError
+from scarce.train._boxes import boxes_of
+from scarce.train.detection import detect, draw, truth_and_found, write_csv, write_json
+from scarce.train.detector import Detector, DetectorModel
+
+SMALL: dict[str, Any] = {"network": "small_resnet", "size": 128, "crop": 64, "epochs": 1, "batch": 2}
+
+
+@pytest.fixture(scope="module")
+def fold(boards: Dataset) -> FoldView:
+    return boards.fold(boards.ids[:4], boards.ids[4:])
+
+
+@pytest.fixture(scope="module")
+def model(fold: FoldView) -> DetectorModel:
+    found = train.fit(fold, Detector(**SMALL), seed=1)
+    assert isinstance(found, DetectorModel)
+    return found
+
+
+def test_a_detector_learns_and_comes_back(model: DetectorModel, fold: FoldView, tmp_path: Path) -> None:
+    assert np.isfinite(model.card["history"][0]["loss"])
+    back = train.load(model.save(tmp_path / "m"))
+    assert isinstance(back, DetectorModel)
+    for one, two in zip(model.detect(fold.eval), back.detect(fold.eval), strict=True):
+        assert one is not None
+        assert two is not None
+        assert np.allclose(one.corners, two.corners)
+        assert np.allclose(one.scores, two.scores)
+    truth, found = truth_and_found(model, fold.eval)
+    assert len(truth.picture) > 0
+    assert found.score is not None
+    with pytest.raises(TrainError, match="draws boxes"):
+        model.logits(fold.eval)
+
+
+def test_the_same_seed_gives_the_same_weights_also_after_a_kill(
+    fold: FoldView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train.fit(fold, Detector(**{**SMALL, "epochs": 2, "loss": "ldam"}), seed=1, checkpoint=tmp_path / "a")
+    told: list[int] = []
+
+    def killed(_: Any) -> None:
+        told.append(1)
+        raise KeyboardInterrupt
+
+    from scarce.train._checkpoint import Checkpoint
+
+    real = Checkpoint.save
+
+    def save(self: Checkpoint, tensors: Any, state: Any) -> None:
+        real(self, tensors, state)
+        killed(state)
+
+    monkeypatch.setattr(Checkpoint, "save", save)
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(fold, Detector(**{**SMALL, "epochs": 2, "loss": "ldam"}), seed=1, checkpoint=tmp_path / "b")
+    monkeypatch.undo()
+    assert told == [1]
+    resumed = train.fit(fold, Detector(**{**SMALL, "epochs": 2, "loss": "ldam"}), seed=1, checkpoint=tmp_path / "b")
+    for name, array in whole.tensors().items():
+        assert np.array_equal(array, resumed.tensors()[name]), name
+
+
+def test_boxes_of_files(model: DetectorModel, shared_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    files = [shared_data / "deep_pcb" / "test" / "00041000.png", tmp_path / "broken.png"]
+    found = detect(model, files)
+    assert found[0].error is None
+    assert found[1].error
+    write_csv(found, tmp_path / "b.csv")
+    write_json(found, tmp_path / "b.json")
+    assert [item["path"] for item in json.loads((tmp_path / "b.json").read_text())] == [str(file) for file in files]
+    with (tmp_path / "b.csv").open() as file:
+        assert len(list(csv.reader(file))) == 1 + max(1, len(found[0].boxes)) + 1
+    assert [path.name for path in draw(model, found, tmp_path / "out")] == ["00041000.png"]
+
+
+def test_bad_boxes_are_told(boards: Dataset) -> None:
+    def with_boxes(cell: str | None) -> FoldView:
+        ds = boards.with_columns({"meta.boxes": [cell] * len(boards)})
+        return ds.fold(ds.ids[:4], ())
+
+    with pytest.raises(TrainError, match="no training picture has a box"):
+        train.fit(with_boxes("[]"), Detector(**SMALL))
+    with pytest.raises(DataError, match="strange"):
+        train.fit(with_boxes('[{"label": "strange", "bbox": [1, 1, 5, 5]}]'), Detector(**SMALL))
+    with pytest.raises(DataError, match="ends before it begins"):
+        train.fit(with_boxes('[{"label": "open", "bbox": [9, 1, -5, 5]}]'), Detector(**SMALL))
+    bare = boards.take(np.arange(4))
+    bare = bare.with_columns({"meta.boxes": [None] * 4})
+    with pytest.raises((TrainError, DataError), match="box"):
+        train.fit(bare.fold(bare.ids, ()), Detector(**SMALL))
+
+
+def test_a_box_outside_is_cut(boards: Dataset) -> None:
+    ds = boards.with_columns({"meta.boxes": ['[{"label": "open", "bbox": [600, 600, 90, 90]}]'] * len(boards)})
+    one = boxes_of(ds, "test")[0]
+    assert one is not None
+    assert one.inside(640, 640).corners.tolist() == [[600, 600, 640, 640]]
+    assert not len(one.inside(500, 500))
+
+
+def test_a_setting_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ConfigError, match="too small"):
+        Detector(crop=16)
+    with pytest.raises(ConfigError, match="overlap"):
+        Detector(overlap=2.0)
+
+
+def test_levels_follow_the_boxes() -> None:
+    from scarce.train._detection_network import anchors_for
+
+    small = anchors_for(np.full(100, 34.0), (8, 16, 32))
+    assert small == ((8, (34.0, 34.0)),)
+    mixed = anchors_for(np.array([10.0] * 50 + [100.0] * 50 + [300.0] * 50), (8, 16, 32))
+    assert [stride for stride, _ in mixed] == [8, 16, 32]
+    assert mixed[0][1] == (10.0, 10.0)
+    assert mixed[2][1] == (300.0, 300.0)
