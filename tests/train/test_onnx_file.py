@@ -17,7 +17,7 @@ from scarce.dataset import FoldView
 from scarce.encode._network import squeeze
 from scarce.errors import ConfigError, DataError, MissingExtraError, ReadError, TrainError
 from scarce.loop.fitting import guarded
-from scarce.train import _graph, _loop, onnx_file
+from scarce.train import _device, _graph, onnx_file
 from scarce.train._pixels import Shape
 from scarce.train.blend import Blend
 from scarce.train.finetune import Finetune
@@ -136,7 +136,7 @@ def test_an_original_in_bfloat16_is_told_and_not_refused(
     seen: FoldView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = train.fit(seen, Finetune(**SMALL))
-    monkeypatch.setattr(_loop, "bfloat_helps", lambda device: device == "cpu")
+    monkeypatch.setattr(_device, "bfloat_helps", lambda device: device == "cpu")
     checked = onnx_file.write(model, tmp_path / "m.onnx", check_on=seen.eval)
     assert checked is not None
     assert checked.bfloat16
