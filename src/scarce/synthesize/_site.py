@@ -25,12 +25,14 @@ class Coat(NamedTuple):
         top: its first row.
         pixels: (h, w, C) float32, the window as it is to look.
         cover: (h, w) float32 in [0, 1], how much of each pixel is the defect.
+        fitted: its brightness is that of the look already.
     """
 
     left: int
     top: int
     pixels: Floats
     cover: Floats
+    fitted: bool = False
 
 
 Kind: TypeAlias = "Callable[[Site], Coat]"
@@ -176,7 +178,7 @@ def drawn(kind: Kind, image: Array, order: Order) -> tuple[Array, Array]:
         cover = np.zeros_like(cover)
         cover[at] = 1.0
         pixels[at] = np.where(before[at] > 90, before[at] * 0.4, before[at] + 90)
-    if look is not None:
+    if look is not None and not coat.fitted:
         pixels = resemble(before, pixels, cover, look)
     out = image.copy()
     out[rows, cols] = np.clip(np.rint(pixels), 0, 255).reshape(image[rows, cols].shape)
