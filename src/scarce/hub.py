@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock, Thread
-from typing import Final
+from typing import Any, Final
 
 from scarce.extras import available, need
 
@@ -33,7 +33,7 @@ def fetching(name: str) -> Iterator[None]:
         if local or not available("huggingface_hub"):
             yield
             return
-        constants = need("huggingface_hub.constants", extra="text")
+        constants: Any = need("huggingface_hub.constants", extra="text")
         if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE") == "1" or answers(constants.ENDPOINT):
             yield
             return

@@ -10,6 +10,7 @@ import numpy as np
 
 from scarce.dataset import Array, Floats
 from scarce.recipe import checked
+from scarce.synthesize._light import light_of
 from scarce.synthesize._look import Look
 from scarce.synthesize._region import Region, allowed, checked_severity, pick
 
@@ -200,19 +201,6 @@ def _place(
         return x, y
     near = [pick(rng, inside, *size) for _ in range(8)]
     return min(near, key=lambda spot: (spot[0] - x) ** 2 + (spot[1] - y) ** 2)
-
-
-def light_of(image: Array, rng: np.random.Generator) -> Floats:
-    """Return the unit vector (x, y) towards the light: where the surface brightens, any direction on an even one."""
-    import cv2
-
-    small = cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32).reshape(8, 8, -1).mean(axis=2)
-    slope = np.array([small[:, 4:].mean() - small[:, :4].mean(), small[4:].mean() - small[:4].mean()])
-    turn = rng.uniform(0, 2 * np.pi)
-    size = float(np.hypot(*slope))
-    if size < 0.03 * float(small.mean()) + 0.5:
-        return np.array([np.cos(turn), np.sin(turn)], np.float32)
-    return np.asarray(slope / size, np.float32)
 
 
 def relief(height: Floats, light: Floats) -> Floats:

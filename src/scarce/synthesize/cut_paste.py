@@ -10,7 +10,7 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
 from scarce.recipe import Params, Parents, checked
-from scarce.synthesize._base import AbstractDefect
+from scarce.synthesize._base import VARIED, AbstractDefect
 from scarce.synthesize._blend import BLENDS, feather, match_light, opacity, overlap, placed_mask, poisson, same_channels
 from scarce.synthesize._blend import blend as blend_in
 from scarce.synthesize._library import file_params, patch_of, read_patches
@@ -98,6 +98,14 @@ class CutPaste(AbstractDefect):
             **drawn,
             **dict(material.params),
         }
+
+    def varied(self, params: Params) -> dict[str, Any]:
+        """Return the parameters of one of several patches: each has its own zoom, turn and mirrors."""
+        rng = np.random.default_rng([int(params["seed"]), VARIED])
+        scale = float(np.clip(float(params["scale"]) * np.exp(rng.normal(0, 0.35)), 0.05, 20))
+        angle = float(params["angle"]) * float(rng.uniform(-1, 1))
+        mirrors = {name: bool(rng.random() < 0.5) for name in ("mirror", "upend")}
+        return {**params, "scale": round(scale, 4), "angle": round(angle, 3), **mirrors}
 
     def draw(self, image: Array, params: Params, parents: Parents) -> tuple[Array, Array]:
         """Return the picture with the patch of another sample, and the mask of the patch."""
