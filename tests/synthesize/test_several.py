@@ -1,4 +1,4 @@
-"""Several defects on one picture."""
+"""Several defects on one picture, and pasted ones that stay visible."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 
 from scarce.recipe import Parents, Scene
 from scarce.synthesize import AbstractDefect
+from scarce.synthesize._blend import change
 from scarce.synthesize._material import Material
-from scarce.synthesize._patch import encode_mask
+from scarce.synthesize._patch import encode_mask, patch_boxes
 from scarce.synthesize.cut_paste import CutPaste
 from scarce.synthesize.dent import Dent
 from scarce.synthesize.hole import Hole
@@ -89,3 +90,27 @@ def test_all_lie_under_one_light_even_where_the_surface_is_even() -> None:
     assert len(spread) >= 3
     assert np.median(spread) > 0.95  # 1 = all of a picture point the same way
     assert np.hypot(*np.mean(between, axis=0)) < 0.9  # pictures differ
+
+
+def test_poisson_keeps_the_contrast_of_real_breaks(shared_data: Path, sound: list[Image]) -> None:
+    root, kept = shared_data / "magnetic_tile", []
+    with (root / "index.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["class"] == "break"][:24]
+    for number, row in enumerate(rows):
+        picture, mask = (np.asarray(cv2.imread(str(root / row[name]), 0)) for name in ("image", "mask"))
+        for box in patch_boxes(mask > 0)[:1]:
+            x0, y0, x1, y1 = box
+            cut = mask[y0:y1, x0:x1] > 0
+            canvas = sound[number % 8]
+            if min(cut.shape) < 8 or cut.shape[0] > canvas.shape[0] - 8 or cut.shape[1] > canvas.shape[1] - 8:
+                continue
+            params = {"seed": number, "stay": "anywhere", "match": 1.0, "scale": 1.0, "angle": 0.0, "mirror": False,
+                      "upend": False, "patch": "one", **encode_mask(mask > 0, box)}  # fmt: skip
+            parents = Parents(lambda _, picture=picture: picture)
+            soft, held = CutPaste().draw(canvas, {**params, "blend": "feather"}, parents)
+            solved, same = CutPaste().draw(canvas, {**params, "blend": "poisson"}, parents)
+            assert (held == same).all()
+            kept.append(change(canvas, solved, held) / change(canvas, soft, held))
+    assert len(kept) >= 12
+    assert min(kept) >= 0.5
+    assert np.median(kept) > 0.65

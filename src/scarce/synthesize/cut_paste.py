@@ -11,13 +11,26 @@ from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
 from scarce.recipe import Params, Parents, checked
 from scarce.synthesize._base import VARIED, AbstractDefect
-from scarce.synthesize._blend import BLENDS, feather, match_light, opacity, overlap, placed_mask, poisson, same_channels
+from scarce.synthesize._blend import (
+    BLENDS,
+    change,
+    feather,
+    match_light,
+    opacity,
+    overlap,
+    placed_mask,
+    poisson,
+    same_channels,
+    with_rim,
+)
 from scarce.synthesize._blend import blend as blend_in
 from scarce.synthesize._library import file_params, patch_of, read_patches
 from scarce.synthesize._material import LARGEST, Material, has_marks, marks_of
 from scarce.synthesize._patch import cut_patch, encode_mask, patch_boxes, place, turn_patch
 
 WHO: Final = "synthesize.cut_paste"
+KEPT: Final = 0.5
+"""Poisson blending must keep this share of the change that a soft edge would make."""
 
 
 @final
@@ -37,7 +50,7 @@ class CutPaste(AbstractDefect):
         rotate: largest turn in degrees; small by default, since ground, rolled and woven material has a grain (patches
             are mirrored both ways besides). 180 where there is none.
         match: share of the brightness and color difference to the new place that is taken out, in [0, 1].
-        blend: alpha, feather or poisson.
+        blend: alpha, feather or poisson; feather where a defect would fade under poisson.
         patches: a folder with ``NAME_patch.png`` and ``NAME_mask.png``, or PNG files with transparency, used in place
             of the samples' own masks; its patches belong to every class that is asked for.
     """
@@ -117,9 +130,14 @@ class CutPaste(AbstractDefect):
         patch, mask = turn_patch(patch, mask, params, image.shape[:2])
         xy = place(np.random.default_rng(int(params["seed"])), mask, self.region(image, params), image.shape[:2])
         patch = match_light(same_channels(patch, image), mask, image, xy=xy, share=float(params["match"]))
-        return paste(image, patch, mask, xy=xy, blend=str(params.get("blend", "feather"))), placed_mask(
-            mask, xy, image.shape[:2]
-        )
+        held, blend = placed_mask(mask, xy, image.shape[:2]), str(params.get("blend", "feather"))
+        made = paste(image, patch, mask, xy=xy, blend="feather" if blend == "poisson" else blend)
+        if blend == "poisson":  # with a rim of what is around it, the edge of the defect keeps its contrast
+            wider = mask if "file" in params else with_rim(mask)
+            solved = paste(image, patch, wider, xy=xy, blend=blend)
+            if change(image, solved, held) >= KEPT * change(image, made, held):
+                made = solved
+        return made, held
 
 
 def paste(image: Array, patch: Array, mask: Array, *, xy: tuple[int, int], blend: str = "feather") -> Array:
