@@ -9,6 +9,7 @@ from scarce.dataset import Dataset, Schema
 from scarce.decision import (
     Augment,
     DropRows,
+    Interpolate,
     Oversample,
     ProbeInstrument,
     Reweight,
@@ -133,3 +134,61 @@ def test_what_happens_to_held_out_rows_changes_nothing_that_trains() -> None:
     assert (sides[0][0] == sides[1][0]).all()
     assert (sides[0][1] == sides[1][1]).all()
     assert (sides[0][2] == sides[1][2]).all()
+
+
+def test_virtual_rows_lie_between_training_rows_of_their_class_and_never_touch_held_out_ones() -> None:
+    ds = dataset()
+    held = np.concatenate([np.arange(60), np.arange(240, 255), np.arange(300, 304)])
+    view = ds.fold(ds.ids[np.setdiff1d(np.arange(len(ds)), held)], ds.ids[held])
+    fold, _ = fold_of_view(view, "embedding.x", 0, 6)
+    given = train_set(fold, (Interpolate(ratio=3.0),))
+    between, labels = given.between, fold.labels
+    assert np.bincount(labels[between.parents[:, 0]], minlength=3).tolist() == [0, 15, 52]  # 180 / 3, from 45 and 8
+    assert (labels[between.parents[:, 0]] == labels[between.parents[:, 1]]).all()
+    assert not set(fold.train.ids[between.parents.ravel()]) & set(ds.ids[held])
+    assert len(given.rows) == len(fold.start().rows)  # nothing is copied
+
+    other = ds.with_columns({"embedding.x": np.where(
+        np.isin(np.arange(len(ds)), held)[:, None], 99.0, ds["embedding.x"]).astype(np.float32)})  # fmt: skip
+    changed, _ = fold_of_view(other.fold(view.train.ids, ds.ids[held]), "embedding.x", 0, 6)
+    again = train_set(changed, (Interpolate(ratio=3.0),)).between
+    assert np.array_equal(again.parents, between.parents)
+    assert np.array_equal(again.points(changed.points), between.points(fold.points))
+
+
+def test_dropping_a_row_drops_what_lies_between_it_and_others() -> None:
+    ds = dataset()
+    fold, _ = fold_of_view(ds.fold(ds.ids, ()), "embedding.x", 0, 6)
+    given = train_set(fold, (Interpolate(),))
+    gone = int(given.between.parents[0, 0])
+    left = given.only(given.rows != gone).between
+    assert 0 < len(left) < len(given.between)
+    assert gone not in left.parents
+
+
+def test_a_class_of_one_row_is_left_as_it_is() -> None:
+    ds = dataset(counts=(60, 20, 1))
+    fold, _ = fold_of_view(ds.fold(ds.ids, ()), "embedding.x", 0, 6)
+    assert len(train_set(fold, (Interpolate(),)).between) == 0
+
+
+def test_virtual_rows_and_moved_thresholds_find_more_of_the_rare_class() -> None:
+    ds, test = dataset(), dataset(seed=9, counts=(200, 200, 200))
+    instrument = ProbeInstrument("embedding.x", workers=1)
+    fold, _ = fold_of_view(ds.fold(ds.ids, ()), "embedding.x", 0, 6)
+    prior = Reweight(name="rebalance.threshold", spec=lambda n: LossSpec(moved=tuple(logit_prior(n).tolist())))
+    points, y = fold.projection(test["embedding.x"]), test["label"]
+
+    def recall(*decisions: object) -> float:
+        probs = instrument.fit(fold, train_set(fold, decisions)).predict_proba(points)
+        return float((probs.argmax(1) == y)[y == 2].mean())
+
+    plain = recall()
+    assert recall(Interpolate(ratio=1.0)) > plain + 0.05
+    assert recall(prior) > plain + 0.05
+
+
+def test_smote_and_copies_do_not_stand_together() -> None:
+    both = [Oversample(), Interpolate()]
+    gains = {"rebalance.oversample": 0.02, "rebalance.smote": 0.03}
+    assert [decision.name for decision in combine(both, gains)] == ["rebalance.smote"]

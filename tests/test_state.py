@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from scarce import state as module
-from scarce.errors import DataError, StoreError, UnknownNameError
+from scarce.errors import ConflictError, DataError, StoreError, UnknownNameError
 from scarce.state import LAYOUT, State
 
 
@@ -128,26 +128,78 @@ def test_sqlite_writes_ahead_and_waits(state: State) -> None:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == module.BUSY_SECONDS * 1000
 
 
-def test_an_older_format_made_by_hand_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_of_format_1_is_migrated(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
-    with sqlite3.connect(path) as old:  # format 1, as if feedback had been called complaints
+    with sqlite3.connect(path) as old:  # as scarce wrote it before models were served
         old.execute("CREATE TABLE meta (number INTEGER PRIMARY KEY, at VARCHAR, name VARCHAR UNIQUE, value VARCHAR)")
         old.execute("INSERT INTO meta (at, name, value) VALUES ('t', 'format', '1')")
-        old.execute("CREATE TABLE complaints (number INTEGER PRIMARY KEY, at VARCHAR NOT NULL, sample VARCHAR, "
+        old.execute("CREATE TABLE feedback (number INTEGER PRIMARY KEY, at VARCHAR NOT NULL, sample VARCHAR, "
                     "model VARCHAR, predicted VARCHAR, label VARCHAR, note VARCHAR)")  # fmt: skip
-        old.execute("INSERT INTO complaints (at, sample, label) VALUES ('t', 's1', 'torn')")
-
-    def renamed(connection: object) -> None:
-        connection.exec_driver_sql("ALTER TABLE complaints RENAME TO feedback")  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(module, "FORMAT", 2)
-    monkeypatch.setattr(module, "MIGRATIONS", (renamed,))
+        old.execute("INSERT INTO feedback (at, sample, label) VALUES ('t', 's1', 'torn')")
+        old.execute("CREATE TABLE aliases (number INTEGER PRIMARY KEY, at VARCHAR NOT NULL, name VARCHAR, "
+                    "target VARCHAR, why VARCHAR)")  # fmt: skip
+        old.execute("INSERT INTO aliases (at, name, target) VALUES ('t', 'champion', 'v3-finetune')")
     state = State(str(path))
-    assert [(row["sample"], row["label"]) for row in state.feedback()] == [("s1", "torn")]
-    state.begin("x")
+    assert [(row["sample"], row["label"], row["worth"]) for row in state.feedback()] == [("s1", "torn", None)]
+    state.add_feedback([{"sample": "s2", "label": "torn", "worth": "high", "inclusion": 0.1}])
+    state.set_alias("champion", "v4-finetune", version="v4")
+    assert [row["version"] for row in state.alias_history("champion")] == [None, "v4"]
+    assert state.predictions() == []
     state.close()
     with sqlite3.connect(path) as now:
-        assert now.execute("SELECT value FROM meta WHERE name = 'format'").fetchall() == [("2",)]
+        assert now.execute("SELECT value FROM meta WHERE name = 'format'").fetchall() == [(str(module.FORMAT),)]
+        found = {row[0] for row in now.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    assert {"feedback_by_request", "predictions_by_at"} <= found
+
+
+def test_aliases_move_with_their_ledger_row_or_not_at_all(state: State) -> None:
+    state.add_ledger_rows([{"decision": "clean.set_aside"}], run="r1")
+    first = [{"name": "champion", "target": "a", "version": "v1", "why": "first"}]
+    state.move_aliases(first, {"decision": "promote", "verdict": "promoted"}, expected={"champion": None})
+    with pytest.raises(ConflictError, match="@champion is a by now"):
+        state.move_aliases([{**first[0], "target": "b"}], {"decision": "promote"}, expected={"champion": None})
+    with pytest.raises(UnknownNameError):
+        state.move_aliases([{**first[0], "traget": "b"}], {"decision": "promote"}, expected={"champion": "a"})
+    assert state.aliases() == {"champion": "a"}
+    assert [row["verdict"] for row in state.ledger("promotions")] == ["promoted"]
+    assert [row["decision"] for row in state.ledger()] == ["clean.set_aside"]
+
+
+def test_of_two_promotions_at_once_one_is_refused(tmp_path: Path) -> None:
+    path, told = str(tmp_path / "state.db"), []
+    State(path).set_alias("champion", "old")
+    gate = threading.Barrier(2)
+
+    def move(target: str) -> None:
+        own = State(path)
+        gate.wait()
+        try:
+            own.move_aliases([{"name": "champion", "target": target}], {"decision": "promote"},
+                             expected={"champion": "old"})  # fmt: skip
+            told.append("moved")
+        except ConflictError:
+            told.append("refused")
+        own.close()
+
+    threads = [threading.Thread(target=move, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["moved", "refused"]
+    assert len(State(path).ledger("promotions")) == 1
+
+
+def test_predictions_are_found_by_time_request_and_sample(state: State) -> None:
+    rows = [{"request": f"r{k}", "sample": f"s{k % 2}", "model": "m", "served_as": "champion", "label": "torn",
+             "probability": 0.9, "body": {"p": [0.9, 0.1]}, "at": f"2026-01-0{k + 1}T00:00:00+00:00"}
+            for k in range(4)]  # fmt: skip
+    assert state.log_predictions(rows) == 4
+    assert [row["request"] for row in state.predictions(since=rows[1]["at"])] == ["r2", "r3"]
+    assert [row["request"] for row in state.predictions(samples=["s0"])] == ["r0", "r2"]
+    assert state.predictions(requests=["r3"])[0]["body"] == {"p": [0.9, 0.1]}
+    with pytest.raises(StoreError):
+        state.log_predictions(rows[:1])
 
 
 def test_a_migration_that_fails_changes_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,8 +211,8 @@ def test_a_migration_that_fails_changes_nothing(state: State, monkeypatch: pytes
         connection.exec_driver_sql("SELECT nonsense")  # type: ignore[attr-defined]
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "FORMAT", 2)
-        patch.setattr(module, "MIGRATIONS", (broken,))
+        patch.setattr(module, "FORMAT", module.FORMAT + 1)
+        patch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, broken))
         with pytest.raises(StoreError, match="nonsense"):
             State(state.url).annotations()
     assert len(State(state.url).annotations()) == 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from scarce.between import Between, nothing_between
 from scarce.dataset import Array, Dataset, FoldView
 from scarce.loss_spec import LossSpec
 from scarce.probe import PLAIN, FittedProbe, LinearProbe, Projection, cross_val_probs
@@ -20,7 +21,7 @@ from scarce.probe import PLAIN, FittedProbe, LinearProbe, Projection, cross_val_
 if TYPE_CHECKING:
     from scarce.synthesize.screen import Screened
 
-REWEIGHTING = ("class_weight", "effective_number", "balanced_softmax", "focal")
+REWEIGHTING = ("class_weight", "effective_number", "balanced_softmax", "focal", "threshold")
 """Decisions that exclude each other: each of them replaces the loss."""
 PREFERRED = "rebalance.balanced_softmax"
 
@@ -34,16 +35,19 @@ class TrainSet:
         weights: (n,) sample weights.
         loss: the loss.
         online: name of the augmentation policy that a network applies while training; None = none.
+        between: virtual rows between two of the rows, each with weight 1.
     """
 
     rows: Array
     weights: Array
     loss: LossSpec = PLAIN
     online: str | None = None
+    between: Between = field(default_factory=nothing_between)
 
     def only(self, mask: Array) -> TrainSet:
-        """Return the set without the rows where the mask is False."""
-        return replace(self, rows=self.rows[mask], weights=self.weights[mask])
+        """Return the set without the rows where the mask is False, and without what lies between one of those."""
+        rows = self.rows[mask]
+        return replace(self, rows=rows, weights=self.weights[mask], between=self.between.within(rows))
 
     def plus(self, rows: Array, weights: Array) -> TrainSet:
         """Return the set with rows added."""
@@ -236,19 +240,62 @@ class Reweight:
     def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
         """Set the loss from the counts that are trained on."""
         counts = np.bincount(fold.labels[given.rows], given.weights, fold.n_classes)
+        counts += fold.counts(given.between.parents[:, 0])
         return replace(given, loss=self.spec(counts))
 
 
-AnyDecision = SetAsideLabelErrors | DropRows | Augment | Oversample | Synthesize | Reweight
+@final
+@dataclass(frozen=True, kw_only=True)
+class Interpolate:
+    """Raise rare classes to a target count with virtual rows between neighbors in the space of the features (SMOTE).
+
+    Nothing is copied: a row is two parents and a weight. Both parents are trained on. A class of one row stays as it
+    is.
+
+    Args:
+        name: of the decision.
+        ratio: largest class to any other.
+        cap: most new rows for one that is there.
+        neighbors: of the same class that a row is joined with one of.
+    """
+
+    name: str = "rebalance.smote"
+    ratio: float = 3.0
+    cap: int = 20
+    neighbors: int = 5
+
+    def apply(self, given: TrainSet, fold: Fold) -> TrainSet:
+        """Add the virtual rows; parents and weights come from the fold's training side and its seed alone."""
+        from scarce.rebalance.smote import Smote
+        from scarce.rebalance.target import target_counts
+
+        rows = np.unique(given.rows)
+        rows = rows[fold.labels[rows] >= 0]
+        counts = fold.counts(rows)
+        wanted = np.asarray(target_counts(counts, ratio=self.ratio, cap=self.cap))
+        goals = {int(code): int(wanted[code]) for code in np.flatnonzero((counts > 1) & (wanted > counts))}
+        if not goals:
+            return given
+        smote = Smote(neighbors=self.neighbors, target_count=goals)  # type: ignore[arg-type]  # codes are the names
+        made = smote.resample(fold.points[rows], fold.labels[rows], seed=fold.seed)
+        return replace(given, between=Between(rows[made.parents], made.weight))
+
+
+AnyDecision = SetAsideLabelErrors | DropRows | Augment | Oversample | Synthesize | Reweight | Interpolate
 
 
 def combine(helped: Sequence[Any], gains: Mapping[str, float]) -> list[Any]:
-    """Return what can stand together: one loss, and one use of the augmented copies; the larger gain wins.
+    """Return what can stand together: one loss, one use of the augmented copies, one way to add rows of rare classes.
+
+    The larger gain wins.
 
     Logit adjustment wins over other losses where it reaches three quarters of the best gain: on networks class weights
     are known to do less, or harm, at strong imbalance (Ren et al. 2020).
     """
-    families = (tuple(f"rebalance.{name}" for name in REWEIGHTING), ("augment", "rebalance.oversample"))
+    families = (
+        tuple(f"rebalance.{name}" for name in REWEIGHTING), ("augment", "rebalance.oversample"),
+        ("rebalance.oversample", "rebalance.smote"),
+    )  # fmt: skip
     out = list(helped)
     for family in families:
         rivals = [decision for decision in out if decision.name in family]
@@ -296,9 +343,14 @@ class ProbeInstrument:
 
     def fit(self, fold: Fold, given: TrainSet) -> FittedProbe:
         """Fit the probe on projected points."""
-        start = fold.memo.get("baseline")
+        start, between = fold.memo.get("baseline"), given.between
+        points, labels, weights = fold.points[given.rows], fold.labels[given.rows], given.weights
+        if len(between):
+            points = np.concatenate([points, between.points(fold.points)])
+            labels = np.concatenate([labels, fold.labels[between.parents[:, 0]]])
+            weights = np.concatenate([weights, np.ones(len(between))])
         fitted = self.probe.fit(
-            fold.points[given.rows], fold.labels[given.rows], fold.n_classes, weights=given.weights, loss=given.loss,
+            points, labels, fold.n_classes, weights=weights, loss=given.loss,
             projection=Projection.identity(fold.points.shape[1]), start=start,
         )  # fmt: skip
         fold.memo.setdefault("baseline", fitted)

@@ -18,8 +18,8 @@ class ScarceError(Exception):
 
     def __init__(self, who: str, what: str, there: str = "", do: str = "") -> None:
         self.who, self.what, self.there, self.do = who, what, there, do
-        parts = (part.rstrip(".") for part in (what, there, do) if part)
-        super().__init__(f"{who}: " + ". ".join(parts) + ".")
+        parts = (part if part.endswith("?") else part.rstrip(".") + "." for part in (what, there, do) if part)
+        super().__init__(f"{who}: " + " ".join(parts))
 
     def __reduce__(self) -> tuple[type[ScarceError], tuple[str, str, str, str]]:
         """Pickle across processes with all four parts."""

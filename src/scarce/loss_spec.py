@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scarce.errors import ConfigError
@@ -30,6 +30,7 @@ class LossSpec:
         class_weights: (K,) factor of each class, 1 on average over the training samples; None = all 1.
         prior: (K,) tau * log of the class prior that is added to the logits in training (logit adjustment, balanced
             softmax); None = none.
+        moved: (K,) that is taken off the logits after training (threshold moving); None = nothing.
         gamma: focal exponent >= 0; 0 is cross-entropy.
         alpha: focal factor in (0, 1) of every sample; with two or more classes it scales the whole loss alike, so it
             matters only beside other loss terms; None = 1.
@@ -44,6 +45,7 @@ class LossSpec:
     kind: str = "cross_entropy"
     class_weights: tuple[float, ...] | None = None
     prior: tuple[float, ...] | None = None
+    moved: tuple[float, ...] | None = None
     gamma: float = 0.0
     alpha: float | None = None
     deferred: float | None = None
@@ -69,6 +71,9 @@ class LossSpec:
         if self.prior is not None and not all(math.isfinite(value) for value in self.prior):
             raise ConfigError("loss", f"prior = {self.prior} is not finite", do="smooth the counts of empty classes")
 
+        if self.moved is not None and not all(math.isfinite(value) for value in self.moved):
+            raise ConfigError("loss", f"moved = {self.moved} is not finite", do="smooth the counts of empty classes")
+
     def _check_other_kinds(self) -> None:
         if self.deferred is not None and not 0 <= self.deferred < 1:
             raise ConfigError("loss", f"deferred = {self.deferred} is out of range", do="use 0 <= deferred < 1")
@@ -91,4 +96,16 @@ class LossSpec:
     def plain(self) -> bool:
         """Return whether this is ordinary cross-entropy."""
         plain = self.class_weights is None and self.prior is None and self.gamma == 0.0
-        return plain and self.kind in CONVEX and not self.smoothing
+        return plain and self.kind in CONVEX and not self.smoothing and self.moved is None
+
+    @property
+    def folded(self) -> LossSpec:
+        """Return the same with what is moved after training added to the logits in training instead.
+
+        For networks: both have the same optimum (Menon et al. 2021, section 4), and a network's head is not the only
+        thing that adapts.
+        """
+        if self.moved is None:
+            return self
+        before = self.prior or (0.0,) * len(self.moved)
+        return replace(self, prior=tuple(a + b for a, b in zip(before, self.moved, strict=True)), moved=None)

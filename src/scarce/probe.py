@@ -128,6 +128,8 @@ class LinearProbe:
             begin = np.concatenate([start.coef, np.where(start.bias <= ABSENT, 0.0, start.bias)[None]])
         theta = _minimize(rows, soft, factor, (loss, begin), self)
         coef, bias = theta[:-1], theta[-1]
+        if loss.moved is not None:
+            bias = bias - np.asarray(loss.moved)
         bias = np.where(present, bias, ABSENT)
         return FittedProbe(projection, coef.astype(np.float32), bias.astype(np.float64))
 

@@ -150,6 +150,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _choices(hint: Any) -> list[str]:
+    """Return the words that a literal type, or one of a union's, takes."""
+    if typing.get_origin(hint) is typing.Literal:
+        return [item for item in typing.get_args(hint) if isinstance(item, str)]
+    return [item for part in typing.get_args(hint) for item in _choices(part)]
+
+
 def coerce(who: str, name: str, value: Any, hint: Any) -> Any:
     """Return a plain value as the type that a field's annotation asks for.
 
@@ -163,6 +170,10 @@ def coerce(who: str, name: str, value: Any, hint: Any) -> Any:
         fits, found = _composed(who, name, value, hint)
     if fits:
         return found
+    choices = _choices(hint)
+    if len(choices) > 1 and isinstance(value, str):
+        do = f"take one of {', '.join(choices)}"
+        raise ConfigError(who, f"{name} = {value!r} is unknown", closest(value, choices), do)
     wanted = (getattr(hint, "__name__", str(hint)) if origin is None else str(hint)).replace("typing.", "")
     raise ConfigError(who, f"{name} = {value!r} has the wrong type or value", f"it takes {wanted}")
 

@@ -19,33 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from scarce.errors import DataError, ScarceError, StoreError, unknown_name
+from scarce._state_layout import FORMAT, LAYOUT, MIGRATIONS, tables
+from scarce.errors import ConflictError, DataError, ScarceError, StoreError, unknown_name
 from scarce.lineage import canonical_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, MetaData
 
 Row = dict[str, Any]
-FORMAT = 1
 BUSY_SECONDS = 30
 SPARE_BYTES = 1 << 17
-LAYOUT: Mapping[str, str] = {
-    "annotations": "sample:str voter:str kind:str label:str? prob:float? seconds:float? note:str? version:str? "
-    "frozen:str?",
-    "review_queue": "sample:str reason:str priority:float status:str assigned:str? version:str?",
-    "feedback": "sample:str model:str? predicted:str? label:str? note:str?",
-    "ledger": "run:str decision:str verdict:str kept:bool gain:float? version_before:str? version_after:str? body:json",
-    "test_looks": "version:str why:str metric:str? run:str?",
-    "aliases": "name:str target:str? why:str?",
-    "intents": "token:str! what:str status:str version:str?",
-    "rounds": "status:str version:str? body:json",
-    "meta": "name:str! value:str",
-}
-"""Table to its columns; ``?`` may be empty, ``!`` never repeats. Each has ``number`` (key) and ``at`` (UTC) as well."""
-
-
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
-"""Entry k turns format k + 1 into format k + 2, inside one transaction."""
+PROMOTIONS = "promotions"
+"""Run of the ledger rows of :meth:`State.move_aliases`."""
 
 
 @dataclass(frozen=True)
@@ -139,24 +124,49 @@ class State:
         """Keep what came back from where a model is used; ``sample`` is needed."""
         return self._add("feedback", rows)
 
-    def feedback(self) -> list[Row]:
-        """Return all feedback, oldest first."""
-        return self._rows("feedback")
+    def feedback(self, *, after: int = 0) -> list[Row]:
+        """Return feedback, oldest first; ``after`` leaves out rows up to that number."""
+        return self._rows("feedback", lambda table: table.c.number > after)
+
+    def log_predictions(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Keep what a served model answered; ``request``, ``sample``, ``model``, ``served_as``, ``body`` are needed."""
+        return self._add("predictions", rows)
+
+    def predictions(
+        self, *, since: str | None = None, requests: Sequence[str] | None = None, samples: Sequence[str] | None = None
+    ) -> list[Row]:
+        """Return logged predictions, oldest first.
+
+        Args:
+            since: a time (UTC, ISO 8601); only later ones.
+            requests: only these.
+            samples: only these content hashes.
+        """
+
+        def wanted(table: Any) -> Any:
+            import sqlalchemy as sql
+
+            parts = [table.c.at > since] if since is not None else []
+            parts += [table.c.request.in_(list(requests))] if requests is not None else []
+            parts += [table.c.sample.in_(list(samples))] if samples is not None else []
+            return sql.and_(sql.true(), *parts)
+
+        return self._rows("predictions", wanted)
 
     def add_ledger_rows(self, rows: Iterable[Mapping[str, Any]], *, run: str | None = None) -> int:
         """Keep the rows of one ledger as they are; ``decision`` is needed. Without a name the run gets a new one."""
         run = run or uuid.uuid4().hex
-        names = ("verdict", "kept", "gain", "version_before", "version_after")
-        return self._add("ledger", [
-            {"run": run, "decision": row["decision"], "body": dict(row), "verdict": "not applicable", "kept": False,
-             **{name: row[name] for name in names if row.get(name) is not None}}
-            for row in rows
-        ])  # fmt: skip
+        return self._add("ledger", [_ledger_row(row, run) for row in rows])
 
     def ledger(self, run: str | None = None) -> list[Row]:
-        """Return the rows of one run (the latest by default) as they were added; ``"*"`` = of all runs."""
+        """Return the rows of one run as they were added.
+
+        Args:
+            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why; by default
+                the latest run that judged data.
+        """
         rows = self._rows("ledger")
-        run = run or (rows[-1]["run"] if rows else None)
+        run = run or next((row["run"] for row in reversed(rows) if row["run"] != PROMOTIONS), None)
         return [{**row["body"], "run": row["run"], "at": row["at"]} for row in rows if run in ("*", row["run"])]
 
     def count_test_look(self, *, version: str, why: str = "", metric: str | None = None, run: str | None = None) -> int:
@@ -168,9 +178,39 @@ class State:
         """Return how often the test set was looked at."""
         return len(self._rows("test_looks"))
 
-    def set_alias(self, name: str, target: str | None, *, why: str = "") -> None:
+    def set_alias(self, name: str, target: str | None, *, why: str = "", version: str | None = None) -> None:
         """Let a name (``champion``) mean a model; None takes it back. Earlier meanings are kept."""
-        self._add("aliases", [{"name": name.removeprefix("@"), "target": target, "why": why}])
+        self._add("aliases", [{"name": name.removeprefix("@"), "target": target, "why": why, "version": version}])
+
+    def move_aliases(
+        self, meanings: Sequence[Mapping[str, Any]], row: Mapping[str, Any], *, expected: Mapping[str, str | None]
+    ) -> None:
+        """Let names mean other models and write the ledger row that says why, both or neither.
+
+        Args:
+            meanings: ``name``, ``target`` (None = nothing), ``why`` and ``version`` of each.
+            row: of the ledger; ``decision`` is needed. Without meanings it alone is written.
+            expected: name to the model that it must still mean; what the decision was made against.
+
+        Raises:
+            ConflictError: somebody else moved one of them meanwhile; nothing was written.
+        """
+        import sqlalchemy as sql
+
+        aliases = self._tables.tables["aliases"]
+        with self._transaction() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sql.text("LOCK TABLE aliases IN EXCLUSIVE MODE"))
+            now = {
+                found.name: found.target for found in connection.execute(sql.select(aliases).order_by(aliases.c.number))
+            }
+            for name, target in expected.items():
+                if now.get(name) != target:
+                    raise ConflictError("state", f"@{name} is {now.get(name) or 'no model'} by now",
+                                        f"this decision was made when it was {target or 'no model'}",
+                                        "look at both again, then do it again")  # fmt: skip
+            self._insert(connection, "aliases", meanings)
+            self._insert(connection, "ledger", [_ledger_row(row, PROMOTIONS)])
 
     def aliases(self) -> dict[str, str]:
         """Return every alias with what it means now."""
@@ -234,9 +274,13 @@ class State:
 
     @cached_property
     def _tables(self) -> MetaData:
-        return _tables()
+        return tables()
 
     def _add(self, table: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        with self._transaction() as connection:
+            return self._insert(connection, table, rows)
+
+    def _insert(self, connection: Connection, table: str, rows: Iterable[Mapping[str, Any]]) -> int:
         known = set(self._tables.tables[table].columns.keys())
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         values = [{"at": now, **row} for row in rows]
@@ -244,17 +288,18 @@ class State:
             for name in row:
                 if name not in known:
                     raise unknown_name("state", f"column of {table}", name, known)
-        with self._transaction() as connection:
-            for _, alike in groupby(values, key=tuple):
-                connection.execute(self._tables.tables[table].insert(), list(alike))
+        for _, alike in groupby(values, key=tuple):
+            connection.execute(self._tables.tables[table].insert(), list(alike))
         return len(values)
 
-    def _rows(self, table: str) -> list[Row]:
+    def _rows(self, table: str, wanted: Callable[[Any], Any] | None = None) -> list[Row]:
         import sqlalchemy as sql
 
         chosen = self._tables.tables[table]
+        asked = sql.select(chosen).order_by(chosen.c.number)
         with self._transaction() as connection:
-            return [dict(row) for row in connection.execute(sql.select(chosen).order_by(chosen.c.number)).mappings()]
+            found = connection.execute(asked if wanted is None else asked.where(wanted(chosen)))
+            return [dict(row) for row in found.mappings()]
 
     def _update(self, table: str, key: str, keys: Sequence[Any], values: Row) -> None:
         chosen = self._tables.tables[table]
@@ -299,23 +344,10 @@ class State:
             connection.execute(meta.update().where(meta.c.name == "format").values(value=str(FORMAT), at=now))
 
 
-def _tables() -> MetaData:
-    import sqlalchemy as sql
-
-    kinds = {"str": sql.String, "float": sql.Float, "bool": sql.Boolean, "json": sql.JSON}
-    meta = sql.MetaData()
-    for table, layout in LAYOUT.items():
-        found = [
-            sql.Column("number", sql.Integer, primary_key=True, autoincrement=True),
-            sql.Column("at", sql.String, nullable=False),
-        ]
-        for item in layout.split():
-            name, kind = item.split(":")
-            found.append(
-                sql.Column(name, kinds[kind.rstrip("?!")], nullable=kind.endswith("?"), unique=kind.endswith("!"))
-            )
-        sql.Table(table, meta, *found)  # type: ignore[call-overload]
-    return meta
+def _ledger_row(row: Mapping[str, Any], run: str) -> Row:
+    names = ("verdict", "kept", "gain", "version_before", "version_after")
+    return {"run": run, "decision": row["decision"], "body": dict(row), "verdict": "not applicable", "kept": False,
+            **{name: row[name] for name in names if row.get(name) is not None}}  # fmt: skip
 
 
 def _url(url: str) -> str:

@@ -158,6 +158,49 @@ def test_the_guard_refuses_what_is_too_strong_on_real_garments(
     assert found.passes == passes, found.line()
 
 
+def test_the_preset_of_a_domain_passes_on_its_own_pictures_and_another_does_not(judge: strength.Judge) -> None:
+    own, other = judge.measure(policy("garment")), judge.measure(policy("surface"))
+    assert own.passes, own.line()
+    assert not other.passes, other.line()
+
+
+def test_what_the_probe_no_longer_knows_is_shown(judge: strength.Judge, tmp_path: Path) -> None:
+    found = judge.measure(policy("surface"))
+    assert all(one.true != one.taken and one.image.shape == (28, 28) for one in found.lost)
+    sheet = cv2.imread(str(offline.lost_sheet(found.lost[:4], tmp_path / "lost.png")))
+    assert sheet.shape == (2 * 144, 3 * 256, 3)
+
+
+def test_no_group_lies_on_both_sides_of_the_judge(some: Dataset) -> None:
+    groups = [f"g{row // 3}" for row in range(600)]
+    ds = some.take(np.arange(600)).with_columns({"group": groups})
+    of = dict(zip(ds.ids.tolist(), ds["group"].tolist(), strict=True))
+    seen: list[int] = []
+
+    def embed(images: list[Any]) -> Any:
+        seen.append(len(images))
+        return strength.small_pixels(images)
+
+    held = strength.Judge(ds, embed=embed, domain="text_in_picture")
+    inside = {of[name] for name in held.ids.tolist()}
+    assert seen[1] == len(held.ids)
+    half, other = strength._halves(ds, np.arange(600), np.random.default_rng(0), 0)
+    assert not {of[name] for name in ds.ids[half].tolist()} & {of[name] for name in ds.ids[other].tolist()}
+    assert inside
+
+
+def test_other_originals_of_the_same_names_need_a_new_folder(tiles: Path, tmp_path: Path) -> None:
+    ds = offline.as_train(io.read(tiles / "train"))
+    offline.write(ds, policy("surface"), tmp_path / "o", per_sample=1)
+    assert offline.write(ds, policy("surface"), tmp_path / "o", per_sample=1).reused == 16
+    fewer = ds.take(np.arange(12))
+    with pytest.raises(DataError, match="copies of other originals"):
+        offline.write(fewer, policy("surface"), tmp_path / "o", per_sample=1)
+    swapped = ds.with_columns({"label": [ds.schema.classes[code] for code in np.roll(ds["label"], 5)]})
+    with pytest.raises(DataError, match="copies of other originals"):
+        offline.write(swapped, policy("surface"), tmp_path / "o", per_sample=1)
+
+
 def test_tuning_ends_at_a_strength_that_passes(judge: strength.Judge) -> None:
     found = judge.tune(Policy((Rotate(angle=(-120.0, 120.0), border="constant"),)))
     assert not found.tried[0].passes

@@ -63,3 +63,14 @@ def test_labels_spread_over_a_project_as_a_new_version(
     assert "Hat" in capsys.readouterr().err
     assert main(["label", "spread", str(folder), "--confidence", "0.9"]) == 0
     assert "held-out labels" in capsys.readouterr().out
+
+
+def test_studies_of_networks_run_on_a_project(project: Path, call: Callable[..., Any]) -> None:
+    asked = (project, "--seeds", 1, "--epochs", 1, "--most", 30, "--judged", 20)
+    body = call("study", "architectures", *asked, "--network", "small_resnet", "--network", "small_convnext")
+    assert list(body["networks"]) == ["small_resnet", "small_convnext"]
+    assert Path(body["page"]).read_text("utf-8").count("<svg") == 3
+    body = call("study", "out-of-distribution", *asked)
+    assert body["seeds_done"] == 1
+    assert list(body["choices"]) == ["glyphs", "digits"]
+    assert main(["study", "out-of-distribution", str(project), "--unknown", "glyphs", "--quiet"]) == 2

@@ -8,6 +8,7 @@ from sklearn import metrics as oracle
 
 from scarce import metric
 from scarce.errors import DataError
+from scarce.metric import ranking
 
 PAIRS = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40)
 
@@ -62,3 +63,13 @@ def test_false_positive_rate_at_recall_is_the_curve_of_scikit_learn():
     assert np.isnan(metric.false_positive_rate_at_recall(np.zeros(3), np.ones(3), 0.5))
     with pytest.raises(DataError, match="recall 0"):
         metric.false_positive_rate_at_recall(np.array([0, 1]), np.array([0.1, 0.2]), 0.0)
+
+
+def test_a_threshold_lies_beside_the_score_that_it_was_read_from():
+    score = np.array([0.2, 0.50000, 0.50004, 0.9])
+    assert ranking.beside(0.9, score) == pytest.approx(0.9 - 1e-4)
+    assert ranking.beside(0.50004, score) == pytest.approx(0.50002), "half way, where the next is near"
+    assert ranking.beside(0.2, score) == pytest.approx(0.2 - 1e-4), "there is none below"
+    assert ranking.beside(0.5, score, above=True) == pytest.approx(0.50002)
+    assert ranking.beside(-40.0, score, above=True) == pytest.approx(-40.0 + 4e-3)
+    assert ranking.beside(float("inf"), score, above=True) == float("inf")

@@ -17,8 +17,11 @@ from scarce.errors import DataError, ReadError
 from scarce.io import boxes as shape
 from scarce.recipe import render_full
 from scarce.synthesize import Limits
+from scarce.synthesize import _make as making
 from scarce.synthesize._check import trouble
+from scarce.synthesize._tally import Tally
 from scarce.synthesize.hole import Hole
+from scarce.synthesize.stain import Stain
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +221,75 @@ def test_what_must_not_enter() -> None:
     assert trouble(before, after, mask, stay=False) == ""
     assert "size" in trouble(before, after[:50], mask[:50])
     assert "flat" in trouble(np.zeros((9, 9), np.uint8), np.zeros((9, 9), np.uint8), np.ones((9, 9), bool))
+
+
+def test_going_on_with_a_larger_n_is_the_same_as_asking_for_it_at_once(
+    tiles: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "BATCH", 8)
+    synthesize.make(tiles, "crack", n=11, out=tmp_path / "a", seed=3)
+    synthesize.make(tiles, "crack", n=20, out=tmp_path / "a", seed=3)
+    synthesize.make(tiles, "crack", n=20, out=tmp_path / "b", seed=3)
+    rows = [lines(tmp_path / name) for name in "ab"]
+    assert rows[0] == rows[1]
+    assert [row["index"] for row in rows[0]] == list(range(len(rows[0])))
+    for folder in ("images/train", "masks", "labels/train"):
+        files = [sorted((tmp_path / name / folder).iterdir()) for name in "ab"]
+        assert [file.name for file in files[0]] == [file.name for file in files[1]]
+        assert all(one.read_bytes() == two.read_bytes() for one, two in zip(*files, strict=True))
+    assert (tmp_path / "a" / "instances_train.json").read_bytes() == (
+        tmp_path / "b" / "instances_train.json"
+    ).read_bytes()
+
+
+def test_a_killed_process_leaves_no_picture_without_a_label(tiles: Dataset, tmp_path: Path) -> None:
+    synthesize.make(tiles, "crack", n=4, out=tmp_path / "a")
+    plan = json.loads((tmp_path / "a" / "tries.jsonl").read_text().splitlines()[0])["plan"]
+    tally = Tally.open(tmp_path / "a", plan, "x")
+    scene = cv2.imread(str(next((tmp_path / "a" / "images/train").iterdir())))
+    tally.save("crack_000099.png", scene, np.ones(scene.shape[:2], bool))  # and then the power went
+    assert len(list((tmp_path / "a" / "images/train").iterdir())) == 4
+    synthesize.make(tiles, "crack", n=6, out=tmp_path / "a")
+    stems = [
+        {file.stem for file in (tmp_path / "a" / folder).iterdir()}
+        for folder in ("images/train", "masks", "labels/train")
+    ]
+    assert stems[0] == stems[1] == stems[2]
+    assert len(stems[0]) == 6
+    assert "crack_000099" not in stems[0]
+    assert not list((tmp_path / "a" / ".made" / "masks").iterdir())
+
+
+def test_an_interruption_leaves_labels_for_what_is_finished(
+    tiles: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "BATCH", 4)
+    turn = iter(["", "", "stop", *[""] * 99])
+
+    def judge(images: Sequence[Any], _: Sequence[Any]) -> list[str]:
+        if next(turn):
+            raise KeyboardInterrupt
+        return [""] * len(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        synthesize.make(tiles, "stain", n=30, out=tmp_path / "a", screen=judge)
+    pictures = list((tmp_path / "a" / "images/train").iterdir())
+    assert pictures
+    assert len(json.loads((tmp_path / "a" / "instances_train.json").read_text())["images"]) == len(pictures)
+    assert synthesize.make(tiles, "stain", n=30, out=tmp_path / "a", screen=judge).accepted == 30
+
+
+def test_each_of_several_defects_has_its_own_pixels(tiles: Dataset, tmp_path: Path) -> None:
+    synthesize.make(tiles, Stain(n_defects=6, fit=False), n=6, out=tmp_path / "a")
+    overlapping = 0
+    for row in lines(tmp_path / "a"):
+        if row["reason"]:
+            continue
+        parts = [shape.decode_mask(one["segmentation"]) for one in row["objects"]]
+        union = cv2.imread(str(tmp_path / "a" / "masks" / row["file"]), cv2.IMREAD_UNCHANGED) > 0
+        assert (np.any(parts, axis=0) == union).all()
+        for part, one in zip(parts, row["objects"], strict=True):
+            assert cv2.boundingRect(part.astype(np.uint8)) == tuple(one["bbox"])
+            assert cv2.connectedComponents(part.astype(np.uint8))[0] <= 3
+        overlapping += sum(part.sum() for part in parts) > union.sum()
+    assert overlapping

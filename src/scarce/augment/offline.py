@@ -17,12 +17,13 @@ import numpy as np
 from scarce import progress
 from scarce.augment._partner import Pool, corners_of, partners_of, pool_of, shared_label
 from scarce.augment.policy import Policy
+from scarce.augment.strength import Lost
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import ConfigError, DataError, LeakError, ReadError, ScarceError
 from scarce.execute.local import spread
 from scarce.io.boxes import objects_in, to_cell
 from scarce.lineage import canonical_json, digest
-from scarce.modality import open_samples
+from scarce.modality import open_samples, raw
 from scarce.recipe import Params, Parents, Scene, checked, fit_mask, growable, mask_opener, opencv_version, replay
 from scarce.recipe import write as recipe_of
 
@@ -99,7 +100,7 @@ def write(
     if per_sample < 1:
         raise ConfigError(WHO, f"per_sample = {per_sample} is out of range", "it takes 1 or more")
     jobs, folder, started = _jobs(ds), Path(out), time.perf_counter()
-    _claim(folder, policy, per_sample, seed)
+    _claim(folder, policy, per_sample, seed, _signature(ds, jobs))
     failed: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     made = 0
@@ -156,6 +157,28 @@ def preview(ds: Dataset, policy: Policy, path: str | Path, *, samples: int = 6, 
         lines.append(np.concatenate([_cell(image, framed=True), *(_cell(view) for view in views)], axis=1))
     target = Path(path)
     _save(target, np.concatenate(lines))
+    return target
+
+
+def lost_sheet(lost: Sequence[Lost], path: str | Path) -> Path:
+    """Write pictures that a probe knew, framed, each beside the copy that it takes for something else, with words.
+
+    Args:
+        lost: of :class:`scarce.augment.strength.Strength`.
+        path: of the sheet, a PNG file.
+    """
+    import cv2
+
+    pairs = []
+    for one in lost:
+        pair = np.concatenate([_cell(one.image, framed=True), _cell(one.view)], axis=1)
+        strip = np.full((16, pair.shape[1], 3), 255, np.uint8)
+        text = f"{one.true}, taken for {one.taken}".encode("ascii", "replace").decode()
+        cv2.putText(strip, text[:44], (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.34, (0, 0, 0), 1, cv2.LINE_AA)
+        pairs.append(np.concatenate([pair, strip]))
+    pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % 3)
+    target = Path(path)
+    _save(target, np.concatenate([np.concatenate(pairs[row : row + 3], axis=1) for row in range(0, len(pairs), 3)]))
     return target
 
 
@@ -221,16 +244,39 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip(".") or "unnamed"
 
 
-def _claim(folder: Path, policy: Policy, per_sample: int, seed: int) -> None:
+def _signature(ds: Dataset, jobs: Sequence[_Job]) -> str:
+    """Return what tells these originals, with their labels and places, from others: a new split is other data."""
+    hashes = ds.table["content_hash"].to_pylist() if "content_hash" in ds.table.column_names else [None] * len(ds)
+    rows = np.array([job.row for job in jobs], np.int64)
+    held = [hashes[row] or _stat(place) for row, place in zip(rows.tolist(), raw.addresses(ds, rows), strict=True)]
+    told = sorted((job.sample, job.label, job.stem, held[place]) for place, job in enumerate(jobs))
+    return digest(canonical_json(told))
+
+
+def _stat(place: Any) -> str:
+    """Return size and time of the file that a sample lies in; empty where it is gone."""
+    try:
+        found = Path(place.path).stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def _claim(folder: Path, policy: Policy, per_sample: int, seed: int, data: str) -> None:
     """Make the folder ours, or make sure that it holds the same run."""
     body = {"policy": policy.params(), "per_sample": per_sample, "seed": seed, "opencv": opencv_version()}
-    mark = {"fingerprint": digest(canonical_json(body)), **body}
+    mark = {"fingerprint": digest(canonical_json(body)), "data": data, **body}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / RUN).is_file():
-            if json.loads((folder / RUN).read_text(encoding="utf-8")).get("fingerprint") == mark["fingerprint"]:
-                return
-            raise DataError(WHO, f"{folder} holds copies of another policy, seed or number", do="name a new folder")
+            there = json.loads((folder / RUN).read_text(encoding="utf-8"))
+            if there.get("fingerprint") != mark["fingerprint"]:
+                raise DataError(WHO, f"{folder} holds copies of another policy, seed or number", do="name a new folder")
+            if there.get("data") != data:
+                raise DataError(WHO, f"{folder} holds copies of other originals",
+                                "pictures, labels or the split changed since; old copies may be of test samples now",
+                                "name a new folder")  # fmt: skip
+            return
         if any(folder.iterdir()):
             raise DataError(WHO, f"{folder} is not empty and holds no run of ours", do="name a new folder")
         (folder / RUN).write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")

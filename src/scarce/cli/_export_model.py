@@ -1,4 +1,4 @@
-"""``scarce export --format model_card``."""
+"""``scarce export --format onnx`` and ``--format model_card``."""
 
 from __future__ import annotations
 
@@ -8,27 +8,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scarce.cli._screen import Screen, relative, safe
-from scarce.cli._work import model_folder
+from scarce.cli._work import model_folder, project_of
 
 if TYPE_CHECKING:
+    from scarce.dataset import Dataset
     from scarce.project import Project
     from scarce.train.model import Model
 
-FORMATS = ("model_card",)
+FORMATS = ("onnx", "model_card")
+CHECKED_ON = 500
+"""Samples of the project that file and original must answer alike, held-out ones first."""
 
 
-def export_model(out: Screen, project: Path, path: Path, *, model: Path | None, evaluation: Path | None) -> None:
-    """Write the card of a model, the project's newest by default, for people."""
-    from scarce.project import SETTINGS, Project
+def export_model(
+    out: Screen, project: Path, path: Path, style: str, *, model: Path | None, evaluation: Path | None
+) -> None:
+    """Write a model, the project's newest by default, as ONNX or as a card for people."""
+    from scarce.errors import ConfigError
+    from scarce.project import HIDDEN, SETTINGS, Project
     from scarce.train.model import load
 
-    loaded = load(model_folder(model or project))
-    opened = Project.open(project) if (project / SETTINGS).is_file() else None
+    if evaluation is not None and style != "model_card":
+        raise ConfigError("export", "--evaluation is for --format model_card")
+    folder = model_folder(model or project)
+    loaded = load(folder)
+    own = [project_of(folder)] if folder.absolute().parent.parent.name == HIDDEN else []
+    homes = [home for home in (project, *own) if (home / SETTINGS).is_file()]
+    opened = Project.open(homes[0]) if homes else None
     try:
-        _card(out, opened, loaded, path, evaluation)
+        if style == "onnx":
+            _onnx(out, opened, loaded, path)
+        else:
+            _card(out, opened, loaded, path, evaluation)
     finally:
         if opened is not None:
             opened.close()
+
+
+def _onnx(out: Screen, project: Project | None, model: Model, path: Path) -> None:
+    from scarce.errors import ConfigError
+    from scarce.train.onnx_file import write
+
+    samples = None if project is None else _samples(project, model)
+    if samples is None:
+        raise ConfigError("export", "there is no sample to check the file on, and an unchecked one is not written",
+                          "no project was found" if project is None else f"{project.folder} holds none",
+                          "name the project of the model: --project DIR")  # fmt: skip
+    checked = write(model, path, check_on=samples)
+    assert checked is not None
+    told = (
+        f"Checked on {checked.samples:,} samples of the project: largest difference of a probability "
+        f"{checked.difference:.1g}, other classes {checked.other_classes}, other verdicts {checked.other_verdicts}"
+    )
+    lines = [
+        f"{relative(path)}: {path.stat().st_size / 1e6:.1f} MB, predicts without torch",
+        told,
+        f"Next: scarce predict {relative(path)} FILES...",
+    ]
+    body = {"file": str(path), "bytes": path.stat().st_size, "checked": asdict(checked)}
+    out.show(body, lambda console: console.print(safe("\n".join(lines))))
 
 
 def _card(out: Screen, project: Project | None, model: Model, path: Path, evaluation: Path | None) -> None:
@@ -49,6 +87,21 @@ def _card(out: Screen, project: Project | None, model: Model, path: Path, evalua
     if evaluation is None:
         said += "; test figures are added by --evaluation with what scarce evaluate --json printed"
     out.show({"file": str(path), "parts": [asdict(part) for part in found]}, lambda console: console.print(safe(said)))
+
+
+def _samples(project: Project, model: Model) -> Dataset | None:
+    """Return some real samples of the newest version, test and validation first; None without any of the kind."""
+    import numpy as np
+
+    if project.head is None:
+        return None
+    ds = project.dataset()
+    real = np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real"))
+    if not len(real) or ds.schema.modality != model.card.get("modality", "image"):
+        return None
+    held = np.isin(ds["split"][real], ("test", "val"))
+    parts = [part[:: max(1, len(part) // CHECKED_ON)][:CHECKED_ON] for part in (real[held], real[~held])]
+    return ds.take(np.sort(np.concatenate(parts)[:CHECKED_ON]))
 
 
 def _evaluated(path: Path | None) -> dict[str, Any] | None:

@@ -36,6 +36,11 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "study": "Answer one question by a whole experiment on your own data; resumable.",
         "predict": "Classify files or folders: class, probability, verdict.",
     },
+    "Production": {
+        "feedback": "Confirm or correct predictions; without options, show what came back so far.",
+        "promote": "Let a challenger answer in production where paired tests prove that no class loses by it.",
+        "rollback": "Put the champion before this one back at once, with the data that it stands on.",
+    },
     "Data": {
         "add": "Add a source to a project as a new version; test stays test.",
         "classes": "Add, rename, split or merge classes as a new version.",

@@ -23,6 +23,16 @@ OutFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Where results go.", show_default="reports/")
 ]
 
+Policies: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Augmentation policy. May be repeated.", show_default="the domain's")
+]
+Generators: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Kind of synthesize. May be repeated.", show_default="all that fit")
+]
+Shows: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="KIND:CLASS", help="A class that a drawn defect shows; repeat.")
+]
+
 
 @dataclass(frozen=True)
 class Common:
@@ -104,13 +114,35 @@ def tell(console: Console, body: dict[str, Any], told: Told) -> None:
     console.print(f"All of it: {safe(relative(Path(body['page'])))}")
 
 
-def wrong_labels(name: str, given: Mapping[str, Any], common: Common, fashion: Path | None) -> dict[str, Any]:
-    """Run a study of wrong labels on a project, or on a part of Fashion-MNIST."""
+def on_features(
+    name: str, given: Mapping[str, Any], common: Common, fashion: Path | None, *, most: int = 600
+) -> dict[str, Any]:
+    """Run a study that needs features on a project, or on a part of Fashion-MNIST.
+
+    Args:
+        name: of the study.
+        given: settings that were asked for.
+        common: what every study is asked with.
+        fashion: folder of Fashion-MNIST's files; None = the project.
+        most: training pictures of a class of garments.
+    """
     if fashion is None:
         return studied(name, given, common)
     from scarce.study._fashion import some_fashion
 
     return studied(
         name, given, common,
-        published=lambda place: some_fashion(fashion, place / "fashion.pictures", most=600, judged=200),
+        published=lambda place: some_fashion(fashion, place / "fashion.pictures", most=most, judged=200),
+    )  # fmt: skip
+
+
+def on_pictures(name: str, given: Mapping[str, Any], common: Common, fashion: Path | None) -> dict[str, Any]:
+    """Run a study of networks on a project, or on Fashion-MNIST."""
+    if fashion is None:
+        return studied(name, given, common, encoded=False)
+    from scarce.study._fashion import fashion_mnist
+
+    return studied(
+        name, given, common, encoded=False,
+        published=lambda place: fashion_mnist(fashion, place / "fashion.pictures", test=True),
     )  # fmt: skip

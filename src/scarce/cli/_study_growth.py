@@ -9,7 +9,7 @@ import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import relative, safe, screen, table
-from scarce.cli._study import Common, Minutes, OutFolder, studied
+from scarce.cli._study import Common, Generators, Minutes, OutFolder, Policies, Shows, studied
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,15 +19,9 @@ def growth(
     project: ProjectFolder = None,
     named: InProject = None,
     version: Version = None,
-    generator: Annotated[
-        list[str] | None, typer.Option(help="Kind of synthesize. May be repeated.", show_default="all that fit")
-    ] = None,
-    policy: Annotated[
-        list[str] | None, typer.Option(help="Augmentation policy. May be repeated.", show_default="the domain's")
-    ] = None,
-    shows: Annotated[
-        list[str] | None, typer.Option(metavar="KIND:CLASS", help="A class that a drawn defect shows; repeat.")
-    ] = None,
+    generator: Generators = None,
+    policy: Policies = None,
+    shows: Shows = None,
     per_class: Annotated[int | None, typer.Option(min=1, help="Rows of a class and maker.", show_default="120")] = None,
     few: Annotated[
         list[int] | None, typer.Option(min=1, help="Also with so many real samples of each class; repeat.")

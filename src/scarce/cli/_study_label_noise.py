@@ -9,7 +9,7 @@ import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import screen
-from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, tell, wrong_labels
+from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, on_features, tell
 
 
 def label_noise(
@@ -49,6 +49,6 @@ def label_noise(
         given = {"rates": rate or None, "kind": kind, "most": most, "seeds": seeds}
         folder = Path() if fashion is not None else folder_of(project, named)
         common = Common(folder, version, minutes, out_folder, workers, seed)
-        body = wrong_labels("label_noise", given, common, fashion)
+        body = on_features("label_noise", given, common, fashion)
 
         out.show(body, lambda console: tell(console, body, study))

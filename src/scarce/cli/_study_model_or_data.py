@@ -9,7 +9,7 @@ import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import screen
-from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, tell, wrong_labels
+from scarce.cli._study import Common, FashionFolder, Minutes, OutFolder, on_features, tell
 
 
 def model_or_data(
@@ -48,6 +48,6 @@ def model_or_data(
         given = {"rate": rate, "kind": kind, "trees": trees, "most": most, "seeds": seeds}
         folder = Path() if fashion is not None else folder_of(project, named)
         common = Common(folder, version, minutes, out_folder, workers, seed)
-        body = wrong_labels("model_or_data", given, common, fashion)
+        body = on_features("model_or_data", given, common, fashion)
 
         out.show(body, lambda console: tell(console, body, study))

@@ -22,6 +22,7 @@ from scarce.cli._options import (
 from scarce.cli._screen import safe, screen, size
 
 if TYPE_CHECKING:
+    from scarce.augment.strength import Tuned
     from scarce.dataset import Dataset
 
 
@@ -96,9 +97,9 @@ def augment(
             body["search"], told = _augment_search.search(path, workers=workers, seed=seed)
             said += told
         if tune:
-            found = strength.tune(ds, policy, seed=seed)
+            found = strength.tune(ds, policy, seed=seed, domain=domain)
             body["tune"] = found.to_json()
-            said += found.lines()
+            said += [*found.lines(), *_lost(found, preview, body)]
         if preview is not None:
             shown = offline.preview if ds.schema.modality == "image" else sheet.write
             body["preview"] = str(shown(ds, policy, preview, seed=seed))
@@ -118,6 +119,18 @@ def augment(
             )
             said += [f"  {name}: {why}" for name, why in list(done.failed.items())[:5]]
         screened.show(body, lambda console: console.print(safe("\n".join(said))))
+
+
+def _lost(found: Tuned, preview: Path | None, body: dict[str, object]) -> list[str]:
+    """Write the pictures that a policy spoils, where it is too strong; return what to say."""
+    from scarce.augment.offline import lost_sheet
+
+    asked = found.tried[0]
+    if asked.passes or not asked.lost:
+        return []
+    place = preview.with_name(f"{preview.stem}-too-strong.png") if preview else Path("too-strong.png")
+    body["too_strong"] = str(lost_sheet(asked.lost, place))
+    return [f"Pictures that the probe knew, and copies that it takes for something else: {place}"]
 
 
 def _data(path: Path, columns: dict[str, str | None]) -> Dataset:

@@ -9,7 +9,7 @@ import typer
 
 from scarce.cli._beside import beside
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
-from scarce.cli._screen import screen, table
+from scarce.cli._screen import relative, safe, screen, table
 from scarce.cli._summary import interval, percent, value_of
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ def evaluate(
     ask: Annotated[
         int, typer.Option(min=0, help="Put so many questions about the weakest classes into the queue.")
     ] = 0,
+    costs: Annotated[
+        str | None,
+        typer.Option(metavar="MISS,ALARM|FILE", help="What mistakes cost: two numbers, or a CSV file of all pairs."),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the page goes.", show_default="the project's reports")
+    ] = None,
     workers: Workers = None,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -49,25 +56,30 @@ def evaluate(
     """Look at the test set once, with intervals; looks are counted.
 
     Balanced accuracy, macro-F1, recall and precision of every class, operating point: each with its 95 % interval, on
-    real test samples only, beside a baseline that always answers the majority class.
+    real test samples only, beside a baseline that always answers the majority class. A page for people shows all of it
+    with the samples behind every figure.
 
     Example:
         scarce evaluate photos-scarce
         scarce evaluate photos-scarce --model photos-scarce/.scarce/models/v7-finetune --json
         scarce evaluate photos-scarce --compare photos-scarce/.scarce/models/v3-linear_probe --foreign other-photos
+        scarce evaluate photos-scarce --robust --costs 10,1 --ask 50
     """
     with screen(as_json, quiet, debug) as out:
         from scarce.cli._work import model_folder
         from scarce.loop.judging import Look, judge
+        from scarce.loop.look_page import write
         from scarce.project import Project
 
         folder = folder_of(project, named)
         with Project.open(folder) as opened:
-            body = judge(opened, Look(
+            look = Look(
                 folder=model_folder(model or folder), against=None if against is None else model_folder(against),
-                version=version, foreign=foreign, field=field, robust=robust, ask=ask, seed=seed, workers=workers,
-                false_positive_rate=false_positive_rate or opened.config.evaluate.false_positive_rate,
-            ))  # fmt: skip
+                version=version, foreign=foreign, field=field, robust=robust, ask=ask, costs=costs, seed=seed,
+                workers=workers, false_positive_rate=false_positive_rate or opened.config.evaluate.false_positive_rate,
+            )  # fmt: skip
+            body = judge(opened, look)
+            body["report"] = str(write(opened, body, page, seed=seed))
 
         def draw(console: Console) -> None:
             console.print(f"{body['model']} on {body['n']:,} real test samples of {body['version']}")
@@ -91,5 +103,6 @@ def evaluate(
             for line in beside(body):
                 console.print(line)
             console.print(f"Look number {body['looks']} at this test set.")
+            console.print(f"Page: {safe(relative(Path(body['report'])))}")
 
         out.show(body, draw)

@@ -26,7 +26,7 @@ def export(
     ] = None,
     format_: Annotated[
         str | None,
-        typer.Option("--format", metavar="NAME", help="Samples: coco, yolo, voc ...; a model: model_card."),
+        typer.Option("--format", metavar="NAME", help="Samples: coco, yolo, voc ...; a model: onnx, model_card."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of a model.", show_default="the project's newest")
@@ -52,19 +52,22 @@ def export(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write samples for other tools, a model's card, or the lineage as JSON or as a pipeline for DVC.
+    """Write samples for other tools, a model as ONNX or as a card, or the lineage as JSON or as a pipeline for DVC.
 
     With --format the kept samples, their labels, boxes, masks, splits and groups are written to OUT, which must be
     new: coco, croissant, csv, cvat, huggingface, jsonl, label_studio, parquet, voc or yolo. What a format has no place
     for is listed.
 
-    --format model_card OUT.md (or .html) says for people what a model is, how good, and what it was not tested on.
+    --format onnx OUT.onnx writes a model as one graph: preprocessing, network, temperature and operating point, checked
+    on pictures of the project; scarce predict OUT.onnx needs no torch. --format model_card OUT.md (or .html) says for
+    people what a model is, how good, and what it was not tested on.
 
     With --dvc every version on the way is a stage: dvc repro does again what changed (sources, or values in
     params.json), dvc checkout brings back what was. The data of each stage is Parquet under data/.
 
     Example:
         scarce export --format coco photos-coco --project photos-scarce
+        scarce export --format onnx model.onnx --project photos-scarce
         scarce export --format model_card card.md --project photos-scarce --evaluation evaluation.json
         scarce export --metadata lineage.json --project photos-scarce
         scarce export --dvc --project photos-scarce
@@ -83,11 +86,11 @@ def export(
                               do="for example: scarce export --format coco OUT")  # fmt: skip
         style = (format_ or "").replace("-", "_")
         if style not in FORMATS and (model or evaluation):
-            raise ConfigError("export", "--model and --evaluation are for --format model_card")
+            raise ConfigError("export", "--model and --evaluation are for --format onnx and --format model_card")
         if style in FORMATS and out_path is not None:
             if version or files:
                 raise ConfigError("export", "--version and --files are for samples, not for a model")
-            export_model(out, folder_of(project), out_path, model=model, evaluation=evaluation)
+            export_model(out, folder_of(project), out_path, style, model=model, evaluation=evaluation)
             return
         if format_ is not None and out_path is not None:
             _samples(out, folder_of(project), version, out_path, (format_, files))

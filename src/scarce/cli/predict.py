@@ -45,7 +45,9 @@ def predict(
     heat_maps: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write PNGs that show where a model of anomaly sees a defect.", show_default="none"
+            metavar="DIR",
+            help="Write PNGs that show where a model of anomaly or patch-probe sees a defect.",
+            show_default="none",
         ),
     ] = None,
     as_json: AsJson = False,

@@ -11,10 +11,14 @@ from scarce.cli._group import register
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import relative, safe, screen, table
 from scarce.cli._study import Common, Minutes, OutFolder, studied
+from scarce.cli._study_architectures import architectures
+from scarce.cli._study_data_size import data_size
 from scarce.cli._study_growth import growth
 from scarce.cli._study_label_noise import label_noise
 from scarce.cli._study_losses import losses
 from scarce.cli._study_model_or_data import model_or_data
+from scarce.cli._study_out_of_distribution import out_of_distribution
+from scarce.cli._study_phases import phases
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,8 +129,12 @@ def zero_shot(
 
 
 register(app, "query-strategies", query_strategies)
+register(app, "data-size", data_size)
+register(app, "architectures", architectures)
 register(app, "growth", growth)
 register(app, "label-noise", label_noise)
 register(app, "losses", losses)
 register(app, "model-or-data", model_or_data)
+register(app, "phases", phases)
+register(app, "out-of-distribution", out_of_distribution)
 register(app, "zero-shot", zero_shot)

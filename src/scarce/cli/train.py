@@ -78,8 +78,11 @@ def train(
     told: dict[str, Any] = {
         "loss": loss and loss.replace("-", "_"), "epochs": epochs, "policy": augment, "minutes": minutes,
     }  # fmt: skip
-    with screen(as_json, quiet, debug) as out:
+    from scarce.train import is_main
+
+    with screen(as_json, quiet or not is_main(), debug) as out:
         from scarce.cli._work import fit, weights_of
+        from scarce.loop.fitting import fresh_place
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
 
@@ -89,7 +92,9 @@ def train(
             ds = with_scan(opened, opened.dataset(name), workers=workers)
             ds = with_features(opened, ds, workers=workers, seed=seed)
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
-            folder = opened.models / f"{name}-{fitted.card['trainer']}"
+            if not is_main():  # several processes train one model, and the first of them keeps it
+                return
+            folder = fresh_place(opened, f"{name}-{fitted.card['trainer']}")
             fitted.save(folder)
         body = {"model": str(folder), "version": name, "notes": notes, "card": fitted.card}
 

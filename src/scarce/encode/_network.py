@@ -167,11 +167,13 @@ class Network:
             values = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float()
             mean, std = (torch.tensor(part, dtype=torch.float32, device=self.device) for part in (self.mean, self.std))
             values = (values - mean[:, None, None]) / std[:, None, None]
-            if self.pooling == "final":
-                features = _mean(self.model.forward_features(values))  # type: ignore[operator]
-            else:
-                features = self._layers(values) if self.pooling == "layers" else self._grid(values)
-            return np.asarray(features.float().cpu().numpy())
+            return np.asarray(self.pooled(values).float().cpu().numpy())
+
+    def pooled(self, values: torch.Tensor) -> torch.Tensor:
+        """Return (B, D) features of (B, 3, H, W) normalized pictures."""
+        if self.pooling == "final":
+            return _mean(self.model.forward_features(values))  # type: ignore[operator]
+        return self._layers(values) if self.pooling == "layers" else self._grid(values)
 
     def _layers(self, values: torch.Tensor) -> torch.Tensor:
         import torch

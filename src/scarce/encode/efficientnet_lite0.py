@@ -67,8 +67,7 @@ class EfficientnetLite0(AbstractEncoder):
 
     def embed(self, batch: Sequence[Array | str]) -> Floats:
         """Return (B, D) features of uint8 pictures."""
-        size = self.size or SIZE
-        return _network(self.pooling, self.precision, size)(stacked(batch, size))
+        return self.network()(stacked(batch, self.size or SIZE))
 
     def reduce(self, sample: Array | str) -> Array:
         """Squeeze a picture to the size that is seen."""
@@ -85,9 +84,13 @@ class EfficientnetLite0(AbstractEncoder):
 
     def session(self) -> AbstractContextManager[None]:
         """Load the network, and give torch's threads back afterwards."""
-        size = self.size or SIZE
-        _network(self.pooling, self.precision, size)
+        self.network()
         return kept_threads()
+
+    def network(self) -> Network:
+        """Return the network, loaded once."""
+        with _loading:
+            return _loaded(self.pooling, self.precision, self.size or SIZE)
 
     def enter_worker(self) -> None:
         """Compute with one thread a worker."""
@@ -125,11 +128,6 @@ def load_model(*, folded: bool = True) -> Any:
     if folded:
         fold_batch_norm(model)
     return model
-
-
-def _network(pooling: Pooling, precision: Precision, size: int) -> Network:
-    with _loading:
-        return _loaded(pooling, precision, size)
 
 
 @lru_cache(maxsize=2)

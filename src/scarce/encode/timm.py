@@ -72,7 +72,7 @@ class Timm(AbstractEncoder):
 
     def embed(self, batch: Sequence[Array | str]) -> Floats:
         """Return (B, D) features of uint8 pictures."""
-        return self._network()(stacked(batch, self._size()))
+        return self.network()(stacked(batch, self._size()))
 
     def reduce(self, sample: Array | str) -> Array:
         """Squeeze a picture to the size that is seen."""
@@ -92,7 +92,7 @@ class Timm(AbstractEncoder):
 
     def session(self) -> AbstractContextManager[None]:
         """Load the network, and give torch's threads back afterwards."""
-        self._network()
+        self.network()
         return kept_threads()
 
     def enter_worker(self) -> None:
@@ -102,7 +102,8 @@ class Timm(AbstractEncoder):
     def _size(self) -> int:
         return self.size or trained_size(self.model)[0]
 
-    def _network(self) -> Network:
+    def network(self) -> Network:
+        """Return the network, loaded once."""
         with _loading:
             return _loaded(self.model, self.weights, self.precision, self._size())
 

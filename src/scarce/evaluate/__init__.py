@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "run"]
 
 MODULES = (
-    "calibrator", "compare", "conformal", "guard", "out_of_distribution", "robustness", "threshold", "variety",
+    "calibrator", "compare", "conformal", "cost", "guard", "out_of_distribution", "robustness", "threshold", "variety",
 )  # fmt: skip
 """Public modules of this stage that are not plugins."""
 

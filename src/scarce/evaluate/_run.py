@@ -13,12 +13,11 @@ from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import DataError
 from scarce.evaluate._base import AbstractSection, Judged, plain
 from scarce.evaluate.operating_point import one_vs_rest
+from scarce.evaluate.per_class import MOST_CELLS
 from scarce.metric.choice import Setting, rare_codes, weighted
 from scarce.metric.confusion import accuracy, confusion_matrix
 from scarce.metric.interval import clopper_pearson, cluster_bootstrap, plausible_confusions
 from scarce.registry import load, names
-
-MOST_CELLS = 20_000_000
 
 
 class Predicts(Protocol):
@@ -194,7 +193,7 @@ def _judged(
         ids=kept.ids, y=kept["label"], probs=probs[known], classes=schema.classes,
         normal=tuple(schema.classes.index(name) for name in schema.normal_classes), groups=_groups(kept),
         train_counts=np.bincount(real, minlength=len(schema.classes)),
-        slices={name[5:]: kept[name] for name in _slice_columns(kept)},
+        slices=_slices(kept),
         out_of_fold=_out_of_fold(train, oof, len(schema.classes)),
         false_positive_rate=false_positive_rate, listed=50 if samples is None else samples, seed=seed,
     )  # fmt: skip
@@ -209,7 +208,19 @@ def _groups(ds: Dataset) -> Array:
 
 def _slice_columns(ds: Dataset) -> Sequence[str]:
     found = (name for name in ds.table.column_names if name.startswith("meta."))
-    return [name for name in found if name in ds and ds[name].dtype.kind in "OUSbiu"]
+    return [name for name in found if name in ds and ds[name].dtype.kind in "OUSbiuf"]
+
+
+MEASURED = {"scan.mean": "brightness (measured)", "scan.sharpness": "sharpness (measured)"}
+"""Measurements of pictures that are sliced by, too, and what they are called."""
+
+
+def _slices(ds: Dataset) -> dict[str, Array]:
+    """Return the user's own columns, and of pictures the light and sharpness that were measured."""
+    found = {name[5:]: ds[name] for name in _slice_columns(ds)}
+    if ds.schema.modality == "image":
+        found |= {title: ds.wide[name] for name, title in MEASURED.items() if name in ds.wide}
+    return found
 
 
 def _out_of_fold(train: Dataset, oof: OutOfFold, n_classes: int) -> tuple[Ints, Floats] | None:

@@ -19,7 +19,8 @@ class Confusion(AbstractSection):
     Use when you want to look at the pictures of one kind of mistake.
     Needs: labels and probabilities.
     Writes: ``matrix`` (K, K) counts, rows = true class, columns = answer; ``cells``: one entry for every pair of
-    classes that was confused, most frequent first, with the ids, the surest mistakes first.
+    classes that was confused, most frequent first, with the ids, the surest mistakes first; ``right``: class to ``n``
+    and the ids of what was answered rightly, the least sure first.
 
     Args:
         ids: most ids in one cell; 0 = the report's own limit.
@@ -40,4 +41,10 @@ class Confusion(AbstractSection):
                 "true": judged.classes[true], "predicted": judged.classes[answer], "n": len(rows),
                 "ids": judged.ids[surest[: self.ids or judged.listed]].tolist(),
             })  # fmt: skip
-        return {"classes": list(judged.classes), "matrix": matrix.tolist(), "cells": cells}
+        right = {name: self._right(judged, code) for code, name in enumerate(judged.classes)}
+        return {"classes": list(judged.classes), "matrix": matrix.tolist(), "cells": cells, "right": right}
+
+    def _right(self, judged: Judged, code: int) -> dict[str, Any]:
+        rows = np.flatnonzero((judged.y == code) & (judged.pred == code))
+        unsure = rows[np.argsort(judged.probs[rows, code], kind="stable")]
+        return {"n": len(rows), "ids": judged.ids[unsure[: self.ids or judged.listed]].tolist()}

@@ -22,6 +22,7 @@ from scarce.evaluate.conformal import conformal_threshold
 from scarce.evaluate.out_of_distribution import AbstractDetector
 from scarce.evaluate.out_of_distribution.detection import detection, sweep, threshold_keeping
 from scarce.evaluate.out_of_distribution.knn import evenly
+from scarce.metric.ranking import beside
 from scarce.probe import fold_of
 
 STAGE = "evaluate.out_of_distribution"
@@ -108,7 +109,7 @@ def guard(
         "knn" if "knn" in detectors else "energy"
     )  # fmt: skip
     kept = min(kept, len(tried.labels) / (len(tried.labels) + 1))  # more than the highest score keeps is not shown
-    threshold = threshold_keeping(scores[best], kept)
+    threshold = beside(threshold_keeping(scores[best], kept), scores[best], above=True)
     unknown = {
         "detector": best, "params": detectors[best].params(), "threshold": threshold, "kept": kept,
         "chosen_on": f"{len(tried.labels)} samples held back from training", "foreign": said, "detectors": table,

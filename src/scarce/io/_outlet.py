@@ -60,6 +60,7 @@ class Outlet:
     written: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
+    _real: dict[Path, str] = field(default_factory=dict)
 
     @cached_property
     def ds(self) -> Dataset:
@@ -79,6 +80,13 @@ class Outlet:
     @cached_property
     def _places(self) -> dict[str, Address]:
         return dict(zip(self.ds.ids.tolist(), addresses(self.ds, np.arange(len(self.ds))), strict=True))
+
+    @cached_property
+    def _bases(self) -> dict[str, Path]:
+        """Id to the folder that its uris are relative to."""
+        sources = self.ds.table["source"].to_pylist()
+        bases = {source: Path(self.ds.sources.get(source or "", "")) for source in set(sources)}
+        return {name: bases[source] for name, source in zip(self.ds.ids.tolist(), sources, strict=True)}
 
     @cached_property
     def _recipes(self) -> set[str]:
@@ -118,8 +126,16 @@ class Outlet:
 
     def _seen(self, picture: Picture, place: Address) -> str:
         """Return the name of a file that stays where it lies: seen from the target, or from its source."""
-        below = posixpath.relpath(place.path.resolve().as_posix(), self.target.resolve().as_posix())
-        return below if inside(below) else picture.uri
+        return self._below(place.path) or picture.uri
+
+    def _below(self, path: Path) -> str | None:
+        """Return the name of a file as seen from the target, with links followed; None where it lies elsewhere."""
+        for folder in (self.target, path.parent):
+            if folder not in self._real:
+                self._real[folder] = folder.resolve().as_posix()
+        linked = path.name in ("", "..") or path.is_symlink()
+        real = path.resolve().as_posix() if linked else posixpath.join(self._real[path.parent], path.name)
+        return inside(posixpath.relpath(real, self._real[self.target]))
 
     def _put(self, picture: Picture, place: Address, name: str) -> tuple[str | None, str]:
         """Write one file; return why not (None = done) and its name, with the ending that its content has."""
@@ -167,8 +183,7 @@ class Outlet:
         if found is None:
             return None
         if self.files == "none":
-            below = posixpath.relpath(found.resolve().as_posix(), self.target.resolve().as_posix())
-            return below if inside(below) else picture.mask
+            return self._below(found) or picture.mask
         name = posixpath.splitext(name)[0] + found.suffix
         self._copy(found, self.root / name)
         return name
@@ -177,9 +192,7 @@ class Outlet:
         """Return the file of a picture's mask, or None where there is none that can be read."""
         if not picture.mask or picture.id in self._recipes:
             return None
-        row = int(self.ds.rows_of([picture.id or ""])[0])
-        base = self.ds.sources.get(self.ds.table["source"][row].as_py() or "", "")
-        path = Path(base) / picture.mask
+        path = self._bases[picture.id or ""] / picture.mask
         if trouble(str(path)):
             self.lost["masks that cannot be read"] += 1
             return None

@@ -18,7 +18,7 @@ from scarce.io._base import Options
 from scarce.io._listing import BAD, INFO, WARN, Listing, Note
 from scarce.io._manifest import Finder
 from scarce.io._several import Vote
-from scarce.io._tree import own_groups, refuse_columns, split_name
+from scarce.io._tree import only_train, own_groups, refuse_columns, split_name
 from scarce.io._walk import Found, trouble, walk
 from scarce.io.boxes import to_cell
 from scarce.lineage import digest
@@ -113,8 +113,9 @@ class Album:
         """Return the listing of all pictures."""
         refuse_columns(path, options)
         columns = _columns(self.pictures)
-        if "split" in columns and len(set(columns["split"])) == 1:
-            self.note(f"all samples lie in one split ({columns.pop('split')[0]}): a new split will be made")
+        if "split" in columns and None not in columns["split"] and only_train(columns["split"]):
+            columns.pop("split")
+            self.note("all samples lie in the train split: a new split will be made")
         columns |= own_groups([Found(picture.uri) for picture in self.pictures], options)
         if "meta.boxes" in columns:
             seen = [len(picture.boxes) for picture in self.pictures if isinstance(picture.boxes, list)]

@@ -20,7 +20,7 @@ from scarce.io._listing import INFO, WARN, Listing, Note, joined, label_text
 from scarce.io._roles import IDS, Kind, Roles, chosen, listed, plain, roles
 from scarce.io._several import Vote, gathered, majority
 from scarce.io._times import moments
-from scarce.io._tree import split_name
+from scarce.io._tree import only_train, split_name
 from scarce.io._walk import IMAGES, SOUNDS, is_hidden, walk
 from scarce.lineage import digest
 from scarce.modality import table
@@ -288,8 +288,8 @@ def _splits(column: pa.ChunkedArray, name: str, found: Listing) -> pa.Array:
     if strange:
         why = f"column {name!r} has {', '.join(strange[:5])}, which is no split: ignored there"
         found.notes.append(Note("data", why, INFO))
-    if len(set(splits)) == 1 and splits[0]:
-        found.notes.append(Note("data", f"column {name!r} says {splits[0]} everywhere: a new split will be made", INFO))
+    if None not in splits and only_train(splits):
+        found.notes.append(Note("data", f"column {name!r} says train everywhere: a new split will be made", INFO))
         return pa.nulls(len(values), pa.string())
     return pa.array(splits, pa.string())
 

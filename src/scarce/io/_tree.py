@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ MOST_TABLES, MOST_LOOKED_AT, NAMES, HEAD_BYTES = 5, 20, 50, 2**20
 WRAPPERS = frozenset("images image imgs img data dataset photos pictures raw input wav wavs audio sounds".split())
 
 
+def only_train(splits: Iterable[str | None]) -> bool:
+    """Return whether every sample is for training: then a new split is cut; what is all test stays test."""
+    return {split for split in splits if split} == {"train"}
+
+
 def split_name(name: object) -> str | None:
     """Return train, val, test or pool for one of their many names, else None."""
     return SPLIT_NAMES.get(str(name).strip().lower())
@@ -42,10 +47,10 @@ def list_tree(path: Path, walked: Walked, files: Sequence[Found], *, modality: s
     columns: dict[str, Any] = {"label": labels}
     notes = walked.notes(frozenset(file.suffix for file in files))
     notes += unread_tables(path, walked, files)
-    if has_splits and len({split for split in splits if split}) > 1:
+    if has_splits and not only_train(splits):
         columns["split"] = splits
     elif has_splits:
-        notes.append(Note("data", f"all samples lie in one split folder ({splits[0]}): a new split will be made", INFO))
+        notes.append(Note("data", "all samples lie in the train folder: a new split will be made", INFO))
     if any(rest):
         columns["meta.folder"] = rest
     if any(label is None for label in labels) and any(labels):

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from scarce.dataset import Array, Floats
+from scarce.dataset import Array, Floats, Ints
 
 SETS: Final = ("label_set", "labels", "tags", "classes")
 BOXES: Final = ("boxes", "objects", "annotations", "bboxes")
@@ -222,13 +222,19 @@ def decode_mask(shape: Mapping[str, Any]) -> Array:
     Raises:
         ValueError: the runs do not fill the size.
     """
+    height, width, runs = _checked_runs(shape)
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape(width, height).T
+
+
+def _checked_runs(shape: Mapping[str, Any]) -> tuple[int, int, Ints]:
+    """Return height, width and the run lengths of a mask, sound pixels first."""
     height, width = (int(side) for side in shape["size"])
     counts = shape["counts"]
     runs = np.array(_runs(counts) if isinstance(counts, str) else counts, np.int64)
     if height <= 0 or width <= 0 or (runs < 0).any() or runs.sum() != height * width:
         raise ValueError(f"a mask of {height} x {width} pixels has runs for {int(runs.sum())}")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(width, height).T
+    return height, width, runs
 
 
 def _runs(text: str) -> list[int]:
@@ -251,7 +257,7 @@ def area_of(item: Mapping[str, Any]) -> float:
     """Return the area of an object in square pixels: of its outline where it has one, else of its box."""
     shape = item.get("segmentation")
     if isinstance(shape, Mapping):
-        return float(decode_mask(shape).sum())
+        return float(_checked_runs(shape)[2][1::2].sum())
     parts = polygons_of(item)
     if parts:
         return float(sum(_shoelace(np.array(part, np.float64).reshape(-1, 2)) for part in parts))

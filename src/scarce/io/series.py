@@ -16,7 +16,7 @@ from scarce.errors import DataError
 from scarce.io._base import AbstractReader, Options
 from scarce.io._listing import INFO, WARN, Listing, Note, joined, label_text
 from scarce.io._tables import Opened, escape, find_parts, listing_of, open_parts, row_listing, sniff
-from scarce.io._tree import split_name
+from scarce.io._tree import only_train, split_name
 from scarce.lineage import digest
 from scarce.modality import table
 
@@ -106,7 +106,7 @@ def _from_arrays(path: Path, file: Path, options: Options) -> Listing:
     modality = "image" if picture else "time_series"
     found = Listing(base=base, source=options.name_for(path), modality=modality, uris=[])
     found.inputs[file.name] = digest(file.read_bytes())
-    several = len({split for _, _, split, _ in sets if split}) > 1
+    several = any(split for _, _, split, _ in sets) and not only_train(split for _, _, split, _ in sets)
     parts, sizes = [], []
     for name, samples, split, columns in sets:
         found.uris += [f"{file.name}#{row}:{name}" for row in range(len(samples))]
@@ -117,7 +117,7 @@ def _from_arrays(path: Path, file: Path, options: Options) -> Listing:
         sizes.append(len(samples))
     found.columns = joined(parts, sizes)
     if not several and sets[0][2]:
-        found.notes.append(Note("data", f"there is only a {sets[0][2]} part: a new split will be made", INFO))
+        found.notes.append(Note("data", "there is only a train part: a new split will be made", INFO))
     if "label" not in found.columns:
         found.notes.append(Note("data", "there is no array of labels (y)", WARN))
     return found

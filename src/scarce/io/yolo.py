@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, final
@@ -109,12 +109,34 @@ class Yolo(AbstractReader):
             kept = {"split"} if picture.split else set()
             rows.append(beside_row(picture, name, mask=mask, without=[*kept, *(() if marked else ("label",))]))
         order = sorted(splits, key=lambda name: ["train", "val", "test", "pool"].index(posixpath.basename(name)))
-        lines = [f"{posixpath.basename(split)}: {split}" for split in order]
-        names = [f"  {code}: {json.dumps(name, ensure_ascii=False)}" for name, code in code_of.items()]
-        out.text(
-            "data.yaml", "\n".join(["# written by scarce", *lines, f"nc: {len(code_of)}", "names:", *names]) + "\n"
-        )
+        out.text("data.yaml", settings_text(order, out.classes))
         write_beside(out, rows)
+
+
+def settings_text(folders: Sequence[str], classes: Sequence[str]) -> str:
+    """Return what stands in ``data.yaml``.
+
+    Args:
+        folders: of pictures, relative; each is named after its split.
+        classes: names in the order of their numbers.
+    """
+    lines = [f"{posixpath.basename(folder)}: {folder}" for folder in folders]
+    names = [f"  {code}: {json.dumps(name, ensure_ascii=False)}" for code, name in enumerate(classes)]
+    return "\n".join(["# written by scarce", *lines, f"nc: {len(classes)}", "names:", *names]) + "\n"
+
+
+def label_text(
+    items: Sequence[Mapping[str, Any]], size: tuple[int, int], classes: Mapping[str, int], *, outlined: bool = False
+) -> str:
+    """Return the text file of one picture: a line for each object.
+
+    Args:
+        items: objects in the form of :mod:`scarce.io.boxes`.
+        size: width and height of the picture in pixels.
+        classes: name to number.
+        outlined: write outlines; else boxes.
+    """
+    return "".join(f"{_line(item, size, classes, outlined=outlined)}\n" for item in items)
 
 
 def _write_marks(out: Outlet, picture: Picture, name: str, code_of: dict[str, int], *, outlined: bool) -> None:
@@ -131,11 +153,10 @@ def _write_marks(out: Outlet, picture: Picture, name: str, code_of: dict[str, in
         return
     for key in sorted({key for item in items for key in item} - {"label", "bbox", "segmentation", "id"}):
         out.lost[key] += sum(bool(item.get(key)) for item in items)
-    lines = [_line(item, picture.size, code_of, outlined=outlined) for item in items]
-    out.text(posixpath.splitext(_label_uri(name))[0] + ".txt", "".join(f"{line}\n" for line in lines))
+    out.text(_label_uri(name), label_text(items, picture.size, code_of, outlined=outlined))
 
 
-def _line(item: dict[str, Any], size: tuple[int, int], code_of: dict[str, int], *, outlined: bool) -> str:
+def _line(item: Mapping[str, Any], size: tuple[int, int], code_of: Mapping[str, int], *, outlined: bool) -> str:
     left, top, width, height = item["bbox"]
     if outlined:
         right, bottom = left + width, top + height

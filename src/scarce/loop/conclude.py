@@ -12,12 +12,12 @@ import numpy as np
 
 from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, FoldView
-from scarce.decision import Augment, Fold, TrainSet, describe, fold_of_view
+from scarce.decision import Augment, Fold, Interpolate, TrainSet, describe, fold_of_view
 from scarce.folds import groups_of
 from scarce.ledger import HYBRID, Design, Ledger, paired_effect
 from scarce.lineage import Step
 from scarce.loop import sift
-from scarce.loop.fitting import PROBE, confirm, fit_after, guarded, trainer_settings, training_view
+from scarce.loop.fitting import PROBE, confirm, fit_after, fresh_place, guarded, trainer_settings, training_view
 from scarce.loop.options import NETWORKS, Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed
@@ -33,6 +33,8 @@ LEAST_MINUTES = 1.0
 """A network gets this much even where the budget is used up."""
 WORSE = 0.05
 """A network that much below the linear probe is not what the user wants."""
+BETWEEN = ("linear_probe", "blend")
+"""Trainers that learn from virtual rows between features."""
 OWNERS = {"clean": ("clean",), "augment": ("augment",), "synthesize": ("synthesize",), "rebalance": ("rebalance",)}
 
 
@@ -112,7 +114,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         metrics={**final.card["metrics"], "test": judged["test"]["balanced_accuracy"]},
         data={**final.card["data"], "version": version},
     )
-    folder = Path(project.models) / f"{version}-{trainer}"
+    folder = fresh_place(project, f"{version}-{trainer}")
     final.save(folder)
     shutil.rmtree(begun, ignore_errors=True)
     project.state.add_ledger_rows([row.to_json() for row in ledger.rows], run=version)
@@ -198,6 +200,10 @@ def choose_trainer(ds: Dataset, options: Options, notes: list[str]) -> str:
 def plan_for(trainer: str, weighed: Weighed, notes: list[str]) -> tuple[Any, ...]:
     """Return the kept decisions; a network on pictures augments too, unless the ledger says that it hurts."""
     plan = weighed.decisions
+    if trainer not in BETWEEN and any(isinstance(decision, Interpolate) for decision in plan):
+        notes.append(f"SMOTE puts rows between features, and {trainer} learns from the samples themselves: it trains "
+                     "without them.")  # fmt: skip
+        plan = tuple(decision for decision in plan if not isinstance(decision, Interpolate))
     row = next((row for row in weighed.ledger.rows if row.decision == "augment"), None)
     named = any(isinstance(decision, Augment) or decision.name == "rebalance.oversample" for decision in plan)
     if trainer not in NETWORKS or named or not weighed.policy or (row is not None and row.verdict == "hurt"):

@@ -19,10 +19,21 @@ from scarce.train import originals
 
 if TYPE_CHECKING:
     from scarce.config import Train
+    from scarce.project import Project
 
 PROBE = LinearProbe()
 CONFIRM_SEEDS = 3
 CONFIRM_FOLDS = 3
+
+
+def fresh_place(project: Project, name: str) -> Path:
+    """Return the folder of a new model; one that ever had an alias is never written over, the new one gets a number."""
+    served = {row["target"] for alias in ("champion", "challenger") for row in project.state.alias_history(alias)}
+    number, place = 1, name
+    while place in served:
+        number += 1
+        place = f"{name}-{number}"
+    return project.models / place
 
 
 def training_view(ds: Dataset) -> FoldView:
@@ -56,7 +67,10 @@ def fit_after(  # noqa: PLR0913  one knob each
     ids = fold.train.ids[given.rows]
     rows = originals(view.train, ids) if trainer == "finetune" else view.train.rows_of(ids)
     online = policy(given.online) if given.online and "augment" in known else None
-    return train.fit(view, plugin, seed=seed, given=replace(given, rows=rows), online=online, checkpoint=checkpoint)
+    loss = given.loss if "embedding" in known else given.loss.folded
+    between = given.between.renumbered(view.train.rows_of(fold.train.ids)) if len(given.between) else given.between
+    given = replace(given, rows=rows, loss=loss, between=between)
+    return train.fit(view, plugin, seed=seed, given=given, online=online, checkpoint=checkpoint)
 
 
 def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed: int = 0) -> Any:

@@ -47,7 +47,10 @@ def exhibits(ds: Dataset, ids: Sequence[str]) -> dict[str, Exhibit]:
 
 def _contents(ds: Dataset, rows: Array) -> list[tuple[bytes, str]]:
     from scarce import modality
+    from scarce.modality.words import words_of
 
+    if ds.schema.modality == "tabular":
+        return [(b"", said or "(cannot be shown)") for said in words_of(ds, rows)]
     out: list[tuple[bytes, str]] = []
     for row in rows:
         try:

@@ -74,9 +74,17 @@ def targets(ds: Dataset, config: Config) -> dict[str, Target]:
 
 
 def share_of(ds: Dataset, label: str, more: int) -> float:
-    """Return the synthetic share of a class's training samples with some more synthetic ones."""
+    """Return the synthetic share of a class's training samples with some more synthetic ones.
+
+    Where no picture is labeled with the class, those with one of its boxes count.
+    """
+    from scarce.synthesize import with_boxes_of
+
     code = ds.schema.classes.index(label) if label in ds.schema.classes else -2
-    mine = (ds["label"] == code) & ds["keep"].astype(bool)
+    mine = ds["label"] == code
+    if not mine.any():
+        mine = np.isin(np.arange(len(ds)), with_boxes_of(ds, label))
+    mine &= ds["keep"].astype(bool)
     if "split" in ds and any(name is not None for name in ds["split"]):
         mine &= ds["split"] == "train"
     real = int((mine & (ds["origin"] == "real")).sum())

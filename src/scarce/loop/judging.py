@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset, FoldView
+from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Schema
 from scarce.errors import DataError
 from scarce.lineage import Step
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 WHO: Final = "evaluate"
 SHARE_CLEANER: Final = 0.5
 """Of the questions, how many are about labels that may be wrong where any are."""
+SHOWN: Final = 24
+"""Labels to check that are listed where nobody asked for a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Look:
         field: unlabelled samples from where the model works: is the test set as varied.
         robust: also measure accuracy under noise, light, rotation and blur.
         ask: so many questions about the weakest classes and pairs go into the queue.
+        costs: of mistakes, as :func:`scarce.evaluate.cost.costs_of` reads them.
         false_positive_rate: wanted share of false alarms.
         seed: of everything random.
         workers: threads at most; None = all cores.
@@ -43,6 +46,7 @@ class Look:
     field: Path | None = None
     robust: bool = False
     ask: int = 0
+    costs: str | None = None
     false_positive_rate: float = 0.01
     seed: int = 0
     workers: int | None = None
@@ -56,47 +60,105 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     """
     from scarce import evaluate, train
     from scarce.evaluate.compare import compare
+    from scarce.evaluate.cost import costs_of
     from scarce.folds import groups_of
+    from scarce.loop.asking import put
     from scarce.loop.measure import with_scan
-    from scarce.metric.calibration import expected_calibration_error
 
     model = train.load(look.folder)
     other = None if look.against is None else train.load(look.against)
     name = project.store.version(look.version).name
     ds = with_scan(project, project.dataset(name), workers=look.workers)
+    schema = ds.schema
+    costs = None if look.costs is None else costs_of(look.costs, schema.classes, schema.normal_classes)
     beside = {
-        kind: None if path is None else read_plain(path, ds.schema.modality)
+        kind: None if path is None else read_plain(path, schema.modality)
         for kind, path in (("foreign", look.foreign), ("field", look.field))
     }
     view = test_view(ds)
     logits, features = model.answers(view.eval)
-    probs = model.probabilities(logits, view.eval.schema)
+    probs, held = model.probabilities(logits, schema), held_of(model, schema)
     entry = model.card.get("ambiguous") or {}
     report = evaluate.run(
         view, probs, seed=look.seed, false_positive_rate=look.false_positive_rate, features=features,
-        set_threshold=entry.get("threshold"),
+        oof=None if held is None else held[1:], set_threshold=entry.get("threshold"),
     )  # fmt: skip
     looks = project.state.count_test_look(version=name, metric="balanced_accuracy")
-    natural = model.natural(probs, view.eval.schema)
     body = {
         "version": name, "model": str(look.folder), "looks": looks, **report.to_json(),
-        **_frozen(model, view.eval, probs),
+        **_frozen(model, view.eval, probs, held, look),
+        "calibration": {**report.sections["calibration"], **_honest(model, view.eval, logits, probs, look.seed)},
         "out_of_distribution": _foreign(model, view, (logits, features), beside["foreign"]),
-        "ece_natural": expected_calibration_error(view.eval["label"], natural) if natural is not probs else None,
         "variety": _variety(model, view, features, beside["field"], look.seed),
     }  # fmt: skip
+    body["ece_natural"] = (body["calibration"]["natural"] or {}).get("ece")
+    if costs is not None:
+        body["costs"] = _costs(model, view.eval, (probs, costs), held, look.seed)
     if other is not None:
-        found = compare(
-            view.eval["label"], other.predict_proba(view.eval), probs, groups=groups_of(view.eval), seed=look.seed
-        )
+        found = compare(view.eval["label"], other.predict_proba(view.eval), probs, groups=groups_of(view.eval),
+                        seed=look.seed)  # fmt: skip
         body["compare"] = {"first": str(look.against), "second": str(look.folder), **found.to_json()}
     if look.robust:
-        from scarce.evaluate.robustness import robustness
-
-        body["robustness"] = {**robustness(model, view.eval, seed=look.seed), **_gap(model)}
+        body["robustness"] = _robust(model, view.eval, look.seed)
+        if other is not None:
+            body["robustness"]["other"] = {"model": str(look.against), **_robust(other, view.eval, look.seed)}
+    questions = _questions(ds, model, body["next"]["pairs"], held, look.ask)
+    body["next"]["questions"] = questions
     if look.ask:
-        body["asked"] = _ask(project, ds, model, body["next"]["pairs"], look)
+        new = put(project, [{**row, "version": project.head} for row in questions])
+        body["asked"] = {"questions": len(questions), "new": new}
     return body
+
+
+Held: TypeAlias = tuple[Array, Ints, Floats]
+"""Ids (M,), labels (M,) and probabilities (M, K) of samples that were held back from training."""
+
+
+def held_of(model: Any, schema: Schema) -> Held | None:
+    """Return the model's answers about samples that it did not fit, in the schema's order; None where it kept none."""
+    if model.held_out is None or model.held_logits is None or not len(model.held_ids):
+        return None
+    place = np.array([schema.classes.index(name) for name in model.classes], np.int64)
+    return model.held_ids, place[model.held_out[0]], model.probabilities(model.held_logits, schema)
+
+
+def _honest(model: Any, ds: Dataset, logits: Array, probs: Array, seed: int) -> dict[str, Any]:
+    """Return how honest the probabilities are before calibration, and at the natural class frequencies."""
+    from scarce.evaluate._base import plain
+    from scarce.evaluate.calibration import honesty
+    from scarce.folds import groups_of
+    from scarce.probe import softmax
+
+    y, groups, order = ds["label"], groups_of(ds), [model.classes.index(name) for name in ds.schema.classes]
+    raw = np.asarray(softmax(logits)[:, order], np.float64)
+    entry = model.card.get("natural")
+    if not entry:
+        return {"before": plain(honesty(y, raw, groups, seed=seed)), "natural": None}
+    shares = np.asarray(entry["shares"], np.float64)[order]
+    weights = (shares / np.maximum(np.bincount(y, minlength=len(shares)) / len(y), 1e-12))[y]
+    sides = [honesty(y, some, groups, weights=weights, seed=seed)["ece"]
+             for some in (probs, model.natural(probs, ds.schema))]  # fmt: skip
+    natural = {
+        "shares": dict(zip(ds.schema.classes, shares.tolist(), strict=True)), "ece_before": sides[0], "ece": sides[1],
+    }  # fmt: skip
+    return plain({"before": honesty(y, raw, groups, seed=seed), "natural": natural})  # type: ignore[no-any-return]
+
+
+def _costs(model: Any, ds: Dataset, sides: tuple[Array, Array], held: Held | None, seed: int) -> dict[str, Any]:
+    from scarce.evaluate.cost import cost_report
+    from scarce.folds import groups_of
+
+    names, (probs, costs) = ds.schema.classes, sides
+    return cost_report(
+        ds["label"], probs, costs, names, groups=groups_of(ds), natural=model.natural(probs, ds.schema), seed=seed,
+        normal=[names.index(name) for name in ds.schema.normal_classes], out_of_fold=None if held is None else held[1:],
+    )  # fmt: skip
+
+
+def _robust(model: Any, ds: Dataset, seed: int) -> dict[str, Any]:
+    from scarce.evaluate.robustness import robustness
+
+    return {**robustness(model, ds, seed=seed), **_gap(model)}
 
 
 def test_view(ds: Dataset) -> FoldView:
@@ -128,19 +190,24 @@ def read_plain(path: Path, modality: str) -> Dataset:
     return scanned.with_step(Step(stage="io", name="beside", params={}))
 
 
-def _frozen(model: Any, ds: Dataset, probs: Array) -> dict[str, Any]:
-    """Return the operating point at the threshold that the model was given before anybody looked."""
+def _frozen(model: Any, ds: Dataset, probs: Array, held: Held | None, look: Look) -> dict[str, Any]:
+    """Return the operating point at the threshold that the model was given before anybody looked.
+
+    A model that kept its answers about held-back samples has it chosen on those, at the rate that is asked for.
+    """
     from scarce.evaluate.operating_point import defect_score, operating_point
     from scarce.folds import groups_of
 
     point = model.card.get("operating_point") or {}
+    if held is not None or point.get("false_positive_rate") != look.false_positive_rate:
+        return {}
     normal = [ds.schema.classes.index(name) for name in ds.schema.normal_classes]
     defects = ~np.isin(ds["label"], normal) if normal else None
     if defects is None or point.get("threshold") is None or defects.all() or not defects.any():
         return {}
     found = operating_point(
         defects, defect_score(probs, tuple(normal)), threshold=point["threshold"],
-        false_positive_rate=point.get("false_positive_rate", 0.01), groups=groups_of(ds),
+        false_positive_rate=look.false_positive_rate, groups=groups_of(ds),
     )  # fmt: skip
     return {"operating_point": found.to_json()}
 
@@ -161,7 +228,8 @@ def _foreign(
         return None
     logits, features = seen
     right = _right(model, view.eval, logits)
-    body: dict[str, Any] = {"stored": None, "foreign": 0, "detectors": {}, "sweep": []}
+    body: dict[str, Any] = {"stored": None, "foreign": 0, "detectors": {}, "sweep": [],
+                            "tried": (stored or {}).get("detectors") or {}}  # fmt: skip
     others = None if foreign is None else unlabelled(model, foreign)
     if stored:
         scores = foreign_scores(model, logits, features)
@@ -220,21 +288,32 @@ def _gap(model: Any) -> dict[str, Any]:
     return {"history": card.get("history") or [], "augment": card.get("augment")}
 
 
-def _ask(project: Project, ds: Dataset, model: Any, pairs: list[dict[str, Any]], look: Look) -> dict[str, Any]:
-    """Put samples of the weakest pairs into the queue: labels to check, and unlabelled ones that lie between."""
+def _questions(
+    ds: Dataset, model: Any, pairs: list[dict[str, Any]], held: Held | None, ask: int
+) -> list[dict[str, Any]]:
+    """Return what to ask people next: labels to check, and with ``ask`` unlabelled samples that lie between classes.
+
+    Labels are doubted by answers of models that did not see them, where the model kept those.
+    """
     from scarce.evaluate.next import between
-    from scarce.loop.asking import LABEL, put
+    from scarce.loop.asking import LABEL
 
     names = list(ds.schema.classes)
     codes = [(names.index(pair["true"]), names.index(pair["predicted"])) for pair in pairs]
     kept = ds["keep"].astype(bool) & (ds["origin"] == "real") & ~np.isin(ds["split"], ("test", "val"))
-    rows: list[dict[str, Any]] = []
     labelled = np.flatnonzero(kept & (ds["label"] >= 0) & (ds["label_source"] != "human"))
+    if held is not None:
+        labelled = labelled[np.isin(ds.ids[labelled], held[0])]
     doubted = [number for number, pair in enumerate(pairs) if pair["needs"] == "cleaner"]
-    pool = np.flatnonzero(kept & (ds["label"] < 0))
-    room = look.ask if not len(pool) else int(look.ask * SHARE_CLEANER)
+    pool = np.flatnonzero(kept & (ds["label"] < 0)) if ask else np.zeros(0, np.int64)
+    most = ask or SHOWN
+    room = most if not len(pool) else int(most * SHARE_CLEANER)
+    rows: list[dict[str, Any]] = []
     if len(labelled) and pairs:
-        probs = model.predict_proba(ds.take(labelled))
+        place = {} if held is None else {sample: row for row, sample in enumerate(held[0].tolist())}
+        probs = model.predict_proba(ds.take(labelled)) if held is None else (
+            held[2][[place[sample] for sample in ds.ids[labelled].tolist()]]
+        )  # fmt: skip
         for number in doubted or range(len(pairs)):
             true, answer = codes[number]
             own = np.flatnonzero((ds["label"][labelled] == true) & (probs.argmax(1) == answer))
@@ -247,11 +326,10 @@ def _ask(project: Project, ds: Dataset, model: Any, pairs: list[dict[str, Any]],
         probs = model.predict_proba(ds.take(pool))
         good = np.flatnonzero(np.isfinite(probs).all(1))
         costs = np.array([pair["share"] for pair in pairs])
-        for row, number in between(probs[good], codes, costs, look.ask - len(rows)):
+        for row, number in between(probs[good], codes, costs, ask - len(rows)):
             pair = pairs[number]
             rows.append({
                 "sample": str(ds.ids[pool[good[row]]]), "priority": 0.5,
                 "reason": f"{LABEL}: lies between {pair['true']} and {pair['predicted']}, which are mixed up",
             })  # fmt: skip
-    new = put(project, [{**row, "version": project.head} for row in rows])
-    return {"questions": len(rows), "new": new}
+    return rows

@@ -16,6 +16,7 @@ from scarce.dataset import Array, Dataset
 from scarce.decision import (
     Augment,
     DropRows,
+    Interpolate,
     Oversample,
     ProbeInstrument,
     Reweight,
@@ -45,6 +46,10 @@ COPIES = 4
 MOST_CANDIDATES = 1500
 PROJECT_SECONDS, FIT_SECONDS = 5e-11, 3e-8
 """One core, a multiply of the projection, and a cell of a fit with all its steps."""
+DEFERRED = (
+    "class weights that begin late are for networks: a linear probe ends at the same place whenever they begin; "
+    "scarce study losses measures them"
+)
 LEAST_FOLDS = 3
 """Folds of the ledger where the time is short."""
 
@@ -97,6 +102,7 @@ def weigh(project: Project, ready: Ready, options: Options, clock: Clock) -> Wei
         design = design_for(grown, decisions, instrument, options, clock)
         design = replace(design, alpha=project.config.ledger.alpha)
         ledger, probs, folds = judge(grown, decisions, instrument, design, prepared_seconds=seconds, combine=combine)
+    missing.append(Row(decision="rebalance.deferred", why=DEFERRED))
     ledger = replace(ledger, rows=(*with_reasons(ledger), *missing))
     kept = tuple(decision for decision in decisions if decision.name in ledger.kept)
     return Weighed(
@@ -240,6 +246,7 @@ def decisions_for(ds: Dataset, policy: str, config: Config) -> list[Any]:
         plan += [sift.decision(config)]
     plan += [
         Oversample(policy=policy),
+        Interpolate(),
         Reweight(name="rebalance.class_weight", spec=lambda n: _weighted(class_weight.class_weights, n)),
         Reweight(
             name="rebalance.effective_number", spec=lambda n: _weighted(effective_number.effective_number_weights, n)
@@ -247,6 +254,10 @@ def decisions_for(ds: Dataset, policy: str, config: Config) -> list[Any]:
         Reweight(
             name="rebalance.balanced_softmax",
             spec=lambda n: LossSpec(prior=tuple(map(float, balanced_softmax.logit_prior(n)))),
+        ),
+        Reweight(
+            name="rebalance.threshold",
+            spec=lambda n: LossSpec(moved=tuple(map(float, balanced_softmax.logit_prior(n)))),
         ),
         Reweight(name="rebalance.focal", spec=lambda _: LossSpec(kind="focal", gamma=2.0, alpha=0.25)),
     ]

@@ -81,6 +81,25 @@ def threshold_at_false_positive_rate(y_true: Array, score: Array, rate: float) -
     return float("inf") if place == 0 else float(np.unique(np.asarray(score, np.float64))[::-1][place - 1])
 
 
+def beside(threshold: float, score: Array, *, above: bool = False, most: float = 1e-4) -> float:
+    """Return a threshold moved off the score that it was read from, so that rounding decides for none of them.
+
+    A model computes a score anew with other last digits, for example in a batch of another size.
+
+    Args:
+        threshold: one of the scores; one that is not finite stays.
+        score: (N,) scores that it was chosen on.
+        above: move up and not down; half way to the next score.
+        most: moves no farther, as a share of the threshold where that is above 1.
+    """
+    if not np.isfinite(threshold):
+        return threshold
+    values = np.asarray(score, np.float64)
+    gaps = values[values > threshold] - threshold if above else threshold - values[values < threshold]
+    step = min(0.5 * float(gaps.min(initial=np.inf)), most * max(1.0, abs(threshold)))
+    return threshold + step if above else threshold - step
+
+
 def recall_at_false_positive_rate(y_true: Array, score: Array, rate: float) -> float:
     """Return the highest recall whose false-alarm rate is at most ``rate``; NaN without a positive or a negative.
 

@@ -9,9 +9,9 @@ from typing import Final
 from scarce.errors import DataError
 from scarce.rebalance.target import target_counts
 
-ALWAYS: Final = ("class_weight", "focal", "balanced_softmax")
+ALWAYS: Final = ("smote", "class_weight", "focal", "balanced_softmax", "threshold")
 """Rows that the ledger always measures, recommended or not."""
-ORDER: Final = ("clean", "augment", "synthesize", "oversample", "class_weight", "focal", "balanced_softmax")
+ORDER: Final = ("clean", "augment", "synthesize", "oversample", *ALWAYS)
 GROWN: Final = {"image": ("augment", "synthesize"), **dict.fromkeys(("text", "audio", "time_series"), ("augment",))}
 """What can be grown, by modality; others are added with their operations."""
 RATIO, CAP = 3.0, 20
@@ -135,7 +135,12 @@ def choose(
         why.append(PUBLISHED)
     ordered = tuple(name for name in ORDER if name in steps)
     rows = tuple(name for name in ORDER if name in steps or name in ALWAYS)
-    why.append("class weights, focal loss and logit adjustment are measured in any case; the ledger decides")
+    if ratio >= limits.mild:
+        why.append("SMOTE lies between features and never between pixels; held-out samples are never its parents")
+    why.append(
+        "class weights, focal loss, logit adjustment, SMOTE and moved thresholds are measured in any case; the ledger "
+        "decides"
+    )
     return Plan(tier, ordered, tuple(why), rows, ratio, total, targets)
 
 

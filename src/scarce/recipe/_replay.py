@@ -31,12 +31,14 @@ class Scene(NamedTuple):
         mask: (H, W) bool, the defect's pixels; None = no mask.
         boxes: (M, 4) float64 x0 y0 x1 y1 in pixels; a box that left the picture has no area. None = no boxes.
         points: (M, 2) float64 x y key points in pixels; a point may leave the picture. None = no points.
+        parts: the (H, W) bool pixels of each made defect by itself, in the order of the boxes; None = not known.
     """
 
     image: Array
     mask: Array | None = None
     boxes: Floats | None = None
     points: Floats | None = None
+    parts: tuple[Array, ...] | None = None
 
 
 class Parents(NamedTuple):

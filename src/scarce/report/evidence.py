@@ -45,7 +45,8 @@ def exhibit(item: Exhibit, album: Album) -> Safe:
     return tag("p", "no picture", class_="sample-text missing")
 
 
-def _card(item: Exhibit, album: Album, *lines: Child, class_: str = "") -> Safe:
+def card(item: Exhibit, album: Album, *lines: Child, class_: str = "") -> Safe:
+    """Return a sample with lines below it and the end of its name."""
     name = tag("p", _short(item.name), class_="file", title=item.name)
     return tag("figure", exhibit(item, album), tag("figcaption", lines, name), class_=f"card {class_}".strip())
 
@@ -86,7 +87,7 @@ def label_errors(items: Sequence[LabelError], album: Album) -> Safe:
             tag("p", _meter(item.probability), sure, class_="sure") if sure else None,
             tag("p", item.action, class_="sub") if item.action else None,
         ]
-        cards.append(_card(item.exhibit, album, words))
+        cards.append(card(item.exhibit, album, words))
     return join(tag("div", cards, class_="gallery"), _rest(len(items), MOST["label_errors"], "sample"))
 
 
@@ -100,7 +101,7 @@ def duplicates(groups: Sequence[DuplicateGroup], album: Album) -> Safe:
     for group in groups[: MOST["duplicates"]]:
         labels = {item.label for item in group.exhibits}
         cards = [
-            _card(
+            card(
                 item,
                 album,
                 tag("p", item.label or "no label", class_="labels"),
@@ -127,7 +128,7 @@ def faults(items: Sequence[Fault], album: Album) -> Safe:
     """Return the worst samples of each quality check."""
     blocks = []
     for check, rows in _by_check(items).items():
-        cards = [_card(row.exhibit, album, tag("p", row.why, class_="sub")) for row in rows[: MOST["faults"]]]
+        cards = [card(row.exhibit, album, tag("p", row.why, class_="sub")) for row in rows[: MOST["faults"]]]
         head = tag(
             "p",
             tag("b", check_title(check)),
@@ -180,5 +181,5 @@ def mistakes(items: Sequence[Mistake], album: Album) -> Safe:
             tag("p", "is ", tag("b", item.given), class_="labels"),
             tag("p", "said ", tag("b", item.predicted), sure, class_="labels wrong"),
         ]
-        cards.append(_card(item.exhibit, album, words))
+        cards.append(card(item.exhibit, album, words))
     return join(tag("div", cards, class_="gallery"), _rest(len(items), MOST["mistakes"], "mistake"))

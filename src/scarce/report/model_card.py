@@ -149,6 +149,16 @@ def _point(card: Mapping[str, Any]) -> Part:
         if point.get("in_sample"):
             lines.append("These figures come from the samples that the threshold was chosen on: they are optimistic.")
     lines.append(f"Probabilities are softmax(logits / {float(card.get('temperature') or 1):.6g}).")
+    natural = card.get("natural")
+    if natural:
+        held = (card.get("metrics") or {}).get("held_out") or {}
+        bias = ", ".join(f"{name} {value:+.3f}" for name, value in zip(card["classes"], natural["bias"], strict=True))
+        lines.append(
+            "It was trained for other class frequencies than the data has. At the natural ones its probabilities are "
+            f"softmax((logits + bias) / {float(natural['temperature']):.6g}), bias by class: "
+            f"{bias}; calibration error on held-back samples {_percent(held.get('ece'))} before, "
+            f"{_percent(held.get('ece_natural'))} after."
+        )
     if unknown and unknown.get("threshold") is not None:
         lines.append(f"Unknown above {unknown['threshold']:.6g} by {unknown['detector']}, chosen to pass "
                      f"{_percent(unknown['kept'])} of known samples.")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from scarce.report import words
 from scarce.report.chart import Axis, reliability, strip, strip_axis
@@ -136,8 +137,13 @@ def _class_row(row: ClassResult, *, sound: bool) -> Safe:
     return tag("tr", cells)
 
 
-def confusion(test: TestResult) -> Safe:
-    """Return the confusion matrix as a table whose shade is the share of the row."""
+def confusion(test: TestResult, links: Mapping[tuple[int, int], str] | None = None) -> Safe:
+    """Return the confusion matrix as a table whose shade is the share of the row.
+
+    Args:
+        test: for the matrix.
+        links: (truth, answer) to where the samples behind that cell are shown.
+    """
     names = [row.name for row in test.per_class]
     head = tag("tr", tag("td", tag("span", "truth ↓ answer →"), class_="corner"), [_column(name) for name in names])
     rows = []
@@ -151,7 +157,9 @@ def confusion(test: TestResult) -> Safe:
             title = f"{names[index]} taken for {names[other]}: {value} of {total}"
             mix = 0 if value == 0 else max(6, round(100 * (share if kind == "right" else min(1.0, share * 1.6))))
             shade = f"--mix:{mix}%"
-            cells.append(tag("td", str(value) if value else "·", class_=kind + dark, style=shade, title=title))
+            href = (links or {}).get((index, other))
+            shown: Child = tag("a", str(value), href=href) if href and value else str(value) if value else "·"
+            cells.append(tag("td", shown, class_=kind + dark, style=shade, title=title))
         rows.append(tag("tr", tag("th", names[index], scope="row"), cells))
     caption = tag("caption", "Rows are the truth, columns the answer; the shade is the share of the row.")
     return tag(

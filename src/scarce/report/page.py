@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias
 
 from scarce.errors import ReadError
 from scarce.report import decisions, evidence, goodness, outcome
 from scarce.report.markup import Child, Safe, join, tag
-from scarce.report.model import ChecklistItem, ReportData
+from scarce.report.model import ChecklistItem, Exhibit, ReportData
 from scarce.report.picture import Album
 from scarce.report.words import count, duration, known, many
 
@@ -41,6 +43,8 @@ NAMES = {
 """Short names of the sections, for the contents line."""
 NOTES = 6
 """Notes that are shown at once; the rest is folded."""
+Block: TypeAlias = tuple[str, str, Safe]
+"""Key, title and body of a section."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -54,8 +58,16 @@ def render(report: ReportData, path: str | os.PathLike[str]) -> Path:
     Raises:
         ReadError: the file cannot be written.
     """
+    return save(to_html(report), path)
+
+
+def save(text: str, path: str | os.PathLike[str]) -> Path:
+    """Write a page; the file appears whole or not at all, and its folder is made.
+
+    Raises:
+        ReadError: the file cannot be written.
+    """
     place = Path(path)
-    text = to_html(report)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, suffix=".part", delete=False) as file:
@@ -69,11 +81,22 @@ def render(report: ReportData, path: str | os.PathLike[str]) -> Path:
 
 def to_html(report: ReportData, *, limit: int = LIMIT) -> str:
     """Return the page as text; pictures are reduced until it keeps under ``limit`` bytes."""
+    return within(limit, evidence.shown_exhibits(report), lambda album: _page(report, album))
+
+
+def within(limit: int, shown: Sequence[Exhibit], draw: Callable[[Album], str]) -> str:
+    """Return a page that keeps under ``limit`` bytes: its pictures are reduced until it does.
+
+    Args:
+        limit: bytes.
+        shown: the pictures, the most important first.
+        draw: makes the page with an album of them.
+    """
     room = max(0, limit - TEXT_RESERVE)
     text = ""
     for _ in range(4):
-        album = Album(evidence.shown_exhibits(report), limit=room)
-        text = _page(report, album)
+        album = Album(shown, limit=room)
+        text = draw(album)
         over = len(text.encode()) - limit
         if over <= 0 or room == 0:
             break
@@ -82,12 +105,31 @@ def to_html(report: ReportData, *, limit: int = LIMIT) -> str:
 
 
 def _page(report: ReportData, album: Album) -> str:
-    style = files("scarce.report").joinpath("style.css").read_text("utf-8")
     blocks = [block for block in _sections(report, album) if block is not None]
-    links = [tag("a", NAMES[key], href=f"#{key}") for key, _, _ in blocks]
+    return document(
+        f"{report.title} · scarce report", outcome.masthead(report), outcome.figures(report), blocks, NAMES,
+        report.versions.get("scarce", ""),
+    )  # fmt: skip
+
+
+def document(  # noqa: PLR0917  the parts of a page
+    title: str, header: Safe, first: Safe, blocks: Sequence[Block], names: Mapping[str, str], version: str
+) -> str:
+    """Return a whole page.
+
+    Args:
+        title: of the window.
+        header: title and headline.
+        first: what stands above the sections.
+        blocks: key, title and body of each section.
+        names: key to short name, for the contents line.
+        version: of scarce.
+    """
+    style = files("scarce.report").joinpath("style.css").read_text("utf-8")
+    links = [tag("a", names[key], href=f"#{key}") for key, _, _ in blocks]
     sections = [
-        tag("section", tag("h2", title, id=f"{key}-title"), body, id=key, aria_labelledby=f"{key}-title")
-        for key, title, body in blocks
+        tag("section", tag("h2", heading, id=f"{key}-title"), body, id=key, aria_labelledby=f"{key}-title")
+        for key, heading, body in blocks
     ]
     head = tag(
         "head",
@@ -96,21 +138,18 @@ def _page(report: ReportData, album: Album) -> str:
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("meta", name="generator", content="scarce"),
-        tag("title", f"{report.title} · scarce report"),
+        tag("title", title),
         tag("style", Safe(style)),
     )
     body = tag(
         "body",
         tag("a", "Skip to the results", href="#main", class_="skip"),
-        outcome.masthead(report),
+        header,
         tag("nav", links, aria_label="Contents"),
-        tag("main", outcome.figures(report), sections, id="main"),
-        tag("footer", f"Made by scarce {report.versions.get('scarce', '')}. This file holds everything it shows."),
+        tag("main", first, sections, id="main"),
+        tag("footer", f"Made by scarce {version}. This file holds everything it shows."),
     )
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
-
-
-Block = tuple[str, str, Safe]
 
 
 def _sections(report: ReportData, album: Album) -> list[Block | None]:

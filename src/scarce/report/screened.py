@@ -69,7 +69,7 @@ def _sets(body: Mapping[str, Any]) -> list[Safe]:
 
 
 def _number(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.3f}"
+    return "not known" if value is None else f"{value:.4g}"
 
 
 def _shelf(title: str, shown: Sequence[tuple[Exhibit, str]], of: int, album: Album) -> list[Safe]:

@@ -18,6 +18,9 @@ TITLES = {
     "rebalance.effective_number": "Effective-number weights",
     "rebalance.balanced_softmax": "Balanced softmax",
     "rebalance.focal": "Focal loss",
+    "rebalance.smote": "SMOTE between features",
+    "rebalance.threshold": "Thresholds moved",
+    "rebalance.deferred": "Deferred re-weighting",
     "full_hybrid": "All of it together",
 }
 CHECKS = {

@@ -26,8 +26,6 @@ def parts_of(ds: Dataset, seed: int) -> tuple[Ints, Mask, Floats]:
     Raises:
         DataError: no features, or too few labels.
     """
-    from scarce.probe import fold_of
-
     found = [column for column in ds.wide if column.startswith("embedding.")]
     if not found:
         raise DataError("study", "there are no features", do="run scarce encode")
@@ -36,8 +34,15 @@ def parts_of(ds: Dataset, seed: int) -> tuple[Ints, Mask, Floats]:
     if len(rows) < FEWEST or len(np.unique(ds["label"][rows])) < 2:
         what = f"{len(rows)} samples outside test have features and a label that a person gave"
         raise DataError("study", what, f"{FEWEST} of at least two classes are needed", "label more")
+    return rows, held_out(ds, rows, PARTS, seed), features[rows]
+
+
+def held_out(ds: Dataset, rows: Ints, parts: int, seed: int) -> Mask:
+    """Return (R,) which of some rows judge: one of so many parts, grouped and stratified."""
+    from scarce.probe import fold_of
+
     groups = ds["split_group"][rows] if "split_group" in ds.table.column_names else None
-    return rows, fold_of(ds["label"][rows], groups, PARTS, seed=seed) == 0, features[rows]
+    return np.asarray(fold_of(ds["label"][rows], groups, parts, seed=seed) == 0)
 
 
 def test_of(ds: Dataset) -> tuple[Ints, Floats]:

@@ -28,13 +28,13 @@ def fashion_mnist(folder: Path, work: Path, *, test: bool = False) -> Dataset:
     Raises:
         ReadError: the files are not there or are something else.
     """
-    parts = [("fashion", "train", _idx(folder / "train-labels-idx1-ubyte.gz", 8).astype(np.int64))]
+    parts = [("fashion", "train", read_idx(folder / "train-labels-idx1-ubyte.gz", 8).astype(np.int64))]
     if test:
-        parts.append(("fashion_test", "t10k", _idx(folder / "t10k-labels-idx1-ubyte.gz", 8).astype(np.int64)))
+        parts.append(("fashion_test", "t10k", read_idx(folder / "t10k-labels-idx1-ubyte.gz", 8).astype(np.int64)))
     for name, kind, _ in parts:
         if not (work / f"{name}.parquet").exists():
-            images = _idx(folder / f"{kind}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
-            _write(images, work / f"{name}.parquet")
+            images = read_idx(folder / f"{kind}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
+            write_pictures(images, work / f"{name}.parquet")
     ids = [f"{row:06d}" for row in range(sum(len(codes) for _, _, codes in parts))]
     uris = [f"{name}.parquet#{row}:image" for name, _, codes in parts for row in range(len(codes))]
     labels = [CLASSES[code] for _, _, codes in parts for code in codes]
@@ -67,7 +67,8 @@ def some_fashion(folder: Path, work: Path, *, most: int, judged: int, seed: int 
     return encode.run(ds.take(np.sort(np.concatenate(rows))), "pixel")
 
 
-def _write(images: Array, place: Path) -> None:
+def write_pictures(images: Array, place: Path) -> None:
+    """Write (N, H, W) uint8 pictures as PNG cells of one Parquet file, which is there whole or not at all."""
     import cv2
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -79,7 +80,16 @@ def _write(images: Array, place: Path) -> None:
     part.replace(place)
 
 
-def _idx(path: Path, offset: int) -> Array:
+def read_idx(path: Path, offset: int) -> Array:
+    """Return the bytes of a compressed IDX file behind its head.
+
+    Args:
+        path: of the file.
+        offset: bytes of the head: 16 of pictures, 8 of labels.
+
+    Raises:
+        ReadError: it is not there or is something else.
+    """
     try:
         return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=offset)
     except (OSError, ValueError, EOFError) as error:

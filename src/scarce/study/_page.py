@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
-from scarce.report.chart import Axis
 from scarce.report.markup import Safe, tag
+from scarce.study._lines import key, lines
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
-COLORS: Final = ("#5b6472", "#1769aa", "#c2410c", "#15803d", "#7e22ce", "#a16207", "#be185d",
-          "#0f766e", "#4338ca", "#57534e")  # fmt: skip
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860.0, 420.0, 60.0, 44.0, 14.0, 14.0
 STYLE: Final = """
 main{max-width:60rem;margin:0 auto;padding:1rem}.curves{width:100%;height:auto}
 .curves text{font-size:12px;fill:currentColor}.curves .grid{stroke:currentColor;stroke-opacity:.15}
@@ -33,25 +30,28 @@ def curve_page(body: Mapping[str, Any]) -> str:
     """
     parts = [tag("p", _summary(body))]
     if body["strategies"]:
-        parts += [_chart(body), _key(body["strategies"]), tag("h2", "Labels needed"), _table(body)]
+        title = f"{body['metric'].replace('_', ' ')} by number of labels"
+        figure = lines(body["strategies"], title, aim=body["target"])
+        parts += [figure, key(body["strategies"]), tag("h2", "Labels needed"), _table(body)]
         parts.append(tag("p", _legend(body)))
     return page_with(body["question"], parts)
 
 
 def results_page(
     question: str, said: Sequence[str], head: Sequence[str], rows: Sequence[Sequence[str]], *,
-    figure: Safe | None = None,
+    figure: Safe | Sequence[Safe] | None = None,
 ) -> str:  # fmt: skip
-    """Return a page with paragraphs, a figure and one table.
+    """Return a page with paragraphs, figures and one table.
 
     Args:
         question: the title.
         said: paragraphs.
         head: names of the columns.
         rows: cells.
-        figure: stands above the table.
+        figure: one or more, which stand above the table.
     """
-    shown = [*([figure] if figure else []), *([_rows(head, rows)] if rows else [])]
+    figures = [figure] if isinstance(figure, Safe) else [*(figure or ())]
+    shown = [*figures, *([table_with(head, rows)] if rows else [])]
     return page_with(question, [*(tag("p", text) for text in said), *shown])
 
 
@@ -74,7 +74,8 @@ def page_with(question: str, parts: Sequence[Safe], look: str = STYLE) -> str:
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
 
-def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Safe:
+def table_with(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Safe:
+    """Return a table that may be wider than the page."""
     body = tag("tbody", [tag("tr", [tag("td", cell) for cell in row]) for row in rows])
     return tag("div", tag("table", tag("thead", tag("tr", [tag("th", cell) for cell in head])), body), class_="wide")
 
@@ -89,59 +90,6 @@ def _summary(body: Mapping[str, Any]) -> str:
     return said if full is None else f"{said} With all labels the model reaches {full:.1%}."
 
 
-def _chart(body: Mapping[str, Any]) -> Safe:
-    rows: Mapping[str, Any] = body["strategies"]
-    every = [value for row in rows.values() for value in (*row["low"], *row["high"])] + [body["target"]]
-    ticks = Axis.around(every, zero=False).ticks
-    low, high = ticks[0], ticks[-1]
-    most, least = max(row["labels"][-1] for row in rows.values()), min(row["labels"][0] for row in rows.values())
-
-    def place(labels: float, score: float) -> str:
-        x = LEFT + (WIDTH - LEFT - RIGHT) * (labels - least) / max(most - least, 1)
-        y = HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (score - low) / (high - low)
-        return f"{x:.1f},{y:.1f}"
-
-    drawn: list[Safe] = []
-    for score in ticks:
-        drawn += _line(place(least, score), place(most, score), "grid")
-        x, y = place(least, score).split(",")
-        drawn.append(tag("text", f"{score:.0%}", x=float(x) - 6, y=float(y) + 4, text_anchor="end"))
-    for number in range(6):
-        labels = least + (most - least) * number / 5
-        x, _ = place(labels, low).split(",")
-        drawn.append(tag("text", f"{labels:,.0f}", x=x, y=HEIGHT - BOTTOM + 18, text_anchor="middle"))
-    drawn.append(tag("text", "labels", x=(LEFT + WIDTH) / 2, y=HEIGHT - 6, text_anchor="middle"))
-    drawn += _line(place(least, body["target"]), place(most, body["target"]), "aim")
-    for (_, row), color in zip(rows.items(), _colors(rows), strict=True):
-        edge = [place(*pair) for pair in zip(row["labels"], row["low"], strict=True)]
-        edge += [place(*pair) for pair in zip(row["labels"][::-1], row["high"][::-1], strict=True)]
-        drawn.append(tag("polygon", points=" ".join(edge), fill=color, fill_opacity="0.12"))
-    for (name, row), color in zip(rows.items(), _colors(rows), strict=True):
-        points = " ".join(place(*pair) for pair in zip(row["labels"], row["mean"], strict=True))
-        line = tag("polyline", tag("title", name), points=points, fill="none", stroke=color, stroke_width="2")
-        drawn.append(line)
-    name = body["metric"].replace("_", " ")
-    return tag("svg", tag("title", f"{name} by number of labels"), *drawn, class_="curves", role="img",
-               viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}")  # fmt: skip
-
-
-def _line(start: str, end: str, class_: str) -> list[Safe]:
-    (x1, y1), (x2, y2) = start.split(","), end.split(",")
-    return [tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)]
-
-
-def _colors(rows: Mapping[str, Any]) -> list[str]:
-    return [COLORS[number % len(COLORS)] for number in range(len(rows))]
-
-
-def _key(rows: Mapping[str, Any]) -> Safe:
-    items = [
-        tag("li", tag("span", style=f"background:{color}"), name)
-        for name, color in zip(rows, _colors(rows), strict=True)
-    ]
-    return tag("ul", items, class_="names")
-
-
 def _table(body: Mapping[str, Any]) -> Safe:
     head = ("strategy", "score at the end", f"labels to {body['target']:.1%}", "saved against random",
             f"labels to match all ({body['match_full']:.1%})", "share of the pool")  # fmt: skip
@@ -150,13 +98,15 @@ def _table(body: Mapping[str, Any]) -> Safe:
          share(row["share_to_match_full"]))
         for name, row in body["strategies"].items()
     ]  # fmt: skip
-    return _rows(head, rows)
+    return table_with(head, rows)
 
 
 def count(found: Mapping[str, Any]) -> str:
     """Return a number of labels with its interval; never reached reads so."""
     if found["value"] is None:
         return "not reached"
+    if found["low"] is found["high"] is None:
+        return f"{found['value']:,.0f}"
     return f"{found['value']:,.0f} ({_bounds(found, '{:,.0f}')})"
 
 

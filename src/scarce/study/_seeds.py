@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from scarce.dataset import Floats
+from scarce.metric.interval import holm
+
+ALPHA: Final = 0.05
 
 
 def over_seeds(values: Floats) -> dict[str, Any]:
@@ -19,6 +22,30 @@ def over_seeds(values: Floats) -> dict[str, Any]:
         return {"mean": mean, "low": None, "high": None}
     half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
     return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def gain_over_seeds(values: Floats) -> dict[str, Any]:
+    """Return what :func:`over_seeds` does of (S,) paired differences, and the p-value of no difference (t-test)."""
+    from scipy.stats import ttest_1samp
+
+    if len(values) < 2:
+        p = float("nan")
+    elif np.ptp(values) < 1e-12:
+        p = 1.0 if abs(values[0]) < 1e-12 else 0.0
+    else:
+        p = float(ttest_1samp(values, 0.0).pvalue)
+    return {**over_seeds(values), "p": p}
+
+
+def judge(gains: Sequence[dict[str, Any]]) -> None:
+    """Write into each gain its p-value corrected for their number (Holm), and whether it ``helps`` or ``hurts``.
+
+    What neither is proven of reads ``no evidence``; a p-value that is not known becomes None.
+    """
+    for gain, p in zip(gains, holm([gain["p"] for gain in gains]), strict=True):
+        word = "helps" if gain["mean"] > 0 else "hurts"
+        gain["verdict"] = word if p < ALPHA else "no evidence"
+        gain["p"], gain["p_holm"] = (None if np.isnan(value) else value for value in (gain["p"], p))
 
 
 def points(found: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from scarce import train
+from scarce.between import Between, nothing_between
 from scarce.dataset import Dataset, Floats, FoldView, Ints
 from scarce.errors import ConfigError, DataError, unknown_name
 from scarce.folds import development
@@ -241,6 +242,7 @@ class _Given:
     rows: Ints
     weights: Floats
     loss: LossSpec = LossSpec()  # noqa: RUF009  frozen
+    between: Between = nothing_between()  # noqa: RUF009  frozen
 
 
 def tail(most: int, ratio: float, n_classes: int) -> Ints:

@@ -12,6 +12,7 @@ from scarce.synthesize._adopt import adopt
 from scarce.synthesize._base import AbstractDefect
 from scarce.synthesize._look import Look, learn_looks, mask_from_box
 from scarce.synthesize._make import Limits, Made, class_of, make
+from scarce.synthesize._material import with_boxes_of
 from scarce.synthesize._run import run, servable
 
 MODULES: tuple[str, ...] = ("generate", "screen")
@@ -19,5 +20,5 @@ MODULES: tuple[str, ...] = ("generate", "screen")
 
 __all__ = [
     "MODULES", "AbstractDefect", "Limits", "Look", "Made", "adopt", "class_of", "learn_looks", "make",
-    "mask_from_box", "run", "servable",
+    "mask_from_box", "run", "servable", "with_boxes_of",
 ]  # fmt: skip

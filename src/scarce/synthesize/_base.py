@@ -130,4 +130,5 @@ def add_defect(scene: Scene, image: Array, mask: Array) -> Scene:
     """Return the scene with a new picture whose defect pixels join the mask and whose box joins the boxes."""
     joined = mask if scene.mask is None else scene.mask | mask
     boxes = mask_box(mask)[None] if scene.boxes is None else np.vstack([scene.boxes, mask_box(mask)])
-    return Scene(image, joined, boxes, scene.points)
+    parts = (mask,) if scene.boxes is None else None if scene.parts is None else (*scene.parts, mask)
+    return Scene(image, joined, boxes, scene.points, parts)

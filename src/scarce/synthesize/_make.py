@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -144,9 +145,14 @@ def make(  # noqa: PLR0913 - the public promise: one keyword for each thing a us
     if isinstance(screen, Gate):
         plan["screen"] = screen.plan()
     tally = Tally.open(Path(out).expanduser(), plan, who)
-    ended = _work(source, tally, n, _How(screen, limits, workers))
-    made = tally.accepted()
     classes = list(dict.fromkeys([*ds.schema.classes, label]))
+    try:
+        ended = _work(source, tally, n, _How(screen, limits, workers))
+    except KeyboardInterrupt:  # what is finished is whole: it gets its labels and its place
+        if tally.accepted():
+            tally.labels(classes)
+        raise
+    made = tally.accepted()
     if made:
         tally.labels(classes)
     files = {
@@ -215,9 +221,8 @@ def _work(source: Source, tally: Tally, n: int, how: _How) -> str:
     """Draw, screen and keep until enough are accepted; return what ended it."""
     screen, limits, workers = how
     began = time.monotonic()
-    tries = source.tries(tally.tried, limits.per_original)
-    opened = lru_cache(maxsize=256)(lambda name: _opened(source.ds, name))
-    parents = Parents(opened, mask_opener(source.ds))
+    tries = source.tries(tally.next, limits.per_original)
+    parents = Parents(_opener(source.ds, str(source.ds.ids[source.bases[0]])), mask_opener(source.ds))
     count = tally.count
     if isinstance(screen, Gate):
         done = tally.accepted()
@@ -228,7 +233,7 @@ def _work(source: Source, tally: Tally, n: int, how: _How) -> str:
             return "time"
         if tally.tried >= PATIENCE and tally.tried - count > limits.rejected * tally.tried:
             return "rejections"
-        batch = [one for one, _ in zip(tries, range(min(BATCH, 2 * (n - count) + 2)), strict=False)]
+        batch = list(islice(tries, min(BATCH, 2 * (n - count) + 2)))
         if not batch:
             return "originals"
         shots = spread(lambda one: _shoot(one, parents, source.defect), batch, workers=workers)
@@ -245,17 +250,26 @@ def _work(source: Source, tally: Tally, n: int, how: _How) -> str:
         good = [
             (files[one.number], shot.scene) for one, shot in zip(batch[:kept], shots, strict=False) if not shot.reason
         ]
-        spread(lambda item: tally.save(item[0], item[1].image, _mask(item[1])), good, workers=workers)
+        objects = dict(spread(lambda item: (item[0], _save(tally, source.label, *item)), good, workers=workers))
         for one, shot in zip(batch[:kept], shots, strict=False):
+            file = None if shot.reason else files[one.number]
             tally.add({
-                "index": one.number, "file": None if shot.reason else files[one.number], "class": source.label,
-                "reason": shot.reason, "base": one.base, "parents": list(one.parents), "recipe": one.recipe,
-                "objects": [] if shot.reason else objects_of(source.label, _mask(shot.scene), _boxes(shot.scene)),
+                "index": one.number, "file": file, "class": source.label, "reason": shot.reason, "base": one.base,
+                "parents": list(one.parents), "recipe": one.recipe, "objects": objects[file] if file else [],
             })  # fmt: skip
         tally.flush()
         count = tally.count
         progress.report("synthetic samples", count, n)
     return "enough"
+
+
+def _save(tally: Tally, label: str, file: str, scene: Scene) -> list[dict[str, Any]]:
+    """Write one picture and its mask; return its objects."""
+    mask = _mask(scene)
+    tally.save(file, scene.image, mask)
+    boxes = _boxes(scene)
+    parts = scene.parts if scene.parts is not None and len(scene.parts) == len(boxes) else None
+    return objects_of(label, mask, boxes, parts)
 
 
 def _until(shots: Sequence[_Shot], room: int) -> int:
@@ -300,9 +314,20 @@ def _boxes(scene: Scene) -> Any:
     return np.zeros((0, 4)) if scene.boxes is None else scene.boxes
 
 
+def _opener(ds: Dataset, example: str) -> Callable[[str], Array]:
+    """Return what opens a sample by its id and remembers as many as fit a quarter of a gigabyte."""
+    try:
+        size = _opened(ds, example).nbytes
+    except (ReadError, DataError):
+        size = 1 << 22
+    return lru_cache(maxsize=max(8, (1 << 28) // max(1, size)))(lambda name: _opened(ds, name))
+
+
 def _opened(ds: Dataset, name: str) -> Array:
     (image,) = open_samples(ds, ds.rows_of([name]))
-    return np.asarray(image)
+    pixels = np.ascontiguousarray(image)
+    pixels.setflags(write=False)
+    return pixels
 
 
 def _training(ds: Dataset, who: str) -> Ints:

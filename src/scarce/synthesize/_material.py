@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -88,14 +89,20 @@ def by_boxes(ds: Dataset, rows: Ints, label: str) -> tuple[Dataset, Ints]:
 
     For data whose boxes have labels and whose pictures have none.
     """
-    cells = cells_of(ds)
-    if cells is None:
-        return ds, rows[:0]
-    found = np.array([row for row in rows.tolist() if f'"{label}"' in (cells[row].as_py() or "")], np.int64)
+    found = np.intersect1d(rows, with_boxes_of(ds, label))
     names = ds.table["label"].to_pylist()
     for row in found.tolist():
         names[row] = label
     return ds.with_columns({"label": names}), found
+
+
+def with_boxes_of(ds: Dataset, label: str) -> Ints:
+    """Return the rows of pictures that have a box of a class."""
+    cells = cells_of(ds)
+    texts = [] if cells is None else cells.to_pylist()
+    return np.array(
+        [row for row, text in enumerate(texts) if json.dumps(label, ensure_ascii=False) in (text or "")], np.int64
+    )
 
 
 def cells_of(ds: Dataset) -> Any:

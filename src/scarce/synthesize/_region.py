@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
-from typing import TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from scarce.errors import ConfigError, DataError
 
 Region: TypeAlias = tuple[int, int, int, int] | Array | None
 """Where a defect may lie: x0, y0, x1, y1 in pixels, an (H, W) mask, or None for the whole picture."""
+_FOUND: Final[dict[int, tuple[Array | None, weakref.ref[Array]]]] = {}
 
 
 def mask_box(mask: Array) -> Floats:
@@ -26,7 +28,19 @@ def object_mask(image: Array) -> Array | None:
     """Return the (H, W) bool pixels of the object where it lies on plain ground, else None (the picture is all object).
 
     The ground is plain when three quarters of the picture's outermost pixels are within 12 gray levels of their median.
+    What was found on a picture that cannot be written to is remembered for as long as the picture lives.
     """
+    if image.flags.writeable:
+        return _object_mask(image)
+    key = id(image)
+    if key not in _FOUND:
+        found = _object_mask(image)
+        _FOUND[key] = found, weakref.ref(image, lambda _: _FOUND.pop(key, None))
+        return found
+    return _FOUND[key][0]
+
+
+def _object_mask(image: Array) -> Array | None:
     import cv2
 
     gray = image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
@@ -34,12 +48,14 @@ def object_mask(image: Array) -> Array | None:
     ground = np.median(edge)
     if np.mean(np.abs(edge - ground) <= 12) < 0.75:
         return None
-    apart = (np.abs(gray.astype(np.int16) - ground) > 24).astype(np.uint8)
+    apart = (np.abs(gray.astype(np.float32) - np.float32(ground)) > 24).view(np.uint8)
     size = max(3, int(0.03 * min(gray.shape)) | 1)
     apart = np.asarray(cv2.morphologyEx(apart, cv2.MORPH_CLOSE, np.ones((size, size), np.uint8)))
     if not 0.05 <= apart.mean() <= 0.95:
         return None
-    return apart.astype(bool)
+    held: Array = apart.view(bool)
+    held.setflags(write=False)
+    return held
 
 
 def allowed(region: Region, height: int, width: int, who: str) -> Array | None:
@@ -53,7 +69,7 @@ def allowed(region: Region, height: int, width: int, who: str) -> Array | None:
     if isinstance(region, np.ndarray) and region.ndim == 2:
         if region.shape != (height, width):
             raise DataError(who, f"the region's mask has shape {region.shape}", f"the picture has {(height, width)}")
-        mask = region.astype(bool)
+        mask = region.astype(bool, copy=False)
     else:
         x0, y0, x1, y1 = (round(float(value)) for value in cast("Sequence[float]", region))
         mask = np.zeros((height, width), bool)

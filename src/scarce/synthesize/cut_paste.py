@@ -161,11 +161,12 @@ def paste(image: Array, patch: Array, mask: Array, *, xy: tuple[int, int], blend
     if blend not in BLENDS:
         raise ConfigError(WHO, f"blend = {blend!r} is unknown", f"known are {', '.join(BLENDS)}")
     rows, cols, inner = overlap(mask.shape, xy, image.shape)
-    out = image.copy()
-    solved = poisson(out[rows, cols], patch[inner], mask[inner] > 0) if blend == "poisson" else None
+    solved = poisson(image[rows, cols], patch[inner], mask[inner] > 0) if blend == "poisson" else None
     if solved is not None:
+        out: Array = image.copy()
         out[rows, cols] = solved
         return out
     alpha = opacity(mask) if blend == "alpha" else feather(mask)
+    out = image.copy()  # as late as can be: what was copied is still in the cache
     blend_in(out, patch[inner], alpha[inner], left=cols.start, top=rows.start)
     return out

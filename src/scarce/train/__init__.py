@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scarce.train._base import AbstractTrainer, Setup, originals
     from scarce.train._choice import refuse_unsuited, trainer_of, usual
     from scarce.train._run import fit
+    from scarce.train._team import is_main
     from scarce.train._tracking import tracking_of
     from scarce.train.model import Model, load
     from scarce.train.predict import Prediction, write_csv, write_json
@@ -23,6 +24,7 @@ _HOME = {
     "Model": "model",
     "Setup": "_base",
     "fit": "_run",
+    "is_main": "_team",
     "load": "model",
     "originals": "_base",
     "refuse_unsuited": "_choice",
@@ -34,11 +36,11 @@ _HOME = {
     "write_json": "predict",
 }
 __all__ = [
-    "AbstractTrainer", "Model", "Prediction", "Setup", "fit", "load", "originals", "refuse_unsuited", "tracking_of",
-    "trainer_of", "usual", "write_csv", "write_json",
+    "AbstractTrainer", "Model", "Prediction", "Setup", "fit", "is_main", "load", "originals", "refuse_unsuited",
+    "tracking_of", "trainer_of", "usual", "write_csv", "write_json",
 ]  # fmt: skip
 
-MODULES = ("heat_map", "loss", "model", "predict")
+MODULES = ("heat_map", "loss", "model", "onnx_file", "onnx_model", "predict")
 """Public modules of this stage that are not plugins."""
 
 

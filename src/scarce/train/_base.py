@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from scarce.between import Between
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import ConfigError, DataError, TrainError
 from scarce.loss_spec import LossSpec
@@ -55,16 +56,20 @@ class Setup:
         weights: (n,) sample weights; None = the column ``weight``.
         loss: replaces the trainer's own loss.
         online: replaces the trainer's own augmentation.
+        between: virtual rows between rows of ``view.train``, for what is fitted on features; others leave them out.
         checkpoint: folder where training is saved after each epoch and resumed from; None = not resumable.
         tracking: ``files``: ``history.csv`` beside the checkpoint; ``mlflow``: a run there.
+        watch: of networks: called with the course and the task before the first epoch and after every one.
     """
 
     rows: Array | None = None
     weights: Array | None = None
     loss: LossSpec | None = None
     online: Online | None = None
+    between: Between | None = None
     checkpoint: Path | None = None
     tracking: Tracking = "files"
+    watch: Callable[[Any, Any], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

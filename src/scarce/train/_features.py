@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ def answers(
     show in the first stages, foreign forms in the last. Where ``mirror`` averages the logits, it averages them, too.
     """
     caught: list[list[Floats]] = []
-    hooks = [layer.register_forward_hook(_catcher(caught, place)) for place, layer in enumerate(_stages(net))]
+    hooks = [layer.register_forward_hook(_catcher(caught, place)) for place, layer in enumerate(stages_of(net))]
     head = net.get_classifier()
     place = len(hooks)
     hooks.append(head.register_forward_pre_hook(lambda _, given: _keep(caught, place, given[0])))
@@ -43,15 +43,20 @@ def answers(
 
 def _joined(parts: list[Floats], n: int) -> Floats:
     """Return the stages side by side, the head's last; as many of the deepest as there is room for."""
-    kept: list[Floats] = []
-    for part in reversed(parts):
-        if kept and sum(one.shape[1] for one in kept) + part.shape[1] > MOST:
-            break
-        kept.insert(0, part)
+    kept = parts[deepest([part.shape[1] for part in parts]) :]
     return np.concatenate(kept, axis=1) if kept else np.zeros((n, 0))
 
 
-def _stages(net: Any) -> list[Any]:
+def deepest(widths: Sequence[int]) -> int:
+    """Return from which place on the stages have room, given their columns; the last one always has."""
+    first, total = len(widths), 0
+    while first and (first == len(widths) or total + widths[first - 1] <= MOST):
+        first -= 1
+        total += widths[first]
+    return first
+
+
+def stages_of(net: Any) -> list[Any]:
     """Return the modules behind each reduction of size that timm names, without the ones that do nothing."""
     if getattr(net, "output_fmt", "NCHW") not in ("NCHW", None):
         return []

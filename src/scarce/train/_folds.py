@@ -13,11 +13,13 @@ from scarce.dataset import Dataset, Floats, FoldView, Ints
 from scarce.execute.local import spread
 from scarce.probe import fold_of
 from scarce.train._base import TrainRows
-from scarce.train._validation import family_folds, group_names, verdict
+from scarce.train._validation import family_folds, group_names, learned_shares, verdict
 from scarce.train.model import Model
 
 FEWEST = 10
 """With fewer real labelled samples nothing is judged."""
+BELOW = 30.0
+"""How far below all others the logit of a class without training samples lies."""
 
 
 def out_of_fold(
@@ -65,9 +67,11 @@ def calibrated(
     logits, judged = logits[good], judged[good]
     if not len(judged):
         return model
-    balanced = (model.card.get("loss") or {}).get("prior") is not None
+    virtual = model.card.get("virtual_rows") or {}
+    counts = used.counts + np.array([virtual.get(name, 0) for name in train.schema.classes])
+    learned = learned_shares(counts, model.card.get("loss") or {})
     labels, groups = train["label"][judged], group_names(train)[judged]
-    found, told = verdict(logits, labels, model.card, balanced=balanced, groups=groups)
+    found, told = verdict(logits, labels, model.card, learned=learned, groups=groups)
     return replace(model, card={**model.card, **found}, held_out=told, held_ids=train.ids[judged], held_logits=logits)
 
 
@@ -79,5 +83,5 @@ def absent(names: Sequence[str], used: TrainRows) -> list[str]:
 def far_below(logits: Floats, codes: Any) -> Floats:
     """Return (N, K) logits in which classes that nothing was learnt of are far below all others."""
     if len(codes):
-        logits[:, codes] = np.nan_to_num(logits.min(1, keepdims=True, initial=0.0)) - 30.0
+        logits[:, codes] = np.nan_to_num(logits.min(1, keepdims=True, initial=0.0)) - BELOW
     return logits

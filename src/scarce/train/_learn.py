@@ -15,8 +15,9 @@ from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
 from scarce.train._base import Setup, TrainRows, training_rows
 from scarce.train._named_loss import ClassWeights, LossName, loss_of
+from scarce.train._team import is_main
 from scarce.train._tracking import follower
-from scarce.train._validation import free_of, group_names, held_back, verdict
+from scarce.train._validation import free_of, group_names, held_back, learned_shares, verdict
 from scarce.train.model import Model
 
 if TYPE_CHECKING:
@@ -93,11 +94,13 @@ class Work:
             samples=load(train, unique), place=place, ids=train.ids[self.used.rows], soft=self.used.soft,
             weights=self.used.weights, change=change, held=load(train, held_rows),
             held_labels=train["label"][held_rows], batch=as_tensor, draw=self.draw,
-            loss=ImbalanceLoss.from_spec(self.spec, label_smoothing=smoothing),
+            loss=ImbalanceLoss.from_spec(self.spec, label_smoothing=smoothing), watch=self.setup.watch,
         )  # fmt: skip
 
     def follow(self, card: Mapping[str, Any]) -> Any:
-        """Return what writes the course down, or None."""
+        """Return what writes the course down; None where there is nowhere to, or another process does."""
+        if not is_main():
+            return None
         return follower(self.setup.tracking, self.setup.checkpoint, card)
 
     def checkpoint(self, train: Dataset, params: Mapping[str, Any], card: Mapping[str, Any], online: object) -> Any:
@@ -119,7 +122,9 @@ class Work:
         if not len(task.held_labels):
             return model
         groups, logits = group_names(view.train)[self.held], logits_of(task.held)
-        found, told = verdict(logits, task.held_labels, model.card, balanced=self.spec.prior is not None, groups=groups)
+        drawn = 1.0 if self.draw is None else self.draw
+        learned = learned_shares((self.used.soft * (self.used.weights * drawn)[:, None]).sum(0), self.spec)
+        found, told = verdict(logits, task.held_labels, model.card, learned=learned, groups=groups)
         return replace(
             model, card={**model.card, **found}, held_out=told, held_ids=view.train.ids[self.held], held_logits=logits
         )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -18,7 +17,9 @@ from scarce import progress
 from scarce.dataset import Array, Floats, Ints
 from scarce.errors import TrainError
 from scarce.train._checkpoint import Checkpoint
+from scarce.train._device import mixed, seed_of
 from scarce.train._online import mix
+from scarce.train._team import Team, is_main, team_of
 from scarce.train._tracking import Follow
 from scarce.train.loss._base import ImbalanceLoss
 
@@ -78,6 +79,7 @@ class Task:
         draw: (n,) probabilities that an epoch's rows are drawn with, with repeats; None = each row once.
         pool: (P, ...) unlabelled samples; ``weak`` and ``strong`` (samples, generator) -> samples change them.
         follow: called with the history after every epoch.
+        watch: called with the course and the task before the first epoch and after every one; it changes nothing.
     """
 
     samples: Array
@@ -95,6 +97,7 @@ class Task:
     weak: Callable[[Array, np.random.Generator], Array] | None = None
     strong: Callable[[Array, np.random.Generator], Array] | None = None
     follow: Follow | None = None
+    watch: Callable[[Any, Any], None] | None = None
 
 
 @dataclass
@@ -104,6 +107,7 @@ class Course:
     net: nn.Module
     average: nn.Module
     optimizer: torch.optim.Optimizer
+    team: Team = field(default_factory=Team)
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
@@ -126,14 +130,16 @@ def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, c
     """
     net = net.to(device).to(memory_format=torch.channels_last)
     average = copy.deepcopy(net).requires_grad_(False).eval()
-    course = Course(net, average, _optimizer(net, plan))
+    course = Course(net, average, _optimizer(net, plan), team_of(device, plan.batch))
     task.loss.to(device)
     saved = checkpoint.load() if checkpoint else None
     if saved is not None:
         _resume(course, *saved)
+    if task.watch:
+        task.watch(course, task)
     while not course.done:
         started = time.perf_counter()
-        torch.manual_seed(_seed(seed, course.epoch))
+        torch.manual_seed(seed_of(seed, course.epoch) + course.team.place)
         _epoch(course, task, plan, np.random.default_rng([seed, 0x747261, course.epoch]), device)
         course.epoch += 1
         _validate(course, task, device)
@@ -141,9 +147,11 @@ def run(net: nn.Module, task: Task, plan: Schedule, *, seed: int, device: str, c
         stale = course.epoch - course.best_epoch >= plan.patience and len(task.held_labels) > 0
         progressed = _progress(course, task, plan, 0.0)
         course.done = progressed >= 1 or course.epoch >= plan.epochs or (progressed >= 0.5 and stale)
-        if task.follow:
+        if task.follow and is_main():
             task.follow(course.history)
-        if checkpoint:
+        if task.watch:
+            task.watch(course, task)
+        if checkpoint and is_main():
             checkpoint.save(*_state(course))
         expected = min(plan.epochs, max(course.epoch, round(course.epoch / max(progressed, 1e-9))))
         progress.report("train", expected if course.done else course.epoch, expected)
@@ -176,12 +184,13 @@ def _epoch(course: Course, task: Task, plan: Schedule, rng: np.random.Generator,
         course.optimizer.zero_grad(set_to_none=True)
         task.loss.at(now)
         loss = _backward(course, task, (batch, target, weight), plan.accumulate)
+        if plan.unlabelled and task.pool is not None:
+            agreed.append(_consistency(course, task, plan, plan.unlabelled * min(1.0, now / plan.rise), (rng, device)))
+        course.team.learn(course.net, loss)
         if not bool(torch.isfinite(loss)):
             raise TrainError(WHO, f"the loss is {loss.item()} in epoch {course.epoch + 1}",
                              f"learning rate {plan.learning_rate:g}, batch {plan.batch}",
                              "lower learning_rate, or look for weights or pixels that are not finite")  # fmt: skip
-        if plan.unlabelled and task.pool is not None:
-            agreed.append(_consistency(course, task, plan, plan.unlabelled * min(1.0, now / plan.rise), (rng, device)))
         nn.utils.clip_grad_norm_(course.net.parameters(), 1.0 if plan.optimizer == "adamw" else 5.0)
         course.optimizer.step()
         course.step += 1
@@ -190,16 +199,17 @@ def _epoch(course: Course, task: Task, plan: Schedule, rng: np.random.Generator,
     mean = float(torch.stack(losses).mean()) if losses else math.nan
     course.history.append({"epoch": course.epoch + 1, "loss": mean})
     if agreed:
-        course.history[-1]["pseudo_labelled"] = float(np.mean(agreed))
+        course.history[-1]["pseudo_labelled"] = course.team.mean(float(np.mean(agreed)))
 
 
 def _backward(course: Course, task: Task, batch: tuple[Tensor, Tensor, Tensor], parts: int) -> Tensor:
     """Add the slopes of a batch, part by part, and return its loss."""
     images, target, weight = batch
     whole, total = weight.sum().clamp_min(1e-12), torch.zeros((), device=images.device)
-    size = math.ceil(len(images) / parts)
-    for part in (slice(start, start + size) for start in range(0, len(images), size)):
-        with _mixed(images.device.type):
+    own = course.team.share(len(images))
+    size = math.ceil((own.stop - own.start) / parts)
+    for part in (slice(start, min(start + size, own.stop)) for start in range(own.start, own.stop, size)):
+        with mixed(images.device.type):
             logits = course.net(images[part])
         loss = task.loss(logits, target[part], weight[part]) * (weight[part].sum() / whole)
         loss.backward()
@@ -222,13 +232,14 @@ def _consistency(
     assert task.weak is not None
     assert task.strong is not None
     samples = task.pool[rng.integers(len(task.pool), size=plan.batch)]
-    weak, strong = task.weak(samples, rng), task.strong(samples, rng)
-    with torch.no_grad(), _mixed(device):
+    own = course.team.share(len(samples))
+    weak, strong = task.weak(samples, rng)[own], task.strong(samples, rng)[own]
+    with torch.no_grad(), mixed(device):
         sure, label = course.average(task.batch(weak, device)).float().softmax(1).max(1)
     counted = sure >= plan.confidence
     if not bool(counted.any()):
         return 0.0
-    with _mixed(device):
+    with mixed(device):
         logits = course.net(task.batch(strong, device)[counted])
     cost = nn.functional.cross_entropy(logits.float(), label[counted], reduction="sum")
     torch.autograd.backward(factor * cost / len(samples))
@@ -242,7 +253,9 @@ def _steps(task: Task, plan: Schedule) -> int:
 
 def _progress(course: Course, task: Task, plan: Schedule, running: float) -> float:
     by_step = course.step / (plan.epochs * _steps(task, plan))
-    return by_step if plan.seconds is None else max(by_step, (course.seconds + running) / plan.seconds)
+    if plan.seconds is None:
+        return by_step
+    return course.team.agreed(max(by_step, (course.seconds + running) / plan.seconds))
 
 
 def _curve(now: float, rise: float) -> float:
@@ -286,7 +299,7 @@ def infer(
     """Return (n, K) float64 logits of (n, ...) samples; ``mirror`` averages with the mirrored picture."""
     net.eval()
     parts = []
-    with torch.inference_mode(), _mixed(device):
+    with torch.inference_mode(), mixed(device):
         for start in range(0, len(samples), BLOCK):
             ready = batch(samples[start : start + BLOCK], device)
             logits = net(ready).float()
@@ -294,58 +307,6 @@ def infer(
                 logits = 0.5 * (logits + net(ready.flip(3)).float())
             parts.append(logits.double().cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, 0))
-
-
-def choose_device(wanted: str) -> str:
-    """Return ``cpu``, ``cuda`` or ``mps``; ``auto`` takes an accelerator where there is one.
-
-    Raises:
-        TrainError: the wanted device is not there.
-    """
-    known = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if wanted == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if known[name])
-    name, _, number = wanted.partition(":")
-    there = [key for key, here in known.items() if here]
-    if not known.get(name) or (number and not (number.isdigit() and int(number) < torch.cuda.device_count())):
-        raise TrainError(WHO, f"there is no device {wanted!r}", f"there are {', '.join(there)}", "use auto or cpu")
-    return wanted
-
-
-def bfloat_helps(device: str) -> bool:
-    """Return whether the device multiplies in bfloat16 itself; where it does not, it is many times slower."""
-    if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    if device != "cpu":
-        return False
-    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(check() for check in checks if check is not None)
-
-
-@contextmanager
-def reproducible(seed: int, device: str) -> Iterator[None]:
-    """Seed torch and ask for deterministic algorithms inside the block; the caller's state comes back afterwards."""
-    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    memory: Any = torch.utils.deterministic
-    filled = memory.fill_uninitialized_memory
-    devices = list(range(torch.cuda.device_count())) if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(_seed(seed, -1))
-        torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
-        memory.fill_uninitialized_memory = False
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before, warn_only=warned)
-            memory.fill_uninitialized_memory = filled
-
-
-def _mixed(device: str) -> Any:
-    return torch.autocast(device.partition(":")[0], torch.bfloat16) if bfloat_helps(device) else nullcontext()
-
-
-def _seed(seed: int, epoch: int) -> int:
-    return int(np.random.default_rng([seed, 0x6E6574, epoch + 1]).integers(2**62))
 
 
 def _optimizer(net: nn.Module, plan: Schedule) -> torch.optim.Optimizer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -142,7 +144,8 @@ def _pretrained(name: str, n_classes: int, channels: int, wanted: str) -> Networ
         _log.warning("no weights for %s in the local cache and HF_HUB_OFFLINE is set: training from scratch", name)
         return None
     try:
-        module = timm.create_model(name, pretrained=True, num_classes=n_classes, in_chans=channels, **extra)
+        with _quiet_hub():
+            module = timm.create_model(name, pretrained=True, num_classes=n_classes, in_chans=channels, **extra)
     except Exception as error:
         if wanted != "auto":
             raise TrainError(WHO, f"the weights of {name} cannot be had ({str(error)[:200]})",
@@ -154,6 +157,18 @@ def _pretrained(name: str, n_classes: int, channels: int, wanted: str) -> Networ
     if channels == 1:
         mean, std = [sum(mean) / 3], [sum(std) / 3]
     return Network(module, name, "pretrained" if wanted in ("auto", "yes") else wanted, mean, std)
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep the library that downloads from telling every one of its tries; what came of them is told once."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _packaged(n_classes: int, channels: int) -> Network:

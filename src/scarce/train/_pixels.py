@@ -40,7 +40,9 @@ class Shape:
         if image.ndim == 2 and self.channels == 3:
             image = np.repeat(image[..., None], 3, axis=2)
         if image.shape[:2] != (self.size, self.size):
-            smaller = max(image.shape[:2]) > self.size
+            smaller = (
+                min(image.shape[:2]) >= self.size
+            )  # as encoders squeeze: OpenCV has no area mean to enlarge one side
             way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
             image = np.asarray(cv2.resize(image, (self.size, self.size), interpolation=way))
         return image.reshape(self.size, self.size, self.channels)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scarce import registry
+from scarce.between import Between
 from scarce.dataset import Array, FoldView
 from scarce.errors import TrainError
 from scarce.loss_spec import LossSpec
@@ -30,6 +31,10 @@ class Given(Protocol):
     @property
     def loss(self) -> LossSpec:
         """The loss."""
+
+    @property
+    def between(self) -> Between:
+        """Virtual rows between rows of ``view.train``."""
 
 
 def fit(  # noqa: PLR0913  one knob each
@@ -60,7 +65,7 @@ def fit(  # noqa: PLR0913  one knob each
     folder = None if checkpoint is None else Path(checkpoint)
     setup = Setup(online=online, checkpoint=folder, tracking=tracking)
     if given is not None:
-        setup = replace(setup, rows=given.rows, weights=given.weights, loss=given.loss)
+        setup = replace(setup, rows=given.rows, weights=given.weights, loss=given.loss, between=given.between)
     started = time.perf_counter()
     model = trainer.fit(view, seed=seed, setup=setup)
     return model.stamped(seconds=round(time.perf_counter() - started, 2))

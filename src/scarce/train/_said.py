@@ -64,17 +64,20 @@ def candidates(model: Model, probs: Floats) -> list[str]:
     return [model.classes[code] for place, code in enumerate(order) if place == 0 or probs[code] >= cut - 1e-12]
 
 
-def verdict(model: Model, probs: Floats, foreign: float, threshold: float | None) -> str | None:
+def verdict(
+    model: Model, probs: Floats, foreign: float, threshold: float | None, left: list[str] | None = None
+) -> str | None:
     """Return ``unknown``, ``reject``, ``ambiguous``, ``accept``, or None where nothing was decided.
 
     Unknown comes first: a model has nothing to say about what it was never taught. A defect score at the operating
-    point is a reject; ambiguous is what would pass, or has no operating point, while several classes remain possible.
+    point is a reject; ambiguous is what would pass, or has no operating point, while several classes remain possible:
+    those of :func:`candidates`, ``left`` where they are known already.
     """
     unknown = model.card.get("unknown")
     if unknown and unknown.get("threshold") is not None and foreign > float(unknown["threshold"]):
         return "unknown"
     normal = set(model.card.get("normal_classes", ()))
-    left = candidates(model, probs)
+    left = candidates(model, probs) if left is None else left
     if not normal or threshold is None:
         return "ambiguous" if len(left) > 1 else None
     score = 1.0 - sum(float(probs[model.classes.index(name)]) for name in normal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,16 @@ import numpy as np
 from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
-from scarce.metric.calibration import expected_calibration_error, fit_temperature, with_prior
+from scarce.loss_spec import LossSpec
+from scarce.metric.calibration import expected_calibration_error, fit_temperature
 from scarce.metric.confusion import balanced_accuracy, macro_f1
 from scarce.metric.interval import clopper_pearson
-from scarce.metric.ranking import threshold_at_false_positive_rate
+from scarce.metric.ranking import beside, threshold_at_false_positive_rate
 from scarce.probe import fold_of, softmax
 
 FALSE_POSITIVE_RATE = 0.01
+SHIFTED = 0.2
+"""Natural logarithm of how differently two classes must be shifted for their frequencies to be corrected."""
 TRUSTED = 30
 """With this many held-back samples the temperature is believed by half; with few it stays near 1."""
 
@@ -90,29 +94,65 @@ def group_names(ds: Dataset) -> Array:
     )
 
 
-def balancing(labels: Ints, n_classes: int) -> Floats:
-    """Return (N,) weights under which all present classes count alike, mean 1."""
-    counts = np.bincount(labels, minlength=n_classes)
-    return np.asarray(len(labels) / (np.maximum(counts, 1) * max(1, (counts > 0).sum())), np.float64)[labels]
+def learned_shares(counts: Floats, loss: LossSpec | Mapping[str, Any]) -> Floats:
+    """Return (K,) how common a model that was trained so takes each class to be.
+
+    Sample and class weights count like samples; a prior in the loss (balanced softmax) is taken out of the answers.
+
+    Args:
+        counts: (K,) weighted training samples.
+        loss: what it was trained with, or the same as plain values.
+    """
+    given = loss if isinstance(loss, Mapping) else asdict(loss)
+    shares = np.asarray(counts, np.float64).copy()
+    if given.get("class_weights") is not None:
+        shares *= np.asarray(given["class_weights"], np.float64)
+    for name in ("prior", "moved"):
+        if given.get(name) is not None:
+            shares *= np.exp(-np.asarray(given[name], np.float64))
+    return np.asarray(shares / max(float(shares.sum()), 1e-300))
+
+
+def shifting(labels: Ints, learned: Floats | None) -> tuple[Floats, Floats] | None:
+    """Return (K,) natural shares of the classes, and (N,) weights under which they are as common as was learned.
+
+    None where the model answers for about the frequencies that the samples have.
+
+    Args:
+        labels: (N,) codes of samples at the natural frequencies.
+        learned: (K,) from :func:`learned_shares`; None = the same.
+    """
+    if learned is None or not len(labels):
+        return None
+    counts = np.bincount(labels, minlength=len(learned))
+    natural = (counts + 0.5) / (len(labels) + 0.5 * len(learned))
+    both = (counts > 0) & (learned > 0)
+    ratio = np.where(both, learned / natural, 1.0)
+    away = np.log(ratio[both])
+    if not len(away) or away.max() - away.min() < SHIFTED:
+        return None
+    weights = ratio[labels]
+    return natural, np.asarray(weights / weights.mean())
 
 
 def verdict(
-    logits: Floats, labels: Ints, card: Mapping[str, Any], *, balanced: bool, groups: Array | None = None
-) -> tuple[dict[str, Any], tuple[Ints, Floats]]:
+    logits: Floats, labels: Ints, card: Mapping[str, Any], *, learned: Floats | None = None,
+    groups: Array | None = None,
+) -> tuple[dict[str, Any], tuple[Ints, Floats]]:  # fmt: skip
     """Return what held-back samples say: temperature, metrics and operating point; and the probabilities.
 
     Args:
         logits: (M, K) of samples that the model did not fit.
         labels: (M,) codes.
         card: for the classes.
-        balanced: the model answers as if all classes were equally common, so its temperature is fitted that way too;
-            ``natural`` then says how common they are.
+        learned: (K,) how common the model takes the classes to be, so its temperature is fitted that way too;
+            ``natural`` then says how common they are, and how its answers become probabilities there.
         groups: (M,) what several samples share; the proven recall counts groups.
     """
     n_classes = logits.shape[1]
-    weights = balancing(labels, n_classes) if balanced else None
-    temperature = fit_temperature(logits, labels, weights=weights)
-    temperature **= len(labels) / (len(labels) + TRUSTED)
+    shift = shifting(labels, learned)
+    trust = len(labels) / (len(labels) + TRUSTED)
+    temperature = fit_temperature(logits, labels, weights=None if shift is None else shift[1]) ** trust
     probs = softmax(logits / temperature)
     pred = probs.argmax(1)
     metrics: dict[str, Any] = {
@@ -121,15 +161,23 @@ def verdict(
     }  # fmt: skip
     names = list(card["classes"])
     normal = [names.index(name) for name in card["normal_classes"]]
-    point = _threshold(labels, probs, normal, groups)
     natural = None
-    if balanced:
-        shares = (np.bincount(labels, minlength=n_classes) + 0.5) / (len(labels) + 0.5 * n_classes)
-        natural = shares.tolist()
-        metrics["ece_natural"] = expected_calibration_error(labels, with_prior(probs, np.ones(n_classes), shares))
+    if shift is not None and learned is not None:
+        bias = natural_bias(shift[0], learned)
+        own = fit_temperature(logits + bias, labels) ** trust
+        natural = {"shares": shift[0].tolist(), "bias": bias.tolist(), "temperature": own}
+        metrics["ece_natural"] = expected_calibration_error(labels, softmax((logits + bias) / own))
+    point = _threshold(labels, probs, normal, groups)
     return {
         "temperature": temperature, "metrics": {"held_out": metrics}, "operating_point": point, "natural": natural
     }, (labels, probs)  # fmt: skip
+
+
+def natural_bias(natural: Floats, learned: Floats) -> Floats:
+    """Return (K,) what logits gain where classes are as common as they are and not as was learned, mean 0."""
+    bias = np.log(natural) - np.log(np.maximum(learned, 1e-12))
+    bias = np.where(learned > 0, bias, 0.0)
+    return np.asarray(bias - bias.mean())
 
 
 def _threshold(labels: Ints, probs: Floats, normal: list[int], groups: Array | None) -> dict[str, Any] | None:
@@ -141,6 +189,7 @@ def _threshold(labels: Ints, probs: Floats, normal: list[int], groups: Array | N
     chosen = threshold_at_false_positive_rate(~sound, score, FALSE_POSITIVE_RATE)
     if not np.isfinite(chosen):
         return None
+    chosen = beside(chosen, score)
     defects, caught = int((~sound).sum()), int((score[~sound] >= chosen).sum())
     things = defects if groups is None else len(np.unique(groups[~sound].astype(str)))
     return {

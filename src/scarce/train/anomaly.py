@@ -179,6 +179,12 @@ class AnomalyModel(Model):
             out[row] = distances(places[row], self.remembered)
         return out.reshape(len(ds), side, side)
 
+    @property
+    def heat_limits(self) -> tuple[float, float]:
+        """Heat that is left as it is: that of sound pictures; heat that is all color."""
+        middle, limit = float(self.card["middle"]), float(self.card["limit"])
+        return middle, 2 * limit - middle
+
     def tensors(self) -> dict[str, Array]:
         """Return the remembered places."""
         return {"remembered": self.remembered}

@@ -16,7 +16,7 @@ from scarce.metric.calibration import fit_temperature
 from scarce.probe import softmax
 from scarce.train._base import AbstractTrainer, Setup, originals, training_rows
 from scarce.train._named_loss import ClassWeights, LossName
-from scarce.train._validation import TRUSTED, balancing, free_of, group_names, held_back, verdict
+from scarce.train._validation import TRUSTED, free_of, group_names, held_back, learned_shares, shifting, verdict
 from scarce.train.finetune import Finetune
 from scarce.train.linear_probe import LinearProbe
 from scarce.train.model import Model, base_card
@@ -95,9 +95,12 @@ class Blend(AbstractTrainer):
             "held_back_rows": int(held.sum()), "members": {"finetune": net.card, "linear_probe": head.card},
         }  # fmt: skip
         model = BlendModel(card=card, net=net, head=head)
-        return model if trial is None else self._weighed(model, trial, train, held)
+        if trial is None:
+            return model
+        counts = np.bincount(train["label"][rows], minlength=len(train.schema.classes)).astype(np.float64)
+        return self._weighed(model, trial, train, held, learned_shares(counts, card["loss"]))
 
-    def _weighed(self, model: BlendModel, trial: Model, train: Dataset, held: Mask) -> BlendModel:
+    def _weighed(self, model: BlendModel, trial: Model, train: Dataset, held: Mask, learned: Floats) -> BlendModel:
         """Return the model with the share, temperatures and threshold that the held-back samples ask for."""
         judged = train.take(np.flatnonzero(held))
         sides = model.net.logits(judged), trial.logits(judged)
@@ -106,14 +109,14 @@ class Blend(AbstractTrainer):
             return model
         sides = sides[0][good], sides[1][good]
         labels, groups = judged["label"][good], group_names(judged)[good]
-        balanced = model.card["loss"]["prior"] is not None
-        weights = balancing(labels, len(model.classes)) if balanced else None
+        shift = shifting(labels, learned)
+        weights = None if shift is None else shift[1]
         trust = len(labels) / (len(labels) + TRUSTED)
         scales = [fit_temperature(side, labels, weights=weights) ** trust for side in sides]
         share = best_share(sides, scales, labels, weights) if self.share is None else self.share
         card = model.card | {"scales": scales, "share": share}
         logits = mixed(sides, scales, share)
-        found, told = verdict(logits, labels, card, balanced=balanced, groups=groups)
+        found, told = verdict(logits, labels, card, learned=learned, groups=groups)
         return replace(model, card={**card, **found}, held_out=told, held_ids=judged.ids[good], held_logits=logits)
 
     @classmethod

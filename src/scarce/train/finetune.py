@@ -117,10 +117,10 @@ class Finetune(AbstractTrainer):
     def fit(self, view: FoldView, *, seed: int = 0, setup: Setup | None = None) -> Model:
         """Train on the training side of the fold."""
         need("torch", extra="train")
-        from scarce.train import _loop
+        from scarce.train import _device, _loop
 
         started = time.perf_counter()
-        device = _loop.choose_device(self.device)
+        device = _device.choose_device(self.device)
         train, setup = view.train, setup or Setup()
         work = Work.of(WHO, train, setup, validation=self.validation, seed=seed)
         work = work.with_loss(
@@ -130,7 +130,7 @@ class Finetune(AbstractTrainer):
         shape, online = shape_for(view.dataset, rows, size=self.size, largest=192), self._online(setup)
         name = networks.resolve(self.network, shape.size, self.pretrained)
         card = base_card(view, "finetune", self.params(), seed=seed)
-        with _loop.reproducible(seed, device):
+        with _device.reproducible(seed, device):
             built = networks.build(
                 name, n_classes=len(view.dataset.schema.classes), channels=shape.channels, size=shape.size,
                 pretrained=self.pretrained,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,12 +17,24 @@ SIDE = 384
 """Pixels of the longer side of a heat map."""
 
 
+@runtime_checkable
+class Seeing(Protocol):
+    """A model that says which places of a picture speak for a defect."""
+
+    @property
+    def heat_limits(self) -> tuple[float, float]:
+        """Heat that is left as it is, and heat that is all color."""
+
+    def heat(self, ds: Dataset) -> Sequence[Floats] | Floats:
+        """Return for each row the heat of its places, (lines, columns)."""
+
+
 def overlay(image: Array, heat: Floats, *, low: float, high: float) -> Array:
     """Return an RGB picture with heat over it.
 
     Args:
         image: uint8 (H, W) or (H, W, 3).
-        heat: (G, G), of any scale.
+        heat: (lines, columns), of any scale.
         low: heat that is left as it is.
         high: heat that is all color.
     """
@@ -48,10 +60,10 @@ def for_files(model: Model, paths: Sequence[str | Path], folder: str | Path) -> 
 
 
 def write(model: Model, ds: Dataset, names: Sequence[str], folder: str | Path) -> list[Path]:
-    """Write one PNG a row: the picture, colored where it is unlike what the model remembers.
+    """Write one PNG a row: the picture, colored where the model sees a defect.
 
     Args:
-        model: of the trainer anomaly.
+        model: of a trainer that looks at places: anomaly, patch_probe.
         ds: the rows, all of them usable.
         names: of the files, without ending; a repeated one gets a number.
         folder: made where it is missing.
@@ -59,17 +71,15 @@ def write(model: Model, ds: Dataset, names: Sequence[str], folder: str | Path) -
     Raises:
         ConfigError: the model has no places.
     """
-    from scarce.train.anomaly import AnomalyModel
-
-    if not isinstance(model, AnomalyModel):
+    if not isinstance(model, Seeing):
         raise ConfigError("train.heat_map", f"a model of {model.card['trainer']} says nothing of places",
-                          do="train with --model anomaly")  # fmt: skip
+                          do="train with --model anomaly, or with patch-probe")  # fmt: skip
     import cv2
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     heat, done, taken = model.heat(ds), [], set[str]()
-    low, high = float(model.card["middle"]), 2 * float(model.card["limit"]) - float(model.card["middle"])
+    low, high = model.heat_limits
     images: Any = open_samples(ds, np.arange(len(ds)))
     for image, one, name in zip(images, heat, names, strict=True):
         unique, turn = name, 2

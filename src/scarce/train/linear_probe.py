@@ -10,6 +10,7 @@ import numpy as np
 
 from scarce import probe as probes
 from scarce import registry
+from scarce.between import Between, nothing_between
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import TrainError
 from scarce.loss_spec import LossSpec
@@ -64,24 +65,34 @@ class LinearProbe(AbstractTrainer):
         if len(np.unique(used.codes)) < 2:
             raise TrainError(WHO, f"fewer than two classes have rows with {name}", do="encode the dataset first")
         spec = setup.loss or loss_of(self.loss, used.counts, class_weights=self.class_weights)
-        fitted = self._fit(features, used, spec)
+        between = (setup.between or nothing_between()).within(used.rows)
+        fitted = self._fit(features, used, spec, between)
         card = base_card(view, "linear_probe", self.params(), seed=seed)
         card |= {
             "embedding": name, "encoder": name.removeprefix(PREFIX), "dimensions": int(features.shape[1]),
             "encoder_params": encoder_params(view.dataset, name.removeprefix(PREFIX)),
             "loss": asdict(spec),
             "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
+            "virtual_rows": _counted(between, train) if len(between) else {},
         }  # fmt: skip
         model = ProbeModel(card=card, fitted=fitted)
 
         def judge(inside: TrainRows, judged: Ints) -> Floats:
-            return self._fit(features, inside, spec).logits(features[judged])
+            return self._fit(features, inside, spec, between.within(inside.rows)).logits(features[judged])
 
         return calibrated(model, view, used, judge, folds=self.folds, seed=seed)
 
-    def _fit(self, features: Array, used: TrainRows, spec: LossSpec) -> probes.FittedProbe:
+    def _fit(self, features: Array, used: TrainRows, spec: LossSpec, between: Between) -> probes.FittedProbe:
         probe = probes.LinearProbe(l2=self.l2, iterations=self.iterations, components=self.components)
-        return probe.fit(features[used.rows], used.soft, used.soft.shape[1], weights=used.weights, loss=spec)
+        points, soft, weights = features[used.rows], used.soft, used.weights
+        projection = probes.Projection.fit(points, components=self.components)
+        if len(between):
+            first = dict(zip(used.rows.tolist(), range(len(used.rows)), strict=True))
+            own = [first[row] for row in between.parents[:, 0].tolist()]
+            points = np.concatenate([points, between.points(features)])
+            soft = np.concatenate([soft, soft[own]])
+            weights = np.concatenate([weights, np.ones(len(between))])
+        return probe.fit(points, soft, soft.shape[1], weights=weights, loss=spec, projection=projection)
 
     @classmethod
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
@@ -119,6 +130,12 @@ class ProbeModel(Model):
             "mean": projection.mean, "scale": projection.scale, "basis": projection.basis, "coef": head.coef,
             "bias": head.bias,
         }  # fmt: skip
+
+
+def _counted(between: Between, train: Dataset) -> dict[str, int]:
+    """Return class to the number of virtual rows that it was given."""
+    counts = np.bincount(train["label"][between.parents[:, 0]], minlength=len(train.schema.classes))
+    return {name: int(n) for name, n in zip(train.schema.classes, counts, strict=True) if n}
 
 
 def embedding_name(ds: Dataset, wanted: str | None) -> str:

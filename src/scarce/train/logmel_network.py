@@ -100,16 +100,16 @@ class LogmelNetwork(AbstractTrainer):
     def fit(self, view: FoldView, *, seed: int = 0, setup: Setup | None = None) -> Model:
         """Train on the training side of the fold."""
         need("torch", extra="train")
-        from scarce.train import _loop
+        from scarce.train import _device, _loop
 
         started, train = time.perf_counter(), view.train
-        device = _loop.choose_device(self.device)
+        device = _device.choose_device(self.device)
         work = Work.of(WHO, train, setup or Setup(), validation=self.validation, seed=seed)
         work = work.with_loss(self.loss, tau=self.tau, sampling=self.sampling)
         card = base_card(view, "logmel_network", self.params(), seed=seed)
         name = networks.resolve(self.network, networks.SMALL, "no")
         frames = self._frames(train, work.used.rows)
-        with _loop.reproducible(seed, device):
+        with _device.reproducible(seed, device):
             net = networks.build(name, n_classes=len(card["classes"]), channels=1, size=networks.SMALL, pretrained="no")
             task = work.task(
                 train, lambda ds, rows: pictures_of(ds, rows, self.bands, frames), self._change,

@@ -19,13 +19,14 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Schema
 from scarce.errors import DataError, ReadError, TrainError, UnknownNameError
 from scarce.lineage import canonical_json, content_id, digest
-from scarce.metric.calibration import with_prior
 from scarce.probe import softmax
 
 FORMAT: Final = 1
 CARD, WEIGHTS = "card.json", "weights.safetensors"
 GUARD: Final = "guard/"
 """Beginning of the names of what does not belong to the weights, but to the detector of foreign samples."""
+HELD: Final = "held/"
+"""The same for the answers about samples that were held back from training."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,9 +38,9 @@ class Model(ABC):
             ``data`` (version, content_id, counts), ``seed``, ``loss``, ``temperature``, ``operating_point``,
             ``metrics``, ``versions`` and what the trainer adds (size, mean, std, network, encoder ...).
         held_out: (labels (M,), calibrated probabilities (M, K)) of training-side samples from a model that did not fit
-            them, to choose thresholds on; None after :func:`load`.
+            them, to choose thresholds on; saved with the model.
         held_ids: (M,) ids of the same samples, and ``held_logits`` (M, K) their logits before calibration, from a model
-            that did not fit them; None after :func:`load`.
+            that did not fit them; saved with the model.
         guard: arrays of the detector that the card's entry ``unknown`` names; empty without one.
     """
 
@@ -101,18 +102,20 @@ class Model(ABC):
     def natural(self, probs: Floats, schema: Schema) -> Floats:
         """Return (N, K) probabilities where classes are as common as among the held-back training samples.
 
-        A model that learned all classes as equally common (balanced softmax) answers that way, too: its probabilities
-        hold where classes are alike. Others are returned as they are.
+        A model that learned other frequencies (balanced softmax, class weights, oversampling) answers for those. The
+        prior is put right in the logits, and the temperature is fitted after that. Others are returned as they are.
 
         Args:
             probs: (N, K) from :meth:`predict_proba`.
             schema: whose class order they are in; without classes the model's own.
         """
-        shares = self.card.get("natural")
-        if not shares:
+        entry = self.card.get("natural")
+        if not entry:
             return probs
         order = [self.classes.index(name) for name in schema.classes or self.classes]
-        return with_prior(probs, np.ones(len(order)), np.asarray(shares, np.float64)[order])
+        logits = self.temperature * np.log(np.maximum(probs, np.finfo(np.float64).tiny))
+        bias = np.asarray(entry["bias"], np.float64)[order]
+        return np.asarray(softmax((logits + bias) / float(entry["temperature"])), np.float64)
 
     def stale(self, schema: Schema) -> str | None:
         """Return why the model no longer fits the data's classes, or None."""
@@ -147,8 +150,9 @@ class Model(ABC):
         fresh.chmod(0o755)
         try:
             guard = {GUARD + name: array for name, array in self.guard.items()}
-            held = {name: np.ascontiguousarray(array) for name, array in {**self.tensors(), **guard}.items()}
-            save_file(held, fresh / WEIGHTS, metadata={"format": "scarce", "version": str(FORMAT)})
+            arrays = {**self.tensors(), **guard, **self._held()}
+            written = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+            save_file(written, fresh / WEIGHTS, metadata={"format": "scarce", "version": str(FORMAT)})
             body = {"format": FORMAT, **self.card, "weights": digest((fresh / WEIGHTS).read_bytes())}
             text = json.dumps(json.loads(canonical_json(body)), indent=2, ensure_ascii=False, allow_nan=False)
             (fresh / CARD).write_text(text + "\n", encoding="utf-8")
@@ -157,15 +161,38 @@ class Model(ABC):
             shutil.rmtree(fresh, ignore_errors=True)
         return folder
 
+    def _held(self) -> dict[str, Array]:
+        """Return the answers about held-back samples as arrays: ids as bytes, labels, logits."""
+        if self.held_out is None or self.held_logits is None or self.held_ids is None or not len(self.held_ids):
+            return {}
+        ids = np.char.encode(self.held_ids.astype(str), "utf-8")
+        return {
+            HELD + "ids": ids.view(np.uint8).reshape(len(ids), -1), HELD + "labels": self.held_out[0],
+            HELD + "logits": self.held_logits,
+        }  # fmt: skip
+
+    def with_held(self, tensors: Mapping[str, Array]) -> Self:
+        """Return the model with the answers about held-back samples that were saved with it, if there are any."""
+        if HELD + "logits" not in tensors:
+            return self
+        ids, labels, logits = (np.ascontiguousarray(tensors[HELD + name]) for name in ("ids", "labels", "logits"))
+        names = np.char.decode(ids.view(f"S{ids.shape[1]}")[:, 0], "utf-8").astype(object)
+        probs = np.asarray(softmax(logits / self.temperature), np.float64)
+        return replace(self, held_out=(labels, probs), held_ids=names, held_logits=logits)
+
 
 def load(folder: str | Path) -> Model:
-    """Bring a saved model back.
+    """Bring a saved model back: a folder, or a file ``.onnx``.
 
     Raises:
         ReadError: the folder holds no whole model.
         TrainError: it was written by a newer scarce or by a trainer that is not installed.
     """
     folder = Path(folder)
+    if folder.suffix.lower() == ".onnx" and not folder.is_dir():
+        from scarce.train.onnx_model import open_file
+
+        return open_file(folder)
     _finish_swap(folder)
     card = _read_card(folder)
     from safetensors import SafetensorError
@@ -196,8 +223,8 @@ def _restore(folder: Path, card: Mapping[str, Any], tensors: Mapping[str, Array]
                          "install the package that brings it") from error  # fmt: skip
     guard = {name.removeprefix(GUARD): array for name, array in tensors.items() if name.startswith(GUARD)}
     try:
-        model = trainer.restore(card, {name: array for name, array in tensors.items() if not name.startswith(GUARD)})
-        return replace(model, guard=guard)
+        own = {name: array for name, array in tensors.items() if not name.startswith((GUARD, HELD))}
+        return replace(trainer.restore(card, own), guard=guard).with_held(tensors)
     except (KeyError, RuntimeError, TypeError) as error:
         if isinstance(error, TrainError):
             raise

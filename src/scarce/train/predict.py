@@ -109,10 +109,9 @@ def _source(model: Model, path: Path, threshold: float | None) -> list[Predictio
         told.put(good, said(model, ds.take(good)))
     uris, reasons = ds.table["uri"].to_pylist(), ds.table["drop_reason"].to_pylist()
     order = sorted(range(len(ds)), key=lambda row: (split_uri(uris[row])[0], split_uri(uris[row])[1] or 0, uris[row]))
-    return [
-        _row(model, uris[row], (told, row), None if good[row] else reasons[row] or "it cannot be read", threshold)
-        for row in order
-    ]
+    why = [None if good[row] else reasons[row] or "it cannot be read" for row in range(len(ds))]
+    rows = _rows(model, uris, told, why, threshold)
+    return [rows[row] for row in order]
 
 
 def _is_sample(path: Path, kind: str) -> bool:
@@ -160,10 +159,8 @@ def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list
             told.put(np.array(named)[good], _answers(model, ds, good, found))
         for number, reason in zip(named, found, strict=True):
             reasons[number] = reason
-    return [
-        _row(model, _spoken(str(path)), (told, place), reason, threshold)
-        for place, (path, reason) in enumerate(zip(files, reasons, strict=True))
-    ]
+    names = [_spoken(str(path)) for path in files]
+    return _rows(model, names, told, reasons, threshold)
 
 
 def _quick(model: Model, absolute: Sequence[str]) -> Said | None:
@@ -234,22 +231,28 @@ def _one_by_one(model: Model, ds: Dataset, reasons: list[str | None]) -> Said:
     return out
 
 
-def _row(model: Model, name: str, told: tuple[Said, int], reason: str | None, threshold: float | None) -> Prediction:
-    (answers, place), name = told, sample_name(name)
-    probs, foreign = answers.probs[place], float(answers.foreign[place])
-    if reason is not None or not np.isfinite(probs).all():
-        return Prediction(path=name, error=reason or "the model gives no probability")
-    best = int(probs.argmax())
-    natural = model.natural(probs[None], Schema(classes=model.classes))
+def _rows(
+    model: Model, names: Sequence[str], told: Said, reasons: Sequence[str | None], threshold: float | None
+) -> list[Prediction]:
+    """Return one prediction a sample."""
     normal = [model.classes.index(item) for item in model.card.get("normal_classes", ())]
-    score = float(1.0 - probs[normal].sum()) if normal else None
-    return Prediction(
-        path=name, label=model.classes[best], probability=float(probs[best]),
-        natural_probability=float(natural[0, best]) if model.card.get("natural") else None,
-        verdict=verdict(model, probs, foreign, threshold), defect_score=score,
-        unknown_score=foreign if np.isfinite(foreign) else None, candidates=tuple(candidates(model, probs)),
-        probabilities=dict(zip(model.classes, probs.tolist(), strict=True)),
-    )  # fmt: skip
+    natural = model.natural(told.probs, Schema(classes=model.classes)) if model.card.get("natural") else None
+    found = []
+    for place, (name, reason) in enumerate(zip(names, reasons, strict=True)):
+        probs, foreign = told.probs[place], float(told.foreign[place])
+        if reason is not None or not np.isfinite(probs).all():
+            found.append(Prediction(path=sample_name(name), error=reason or "the model gives no probability"))
+            continue
+        best, left = int(probs.argmax()), candidates(model, probs)
+        found.append(Prediction(
+            path=sample_name(name), label=model.classes[best], probability=float(probs[best]),
+            natural_probability=None if natural is None else float(natural[place, best]),
+            verdict=verdict(model, probs, foreign, threshold, left),
+            defect_score=float(1.0 - probs[normal].sum()) if normal else None,
+            unknown_score=foreign if np.isfinite(foreign) else None, candidates=tuple(left),
+            probabilities=dict(zip(model.classes, probs.tolist(), strict=True)),
+        ))  # fmt: skip
+    return found
 
 
 def safe_cell(text: str) -> str:

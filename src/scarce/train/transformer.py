@@ -91,14 +91,14 @@ class Transformer(AbstractTrainer):
     def fit(self, view: FoldView, *, seed: int = 0, setup: Setup | None = None) -> Model:
         """Train on the training side of the fold."""
         need("torch", extra="train")
-        from scarce.train import _loop
+        from scarce.train import _device, _loop
 
         started, train = time.perf_counter(), view.train
-        device = _loop.choose_device(self.device)
+        device = _device.choose_device(self.device)
         work = Work.of(WHO, train, setup or Setup(), validation=self.validation, seed=seed)
         work = work.with_loss(self.loss, tau=self.tau, sampling=self.sampling)
         card = base_card(view, "transformer", self.params(), seed=seed)
-        with _loop.reproducible(seed, device):
+        with _device.reproducible(seed, device):
             net, reader = opened(self.checkpoint, len(card["classes"]), longest=self.longest)
             task = work.task(
                 train, lambda ds, rows: reader(_texts(ds, rows)), unchanged, smoothing=self.label_smoothing

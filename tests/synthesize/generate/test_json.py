@@ -16,9 +16,19 @@ TWO = ["It broke.", 'He said "no".']
         '{"results": [{"text": "It broke."}, {"text": "He said \\"no\\"."}]}',
         "{'texts': ['It broke.', 'He said \"no\".']}",
         '{"texts": ["It broke.", "He said \\"no\\".", "cut off in the mid',
+        '{"paraphrases": ["It broke.", "He said \\"no\\".", "cut',
         '{\u201ctexts\u201d: [\u201cIt broke.\u201d, "He said \\"no\\"."]}',
     ],
-    ids=["strict", "list", "fence and comma", "objects", "single quotes", "cut off", "typographic quotes"],
+    ids=[
+        "strict",
+        "list",
+        "fence and comma",
+        "objects",
+        "single quotes",
+        "cut off",
+        "cut off under another name",
+        "typographic quotes",
+    ],
 )
 def test_what_models_call_json_is_read(answer: str) -> None:
     assert read_texts(answer) == TWO

@@ -65,7 +65,7 @@ def _texts(body: Any) -> list[str]:
 
 def _whole_strings(answer: str) -> list[str]:
     """Return the whole strings of a list that was cut off."""
-    start = re.search(r'"(?:texts|examples|items)"\s*:\s*\[|^\s*(?:```(?:json)?\s*)?\[', answer)
+    start = re.search(rf'"(?:{"|".join(KEYS)})"\s*:\s*\[|^\s*(?:```(?:json)?\s*)?\[', answer)
     if start is None:
         return []
     found = re.findall(r'"((?:[^"\\]|\\.)*)"\s*(?=[,\]])', answer[start.end() :])

@@ -1,0 +1,134 @@
+"""Champion and challenger on the same samples: does every class keep what it had."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from scarce.dataset import Array, Floats
+from scarce.metric.interval import cluster_weights, group_codes
+from scarce.metric.paired import gain_bounds
+
+DRAWS = 2000
+PROVEN, WORSE, OPEN = "not worse", "worse", "not provable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the samples of one class, from one place, say.
+
+    Attributes:
+        source: ``held-out`` or ``production``.
+        name: the class.
+        n, groups: samples and the independent groups that they come from.
+        champion, challenger: recall of each.
+        gain: challenger minus champion.
+        low, high: its one-sided 95 % bounds: the wider of score bounds and a bootstrap over groups.
+        verdict: ``not worse`` (low above minus the margin), ``worse`` (high below it), or ``not provable``.
+        needed: samples without a disagreement that would prove it.
+    """
+
+    source: str
+    name: str
+    n: int
+    groups: int
+    champion: float | None
+    challenger: float | None
+    gain: float
+    low: float
+    high: float
+    verdict: str
+    needed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """Samples with what both models say.
+
+    Attributes:
+        source: where they come from.
+        labels: (N,) true codes.
+        answers: codes of champion and challenger, each (N,); -1 = a class that the model does not know.
+        groups: (N,) what several samples share.
+        weights: (N,) inverse inclusion probabilities; None = all alike.
+    """
+
+    source: str
+    labels: Array
+    answers: tuple[Array, Array]
+    groups: Array
+    weights: Array | None = None
+
+
+def per_class(
+    samples: Samples, classes: tuple[str, ...], *, margin: float, confidence: float = 0.95, seed: int = 0
+) -> list[Evidence]:
+    """Return the evidence about each class; all of them must hold, so that no correction for their number is due.
+
+    Args:
+        samples: champion's and challenger's answers.
+        classes: names.
+        margin: recall that a class may lose, in (0, 1).
+        confidence: of each one-sided bound.
+        seed: of the bootstrap.
+
+    Source: Berger 1982 on tests that must all reject; Tango 1998 for the bounds.
+    """
+    found = []
+    for code, name in enumerate(classes):
+        own = samples.labels == code
+        right = [np.asarray(answer[own] == code) for answer in samples.answers]
+        weights = None if samples.weights is None else np.asarray(samples.weights[own], np.float64)
+        found.append(_evidence(samples.source, name, right, group_codes(samples.groups[own]), weights,
+                               margin=margin, confidence=confidence, seed=seed))  # fmt: skip
+    return found
+
+
+def _evidence(  # noqa: PLR0913 - the parts of one row
+    source: str, name: str, right: list[Array], groups: Array, weights: Array | None, *, margin: float,
+    confidence: float, seed: int,
+) -> Evidence:  # fmt: skip
+    n = len(groups)
+    units = len(np.unique(groups))
+    needed = needed_for(margin, confidence)
+    if not n:
+        return Evidence(source=source, name=name, n=0, groups=0, champion=None, challenger=None, gain=0.0, low=-1.0,
+                        high=1.0, verdict=OPEN, needed=needed)  # fmt: skip
+    shares = np.ones(n) if weights is None else weights
+    shares = shares / shares.sum()
+    gain = right[1].astype(np.float64) - right[0]
+    lost, won = float(shares[gain < 0].sum()) * n, float(shares[gain > 0].sum()) * n
+    effective = min(units, round(float(1 / (shares**2).sum())))  # Kish: what unequal weights leave of n
+    low, high = gain_bounds(lost, min(won, n - lost), n, confidence, groups=max(1, effective))
+    if units < n or weights is not None:
+        drawn = _drawn(gain, shares, groups, seed)
+        low = min(low, float(np.quantile(drawn, 1 - confidence)))
+        high = max(high, float(np.quantile(drawn, confidence)))
+    verdict = PROVEN if low > -margin else WORSE if high < -margin else OPEN
+    return Evidence(source=source, name=name, n=n, groups=units, champion=float(shares @ right[0]),
+                    challenger=float(shares @ right[1]), gain=float(shares @ gain), low=low, high=high,
+                    verdict=verdict, needed=needed)  # fmt: skip
+
+
+def _drawn(gain: Floats, shares: Floats, groups: Array, seed: int) -> Floats:
+    counts = cluster_weights(groups, repeats=DRAWS, seed=seed) * shares
+    return np.asarray((counts @ gain) / counts.sum(1), np.float64)
+
+
+def needed_for(margin: float, confidence: float = 0.95) -> int:
+    """Return how many samples on which both agree prove that the second loses less than the margin.
+
+    Example:
+        >>> needed_for(0.05)
+        52
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri(confidence)) ** 2
+    return int(np.floor(z * (1 - margin) / margin)) + 1

@@ -1,0 +1,321 @@
+"""Champion and challenger: a model goes into production where paired tests prove that no class loses by it.
+
+What is compared: recall of every class, on the real held-out samples and on recent confirmed production samples that
+were drawn at random (never on those that were picked because a model doubted: they cannot estimate anything). A sample
+that either model was trained on takes no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from scarce.dataset import Array, Dataset
+from scarce.errors import DataError, ReadError, ScarceError
+from scarce.flywheel._paired import OPEN, WORSE, Evidence, Samples, per_class
+
+if TYPE_CHECKING:
+    from scarce.project import Project
+
+WHO: Final = "flywheel.promote"
+CHAMPION, CHALLENGER = "champion", "challenger"
+MARGIN: Final = 0.05
+"""Recall that a class may lose."""
+TAKEN_BACK: Final = "taken back: "
+PRODUCTION: Final = "production"
+"""Name of the source that confirmed production samples come from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """What became of a challenger.
+
+    Attributes:
+        verdict: ``promoted``, ``refused``, ``not provable``, or ``overridden`` (promoted because a person said so).
+        champion, challenger: names of the models; no champion = the first one, judged by nobody.
+        version: the data that the champion stands on now.
+        margin: recall that a class may lose.
+        evidence: a row for each class and source.
+        compare: the whole held-out data: McNemar and paired bootstrap; None without a champion.
+        left_out: held-out samples that one of the two was trained on.
+        why: sentences for people.
+    """
+
+    verdict: str
+    champion: str | None
+    challenger: str
+    version: str | None
+    margin: float
+    evidence: tuple[Evidence, ...] = ()
+    compare: Mapping[str, Any] | None = None
+    left_out: int = 0
+    why: tuple[str, ...] = field(default=())
+
+    @property
+    def promoted(self) -> bool:
+        """Return whether the challenger answers now."""
+        return self.verdict in {"promoted", "overridden"}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "verdict": self.verdict, "promoted": self.promoted, "champion": self.champion,
+            "challenger": self.challenger, "version": self.version, "margin": self.margin,
+            "evidence": [row.to_json() for row in self.evidence], "compare": self.compare and dict(self.compare),
+            "left_out": self.left_out, "why": list(self.why),
+        }  # fmt: skip
+
+
+def promote(  # noqa: PLR0913 - one knob each
+    project: Project, challenger: str | None = None, *, margin: float = MARGIN, override: str = "", days: float = 30.0,
+    dry_run: bool = False, seed: int = 0,
+) -> Promotion:  # fmt: skip
+    """Judge a challenger against the champion, and let it take over where no class loses by it.
+
+    Args:
+        project: with models, and a version with test samples.
+        challenger: name of a model; None = what ``@challenger`` means, else the newest model.
+        margin: recall that a class may lose, in (0, 1): the lower bound of each difference must lie above minus it.
+        override: why a person promotes it although nothing proves it; recorded. Empty = nobody does.
+        days: how old confirmed production samples may be.
+        dry_run: judge only; nothing is written but the look at the test set.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: there is no such model, it is the champion already, or its classes are not the data's.
+        ConflictError: somebody else promoted meanwhile.
+    """
+    if not 0 < margin < 1:
+        raise DataError(WHO, f"a margin of {margin:g}", do="give a share between 0 and 1: 0.05 is 5 points")
+    aliases = project.state.aliases()
+    name = _wanted(project, challenger, aliases)
+    old = aliases.get(CHAMPION)
+    if name == old:
+        raise DataError(WHO, f"{name} is @champion already", do="name another model, or train one")
+    model = _load(project, name)
+    if old is None:
+        found = Promotion(verdict="promoted", champion=None, challenger=name, version=_version(model), margin=margin,
+                          why=("There was no champion to compare it with.",))  # fmt: skip
+    else:
+        found = _judged(project, (old, name), margin=margin, override=override, days=days, seed=seed)
+    if not dry_run:
+        _carry_out(project, found, model)
+    return found
+
+
+def rollback(project: Project, *, why: str = "", keep_data: bool = False) -> dict[str, Any]:
+    """Put the champion before this one back, and the data that it stands on as the newest version.
+
+    Args:
+        project: with at least two champions in its history.
+        why: said in the ledger.
+        keep_data: leave the data as it is.
+
+    Returns:
+        ``champion``, ``was``, ``version`` (that now is the newest) and ``restored`` (whose content it holds; None
+        where the data stayed).
+
+    Raises:
+        DataError: there was none before, or its folder is gone.
+        ConflictError: somebody else promoted meanwhile.
+    """
+    now = project.state.aliases().get(CHAMPION)
+    if now is None:
+        raise DataError("flywheel.rollback", "there is no @champion", do="promote a model first")
+    before = _before(project, now)
+    version = None if keep_data else before["version"]
+    head = project.head
+    same = version is None or head is None or _content(project, head) == _content(project, version)
+    text = f"{TAKEN_BACK}{now}" + f": {why}" * bool(why)
+    project.state.move_aliases(
+        [{"name": CHAMPION, "target": before["target"], "version": before["version"], "why": text}],
+        {"decision": f"rollback {before['target']}", "verdict": "rolled back", "kept": True, "version_before": head,
+         "version_after": version or head, "champion": before["target"], "was": now, "why": text},
+        expected={CHAMPION: now},
+    )  # fmt: skip
+    new = head if same else project.restore(str(version))
+    return {"champion": before["target"], "was": now, "version": new, "restored": None if same else version}
+
+
+def _before(project: Project, now: str) -> dict[str, Any]:
+    """Return the last meaning of @champion before the present one that still has its model."""
+    rows = project.state.alias_history(CHAMPION)
+    given_up: set[str] = {now}
+    for row in reversed(rows):
+        if (row["why"] or "").startswith(TAKEN_BACK):
+            given_up.add(str(row["why"]).removeprefix(TAKEN_BACK).partition(": ")[0])
+        elif row["target"] is not None and row["target"] not in given_up:
+            if (project.models / row["target"] / "card.json").is_file():
+                return row
+            given_up.add(row["target"])
+    raise DataError("flywheel.rollback", f"no champion before {now} is left",
+                    f"there were {', '.join(dict.fromkeys(str(row['target']) for row in rows))}",
+                    "promote another model")  # fmt: skip
+
+
+def _content(project: Project, version: str) -> str:
+    return str(project.store.version(version).content_id)
+
+
+def _wanted(project: Project, challenger: str | None, aliases: Mapping[str, str]) -> str:
+    there = sorted(project.models.glob("*/card.json"), key=lambda card: card.stat().st_mtime)
+    names = [card.parent.name for card in there]
+    if challenger is None:
+        if CHALLENGER in aliases:
+            return aliases[CHALLENGER]
+        if not names:
+            raise DataError(WHO, "the project has no model", do="scarce train")
+        return names[-1]
+    asked = challenger.rstrip("/")
+    asked = aliases.get(asked.removeprefix("@"), asked) if asked.startswith("@") else Path(asked).name
+    if asked not in names:
+        raise DataError(WHO, f"there is no model {challenger}", f"models: {', '.join(sorted(names)) or 'none'}",
+                        "name one of them, or train one")  # fmt: skip
+    return asked
+
+
+def _load(project: Project, name: str) -> Any:
+    from scarce.train import load
+
+    try:
+        return load(project.models / name)
+    except ReadError as error:
+        raise DataError(WHO, f"{name} cannot be loaded", str(error), "train it again, or name another one") from error
+
+
+def _version(model: Any) -> str | None:
+    found = (model.card.get("data") or {}).get("version")
+    return str(found) if found else None
+
+
+def _judged(
+    project: Project, names: tuple[str, str], *, margin: float, override: str, days: float, seed: int
+) -> Promotion:
+    from scarce.evaluate.compare import compare
+    from scarce.loop.judging import test_view
+    from scarce.loop.measure import with_scan
+
+    models = tuple(_load(project, name) for name in names)
+    ds = with_scan(project, project.dataset(), workers=None)
+    held = test_view(ds).eval
+    seen = _trained_on(project, models, ds)
+    free = ~np.isin(held.ids.astype(str), list(seen))
+    left_out, held = int((~free).sum()), held.take(free)
+    if not len(held):
+        raise DataError(WHO, "no held-out sample is left that neither model was trained on",
+                        do="add labelled samples to the test split")  # fmt: skip
+    probs = tuple(_answers(model, held) for model in models)
+    project.state.count_test_look(version=str(project.head), why=WHO, metric="recall of each class")
+    evidence: list[Evidence] = []
+    for source, rows in _sources(held, days):
+        part = held.take(rows)
+        samples = Samples(
+            source=source, labels=part["label"], answers=(probs[0][rows].argmax(1), probs[1][rows].argmax(1)),
+            groups=_groups(part), weights=_weights(part) if source == PRODUCTION else None,
+        )  # fmt: skip
+        evidence += per_class(samples, ds.schema.classes, margin=margin, seed=seed)
+    evidence = [row for row in evidence if row.n or row.source != PRODUCTION]
+    whole = compare(held["label"], probs[0], probs[1], groups=_groups(held), seed=seed)
+    verdict, why = _verdict(evidence, margin, override)
+    return Promotion(verdict=verdict, champion=names[0], challenger=names[1], version=_version(models[1]),
+                     margin=margin, evidence=tuple(evidence), compare=whole.to_json(), left_out=left_out,
+                     why=why)  # fmt: skip
+
+
+def _verdict(evidence: list[Evidence], margin: float, override: str) -> tuple[str, tuple[str, ...]]:
+    worse = [row for row in evidence if row.verdict == WORSE]
+    unsure = [row for row in evidence if row.verdict == OPEN]
+    points = f"{100 * margin:g} points"
+    why = [
+        f"{row.name} ({row.source}, {row.n} samples) loses {-100 * row.gain:.1f} points of recall, at least "
+        f"{-100 * row.high:.1f}: more than {points}." for row in worse
+    ]  # fmt: skip
+    why += [
+        f"{row.name} ({row.source}): {row.n} samples leave open whether it loses more than {points} (lower bound "
+        f"{100 * row.low:+.1f}); {row.needed} on which both agree would prove that it does not." for row in unsure
+    ]  # fmt: skip
+    verdict = "refused" if worse else "not provable" if unsure else "promoted"
+    if verdict == "promoted":
+        why.append(f"No class loses more than {points} of recall: every lower bound lies above that.")
+    elif override:
+        why.append(f"Promoted all the same, by a person: {override}")
+        verdict = "overridden"
+    return verdict, tuple(why)
+
+
+def _answers(model: Any, ds: Dataset) -> Array:
+    """Return (N, K) probabilities in the data's order; classes that the model does not know get none."""
+    logits = model.logits(ds)
+    known = model.probabilities(logits, type(ds.schema)(classes=model.classes))
+    out = np.zeros((len(ds), len(ds.schema.classes)))
+    for place, name in enumerate(ds.schema.classes):
+        if name in model.classes:
+            out[:, place] = known[:, model.classes.index(name)]
+    return np.nan_to_num(out)
+
+
+def _trained_on(project: Project, models: tuple[Any, ...], ds: Dataset) -> set[str]:
+    """Return the test samples of today that were training or validation samples of one of the models."""
+    test = set(ds.ids[ds["split"] == "test"].astype(str).tolist())
+    seen: set[str] = set()
+    for model in models:
+        version = _version(model)
+        try:
+            then = project.dataset(version) if version else ds
+        except ScarceError:  # a version that was pruned: nothing is known about it but what holds now
+            continue
+        seen |= test & set(then.ids[np.isin(then["split"], ("train", "val"))].astype(str).tolist())
+    return seen
+
+
+def _sources(held: Dataset, days: float) -> list[tuple[str, Array]]:
+    """Return the rows of the held-out data proper, and those of recent production."""
+    field_rows = np.asarray(held["source"] == PRODUCTION)
+    recent = field_rows & np.array([_younger(value, days) for value in _times(held)], bool)
+    return [("held-out", np.flatnonzero(~field_rows)), (PRODUCTION, np.flatnonzero(recent))]
+
+
+def _times(ds: Dataset) -> list[Any]:
+    return ds.table["captured_at"].to_pylist() if "captured_at" in ds.table.column_names else [None] * len(ds)
+
+
+def _younger(value: datetime | None, days: float) -> bool:
+    if value is None:
+        return True
+    at = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.now(UTC) - at <= timedelta(days=days)
+
+
+def _groups(ds: Dataset) -> Array:
+    from scarce.folds import groups_of
+
+    return groups_of(ds)
+
+
+def _weights(ds: Dataset) -> Array | None:
+    """Return inverse inclusion probabilities where samples were drawn with stored ones."""
+    if "meta.inclusion" not in ds.table.column_names:
+        return None
+    shares = np.array([value or np.nan for value in ds.table["meta.inclusion"].to_pylist()], np.float64)
+    return None if np.isnan(shares).any() else 1 / shares
+
+
+def _carry_out(project: Project, found: Promotion, model: Any) -> None:
+    """Write the decision, and where it is a yes the aliases with it, in one transaction."""
+    why = " ".join(found.why)
+    row = {
+        "decision": f"promote {found.challenger}", "verdict": found.verdict, "kept": found.promoted,
+        "gain": (found.compare or {}).get("differences", {}).get("balanced_accuracy", {}).get("value"),
+        "version_before": None, "version_after": found.version, "card": dict(model.card), **found.to_json(), "why": why,
+    }  # fmt: skip
+    moves: list[dict[str, Any]] = []
+    if found.promoted:
+        moves.append({"name": CHAMPION, "target": found.challenger, "version": found.version, "why": why})
+        if project.state.aliases().get(CHALLENGER) == found.challenger:
+            moves.append({"name": CHALLENGER, "target": None, "version": None, "why": "is the champion now"})
+    project.state.move_aliases(moves, row, expected={CHAMPION: found.champion})

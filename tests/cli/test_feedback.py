@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scarce.errors import DataError, ReadError
+from scarce.flywheel.feedback import give, latest, read_csv
+from scarce.project import Project
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def served(project: Path) -> Path:
+    """A project of real garments whose server answered four times."""
+    with Project.open(project) as opened:
+        hashes = opened.dataset().table["content_hash"].to_pylist()
+        opened.state.log_predictions([
+            {"request": f"r{k}", "sample": hashes[k], "model": "m", "served_as": "champion", "label": label,
+             "probability": probability, "verdict": "accept", "body": {}}
+            for k, (label, probability) in enumerate([("Bag", 0.99), ("Bag", 0.6), ("Coat", 0.8), (None, None)])
+        ])  # fmt: skip
+    return project
+
+
+def test_corrections_are_worth_most_and_unsure_confirmations_something(served: Path) -> None:
+    with Project.open(served) as opened:
+        said = give(opened, [
+            {"request": "r0", "confirm": True}, {"request": "r1", "confirm": "yes", "voter": "ben"},
+            {"request": "r2", "label": "Bag", "note": "a satchel"}, {"request": "r3", "label": "Coat"},
+        ], source="http", voter="ann")  # fmt: skip
+        assert (said.kept, said.confirmed, said.corrected, said.refused) == (4, 2, 2, ())
+        rows = opened.state.feedback()
+        assert [row["worth"] for row in rows] == ["low", "medium", "high", "high"]
+        assert [row["voter"] for row in rows] == ["ann", "ben", "ann", "ann"]
+        hashes = opened.dataset().table["content_hash"].to_pylist()
+        assert (rows[2]["predicted"], rows[2]["label"], rows[2]["sample"]) == ("Coat", "Bag", hashes[2])
+
+
+def test_what_cannot_be_kept_is_told_and_the_rest_kept(served: Path, call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "said.csv"
+    table.write_text("request,label,voter\nr0,,ann\nr9,Bag,ann\nr1,Baag,ann\n,Bag,ann\nr3,,ann\n", encoding="utf-8")
+    body = call("feedback", served, "--from", table, code=1)
+    assert (body["kept"], body["confirmed"]) == (1, 1)
+    told = {row["request"]: row["why"] for row in body["refused"]}
+    assert "no prediction with the id r9" in told["r9"]
+    assert "did you mean 'Bag'" in told["r1"]
+    assert "names no request" in told[""]
+    assert "name a label" in told["r3"]
+    assert call("feedback", served)["counts"] == {"confirmed, low": 1}
+    assert call("feedback", served, "--request", "r1", "--label", "Baag", "--new-classes")["corrected"] == 1
+
+
+def test_said_twice_is_kept_once_and_a_change_of_mind_counts(served: Path, call: Call) -> None:
+    assert call("feedback", served, "--request", "r2", "--label", "Bag")["kept"] == 1
+    assert call("feedback", served, "--request", "r2", "--label", "Bag")["repeated"] == 1
+    assert call("feedback", served, "--request", "r2")["confirmed"] == 1
+    assert call("feedback", served, "--request", "r2", "--label", "Trouser", "--voter", "ben")["kept"] == 1
+    with Project.open(served) as opened:
+        rows = opened.state.feedback()
+        assert len(rows) == 3
+        assert latest(rows)["r2"]["label"] == "Trouser"
+        give(opened, [{"request": "r2", "confirm": True, "voter": "cleo"}], source="cli")
+        assert latest(opened.state.feedback())["r2"]["label"] == "Coat"  # two against one
+
+
+def test_wrong_keys_and_files_are_told(served: Path, tmp_path: Path) -> None:
+    with Project.open(served) as opened, pytest.raises(DataError, match="did you mean 'label'"):
+        give(opened, [{"request": "r0", "lable": "Bag"}], source="http")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("id,label\nr0,Bag\n", encoding="utf-8")
+    with pytest.raises(ReadError, match="no column request"):
+        read_csv(bad)
+    bad.write_bytes(b"request,label\nr0,\xff\xfe\n")
+    with pytest.raises(ReadError, match="UTF-8"):
+        read_csv(bad)
+    with pytest.raises(ReadError, match="cannot be read"):
+        read_csv(tmp_path / "absent.csv")
+
+
+def test_two_who_speak_at_once_are_both_heard(served: Path) -> None:
+    def speak(name: str) -> None:
+        with Project.open(served) as opened:
+            for request in ("r0", "r1", "r2"):
+                give(opened, [{"request": request, "label": "Trouser", "voter": name}], source="http")
+
+    threads = [threading.Thread(target=speak, args=(name,)) for name in ("ann", "ben")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with sqlite3.connect(served / ".scarce" / "state.db") as database:
+        assert database.execute("SELECT count(*) FROM feedback").fetchone() == (6,)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scarce.errors import ConflictError, DataError
+from scarce.flywheel import promote, rollback
+from scarce.project import Project
+from scarce.train import load
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def trained(project: Path, call: Call) -> Path:
+    """A split project of real garments with two models."""
+    call("split", project)
+    call("train", project, "--model", "linear-probe")
+    call("train", project, "--model", "prototype")
+    return project
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(card.parent.name for card in folder.glob(".scarce/models/*/card.json"))
+
+
+def test_the_first_champion_has_no_rival_and_the_second_is_judged(trained: Path, call: Call) -> None:
+    linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
+    first = call("promote", trained, "--model", linear)
+    assert (first["verdict"], first["champion"], first["promoted"]) == ("promoted", None, True)
+    second = call("promote", trained, "--model", prototype, code=1)
+    assert second["verdict"] in {"refused", "not provable"}  # a handful of test samples proves nothing
+    assert {row["name"] for row in second["evidence"]} == {"Bag", "Coat", "Trouser"}
+    assert all(row["n"] < row["needed"] for row in second["evidence"])
+    assert call("status", trained)["test_looks"] == 1
+    with Project.open(trained) as opened:
+        assert opened.state.aliases() == {"champion": linear}
+        assert [row["verdict"] for row in opened.state.ledger("promotions")] == ["promoted", second["verdict"]]
+
+
+def test_a_person_may_override_and_roll_back_within_a_second(trained: Path, call: Call) -> None:
+    linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
+    call("promote", trained, "--model", linear)
+    found = call("promote", trained, "--model", prototype, "--override", "a test of the line")
+    assert found["why"][-1] == "Promoted all the same, by a person: a test of the line"
+    with Project.open(trained) as opened:
+        version = opened.head
+        opened.change(
+            lambda ds: ds.with_columns({"keep": ds["keep"] & (ds.ids != ds.ids[0])}), "one less", owner="clean"
+        )
+        row = opened.state.ledger("promotions")[-1]
+        assert (row["verdict"], row["champion"], row["challenger"]) == ("overridden", linear, prototype)
+        assert row["card"]["trainer"] == "prototype"
+        since = time.perf_counter()
+        body = rollback(opened, why="false alarms")
+        assert time.perf_counter() - since < 1.0
+        assert body["champion"] == linear
+        assert opened.state.aliases()["champion"] == linear
+        assert body["restored"] == load(opened.models / linear).card["data"]["version"] == version
+        assert opened.store.version(opened.head).content_id == opened.store.version(version).content_id
+        with pytest.raises(DataError, match="no champion before"):
+            rollback(opened)
+
+
+def test_a_model_that_served_is_never_written_over(trained: Path, call: Call) -> None:
+    linear = next(name for name in names(trained) if "linear" in name)
+    call("promote", trained, "--model", linear)
+    before = (trained / ".scarce" / "models" / linear / "card.json").read_bytes()
+    call("train", trained, "--model", "linear-probe", "--seed", "3")
+    assert (trained / ".scarce" / "models" / linear / "card.json").read_bytes() == before
+    assert f"{linear}-2" in names(trained)
+
+
+def test_wrong_names_missing_models_and_margins_are_told(trained: Path) -> None:
+    linear = next(name for name in names(trained) if "linear" in name)
+    with Project.open(trained) as opened:
+        with pytest.raises(DataError, match="no @champion"):
+            rollback(opened)
+        with pytest.raises(DataError, match="there is no model linaer"):
+            promote(opened, "linaer")
+        with pytest.raises(DataError, match="margin of 7"):
+            promote(opened, linear, margin=7)
+        promote(opened, linear)
+        with pytest.raises(DataError, match="is @champion already"):
+            promote(opened, linear)
+        shutil.rmtree(opened.models / linear)
+        other = next(name for name in names(trained) if name != linear)
+        with pytest.raises(DataError, match="cannot be loaded"):
+            promote(opened, other)
+
+
+def test_of_two_promotions_at_once_one_wins(trained: Path) -> None:
+    linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
+    told: list[str] = []
+    gate = threading.Barrier(2)
+
+    def work(name: str) -> None:
+        with Project.open(trained) as opened:
+            gate.wait()
+            try:
+                told.append(promote(opened, name).verdict)
+            except (ConflictError, DataError) as error:
+                told.append(type(error).__name__)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in (linear, prototype)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Project.open(trained) as opened:
+        champions = opened.state.alias_history("champion")
+        rows = opened.state.ledger("promotions")
+    assert sum(row["verdict"] == "promoted" for row in rows) == len(champions) == 1
+    assert len(told) == 2
