@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from scarce.dataset import Array, Floats
-from scarce.recipe import checked
+from scarce.recipe import checked, checked_seed
 from scarce.synthesize._light import light_of
 from scarce.synthesize._look import Look
 from scarce.synthesize._region import Region, allowed, checked_severity, pick
@@ -156,11 +156,11 @@ def drawn(kind: Kind, image: Array, order: Order) -> tuple[Array, Array]:
         The picture and the (H, W) bool mask of the defect; at least one pixel.
 
     Raises:
-        ConfigError: the severity is outside (0, 1].
+        ConfigError: the severity is outside (0, 1], or the seed is below 0.
         DataError: the picture or the region cannot be used.
     """
     who, look = order.who, order.look
-    rng = np.random.default_rng(order.seed)
+    rng = np.random.default_rng(checked_seed(order.seed, who))
     image, severity = checked(image), checked_severity(order.severity, who)
     height, width = image.shape[:2]
     inside = allowed(order.region, height, width, who)

@@ -152,14 +152,19 @@ def paste(image: Array, patch: Array, mask: Array, *, xy: tuple[int, int], blend
             texture in the picture's colors; soft where the mask is too thin for it).
 
     Raises:
-        DataError: the mask is empty or has another size than the patch, or the patch lies outside.
+        DataError: the mask is empty, no numbers or of another size than the patch, or the patch lies outside.
     """
     image, patch, mask = checked(image), same_channels(checked(patch), image), np.asarray(mask)
     if mask.shape != patch.shape[:2] or not mask.any():
         what = f"the mask has shape {mask.shape}" if mask.shape != patch.shape[:2] else "the mask is empty"
         raise DataError(WHO, what, f"the patch is {patch.shape[0]} x {patch.shape[1]}", "give a mask of the patch")
+    if mask.dtype.kind not in "buif" or not np.isfinite(mask).all():
+        raise DataError(WHO, f"the mask of type {mask.dtype} holds what is no number", do="give True, or 0 to 1")
     if blend not in BLENDS:
         raise ConfigError(WHO, f"blend = {blend!r} is unknown", f"known are {', '.join(BLENDS)}")
+    spot: Any = xy
+    if np.shape(spot) != (2,) or not all(isinstance(one, int | float | np.number) and np.isfinite(one) for one in spot):
+        raise DataError(WHO, f"xy = {xy!r} is no place", do="give the column and row of the patch's left top pixel")
     rows, cols, inner = overlap(mask.shape, xy, image.shape)
     solved = poisson(image[rows, cols], patch[inner], mask[inner] > 0) if blend == "poisson" else None
     if solved is not None:
