@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +41,8 @@ def policy_of(name: str) -> Policy:
         ConfigError: the file is no policy.
     """
     if not name.endswith((".yaml", ".yml", ".json")):
-        return policy(name)
+        found = policy(name)
+        return found if found.why else replace(found, why=f"read from {name}")
     yaml = need("yaml", extra="yolo")
     try:
         body = yaml.safe_load(Path(name).read_text(encoding="utf-8"))  # JSON is YAML
