@@ -262,3 +262,8 @@ def test_a_yaml_file_is_a_policy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("domain", ["garment", "surface", "gray", "text_in_picture", "natural", "medical"])
 def test_presets_keep_the_rules_of_their_own_domain(domain: str) -> None:
     assert adapt.warnings(policy(domain), domain) == []
+
+
+def test_a_policy_without_a_reason_says_where_it_is_from(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('[[operation]]\nop = "flip"\n')
+    assert adapt.policy_of(str(tmp_path / "own.toml")).why == f"read from {tmp_path / 'own.toml'}"
