@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["SCARCE_CACHE"] = ""  # nothing is remembered from test to test
 # how long an example takes tells how busy the machine is, not whether the code is right
 settings.register_profile("scarce", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("scarce")

@@ -230,6 +230,27 @@ def test_yolo_keys_become_a_policy_flat_or_nested() -> None:
             adapt.from_yolo(wrong)
 
 
+def test_a_training_file_of_ultralytics_is_read_and_says_what_it_passed_over(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    training = (
+        "task: detect\nmodel: yolo11n.pt\nlr0: 0.01\nmomentum: 0.937\nbox: 7.5\ncls: 0.5\ncos_lr: false\nfreeze: null\n"
+    )
+    pictures = "hsv_h: 0.015\nfliplr: 0.5\ncutmix: 0.2\nbgr: 0.0\nauto_augment: randaugment\n"
+    (tmp_path / "args.yaml").write_text(training + pictures)
+    nested = training + "augment:\n" + "".join(f"  {line}\n" for line in ["lr0: 0.01", *pictures.splitlines()])
+    (tmp_path / "nested.yaml").write_text(nested)
+    for name in ("args.yaml", "nested.yaml"):
+        chosen = adapt.policy_of(str(tmp_path / name))
+        assert [one.plugin_name() for one in chosen.parts()] == ["cutmix", "flip", "hue_saturation_value"]
+        assert "not done here: auto_augment;" in chosen.why
+        assert all(key in chosen.why for key in ("lr0", "momentum", "box", "cls", "cos_lr", "freeze", "task", "model"))
+    (tmp_path / "args.yaml").write_text(training + "flipIr: 0.5\n")
+    with pytest.raises(UnknownNameError, match=r"'flipIr'.*fliplr"):
+        adapt.policy_of(str(tmp_path / "args.yaml"))
+    with pytest.raises(ScarceError, match="known keys are"):
+        adapt.from_yolo({"lr0": 0.01, "box": 7.5})
+
+
 def test_a_yaml_file_is_a_policy(tmp_path: Path) -> None:
     pytest.importorskip("yaml")
     (tmp_path / "hyp.yaml").write_text("augment:\n  fliplr: 0.5\n  shear: 3\n")
@@ -241,3 +262,8 @@ def test_a_yaml_file_is_a_policy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("domain", ["garment", "surface", "gray", "text_in_picture", "natural", "medical"])
 def test_presets_keep_the_rules_of_their_own_domain(domain: str) -> None:
     assert adapt.warnings(policy(domain), domain) == []
+
+
+def test_a_policy_without_a_reason_says_where_it_is_from(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('[[operation]]\nop = "flip"\n')
+    assert adapt.policy_of(str(tmp_path / "own.toml")).why == f"read from {tmp_path / 'own.toml'}"

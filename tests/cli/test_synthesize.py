@@ -54,3 +54,5 @@ def test_misuse_is_explained(photos: Path, tmp_path: Path, capsys: Any, more: li
 def test_an_unknown_kind_names_the_closest(photos: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(["synthesize", "scrach", str(photos), "--n", "2", "--out", str(tmp_path / "o"), "--quiet"]) == 2
     assert "scratch" in capsys.readouterr().err
+    assert main(["synthesize", "image-ap", str(photos), "--n", "2", "--out", str(tmp_path / "o"), "--quiet"]) == 2
+    assert "did you mean 'image-api'" in capsys.readouterr().err

@@ -100,6 +100,29 @@ def test_sounds_and_series_become_files_that_read_back(tmp_path: Path, shared_da
     assert "partner" in json.loads(row["recipe"])["ops"][0]["params"]
 
 
+def test_sounds_of_one_name_do_not_overwrite_each_other(tmp_path: Path, shared_data: Path) -> None:
+    rows = []
+    for digit in "37":
+        for take in range(3):
+            place = (
+                tmp_path / "rec" / f"day_{take}" / f"TAKE_{digit}.wav"
+                if take
+                else tmp_path / "rec" / f"take_{digit}.wav"
+            )
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes((shared_data / "audio_digits" / "wav" / digit / f"{digit}_theo_{take}.wav").read_bytes())
+            rows.append((place.relative_to(tmp_path).as_posix(), "digit"))
+    with (tmp_path / "takes.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("path", "label"), *rows])
+    found = vary(as_train(io.read(tmp_path / "takes.csv")), "sound", tmp_path / "out", per_sample=2)
+    written = [row["file"] for row in read(tmp_path / "out" / "manifest.csv") if row["file"]]
+    assert sum(found.made.values()) == len(written) == len({name.lower() for name in written}) >= 9
+    assert sorted(written) == sorted(
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.wav")
+    )
+    assert vary(as_train(io.read(tmp_path / "takes.csv")), "sound", tmp_path / "out", per_sample=2) == found
+
+
 def test_test_data_other_folders_and_pictures_are_refused(tmp_path: Path, shared_data: Path, garments: Path) -> None:
     ds = io.read(reviews(tmp_path, shared_data))
     with pytest.raises(LeakError, match="never changed"):

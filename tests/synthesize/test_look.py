@@ -79,6 +79,54 @@ def test_drawn_defects_take_size_contrast_and_place_from_real_ones(
     assert fitted[2] < free[2] or name == "discoloration"  # as wide as the tile
 
 
+def darkness(image: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]) -> tuple[float, float, float]:
+    """Return the share of pixels below .75 of the surface, the darkest, and the brightest of the rim, over it."""
+    far, near = (cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8)) > 0 for size in (15, 5))
+    ratio = image / np.median(image[far & ~mask])
+    return float((ratio[mask] < 0.75).mean()), *(float(np.quantile(ratio[part], share)) for part, share in
+                                                 ((mask, 0.05), (near & ~mask, 0.95)))  # fmt: skip
+
+
+def test_a_fitted_crack_is_dark_along_a_thin_core_as_the_real_ones_are(tiles: dict[str, list[Tile]]) -> None:
+    real, made = [], []
+    for number, (image, mask) in enumerate(tiles["crack"]):
+        real.append(darkness(image, mask))
+        for look in learn_looks(image, mask):
+            canvas = tiles["free"][number % 12][0]
+            drawn, marked = draw_crack(canvas, seed=number, look=look)
+            made.append(darkness(drawn, marked))
+    (dark, least, rim), (wanted, deepest, most) = np.median(made, axis=0), np.median(real, axis=0)
+    assert dark == pytest.approx(wanted, abs=0.12)
+    assert least == pytest.approx(deepest, abs=0.08)
+    assert rim < most + 0.05
+
+
+def test_a_fitted_crack_follows_the_real_one_and_stays_in_the_picture(tiles: dict[str, list[Tile]]) -> None:
+    image = tiles["free"][0][0]
+    high, wide = image.shape
+    mask = np.zeros(image.shape, np.uint8)
+    course = np.stack([wide * (0.3 + 0.15 * np.sin(np.linspace(0, np.pi, 40))), np.linspace(2, high * 0.8, 40)], axis=1)
+    cv2.polylines(mask, [course.astype(np.int32)], isClosed=False, color=1, thickness=5)
+    (look,) = learn_looks(np.where(mask > 0, image // 2, image), mask > 0)
+    areas = []
+    for seed in range(6):
+        drawn, marked = draw_crack(image, seed=seed, look=look)
+        areas.append(marked.sum() / mask.sum())
+        (again,) = learn_looks(drawn, marked)
+        assert abs((again.angle - look.angle + 90) % 180 - 90) < 30
+        assert (image[~cv2.dilate(marked.astype(np.uint8), np.ones((9, 9))).astype(bool)]
+                == drawn[~cv2.dilate(marked.astype(np.uint8), np.ones((9, 9))).astype(bool)]).all()  # fmt: skip
+    assert np.median(areas) == pytest.approx(1, abs=0.3)
+
+
+def test_looks_of_older_recipes_are_read(tiles: dict[str, list[Tile]]) -> None:
+    (image, mask), canvas = tiles["crack"][0], tiles["free"][0][0]
+    params = learn_looks(image, mask)[0].to_params()
+    older = Look.from_params({name: params[name] for name in params if name not in ("profile", "lit")})
+    assert older.profile == ()
+    assert draw_crack(canvas, seed=1, look=older)[1].any()
+
+
 def test_pixels_of_a_box_are_found(tiles: dict[str, list[Tile]]) -> None:
     overlaps = []
     for image, mask in tiles["blowhole"]:

@@ -8,7 +8,23 @@ import numpy as np
 
 from scarce.dataset import Array, Floats, Ints
 from scarce.errors import ConfigError, DataError
-from scarce.recipe import Scene, fit_mask
+from scarce.recipe import Scene, checked_seed, fit_mask
+
+
+def batch_of(who: str, images: Array) -> Array:
+    """Return pictures as one array.
+
+    Raises:
+        DataError: they are no numbers, or differ in shape.
+    """
+    try:
+        found = np.asarray(images)
+    except ValueError as error:
+        raise DataError(who, f"the pictures make no one array ({error})", do="give pictures of one shape") from error
+    if found.dtype.kind not in "uif" or found.ndim not in (3, 4):
+        raise DataError(who, f"pictures of type {found.dtype} and shape {found.shape} cannot be mixed",
+                        "it takes (N, H, W) or (N, H, W, C) numbers")  # fmt: skip
+    return found
 
 
 def one_hot(who: str, images: Array, labels: Array) -> Floats:
@@ -36,6 +52,7 @@ def shares_and_partners(who: str, n: int, alpha: float, seed: int) -> tuple[Floa
     Raises:
         ConfigError: alpha is not above 0.
     """
+    seed = checked_seed(seed, who)
     if not alpha > 0:
         raise ConfigError(who, f"alpha = {alpha} is out of range", do="use a number above 0, .2 to 1 as a rule")
     rng = np.random.default_rng([seed, 0x6D6978])

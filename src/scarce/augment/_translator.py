@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from scarce.errors import ConfigError
 from scarce.extras import need
+from scarce.hub import fetching
 
 Translate = Callable[[list[str], float, list[int]], list[str]]
 """Texts, temperature (0 = the likeliest) and seeds to translations."""
@@ -34,8 +35,9 @@ def translator(model: str, source: str, target: str, prefix: str) -> Translate:
     start = prefix.replace("{source}", source).replace("{target}", target)
     transformers = need("transformers", extra="text")
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **_languages(source, target))
-        network = transformers.AutoModelForSeq2SeqLM.from_pretrained(name).eval()
+        with fetching(name):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, **_languages(source, target))
+            network = transformers.AutoModelForSeq2SeqLM.from_pretrained(name).eval()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise ConfigError("augment.back_translation", f"the model {name!r} cannot be loaded ({str(error)[:200]})",
                           do="give the path of a model on disk, or load it once while online") from error  # fmt: skip

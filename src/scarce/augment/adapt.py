@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import numpy as np
 from scarce.augment import _albumentations, _mapping, _torchvision
 from scarce.augment._base import AbstractOperation
 from scarce.augment._toml import build_entry
+from scarce.augment._yolo_keys import NOT_DONE, TRAINING
 from scarce.augment.flip import Flip
 from scarce.augment.policy import Policy, policy
 from scarce.augment.rotate import Rotate
@@ -23,7 +25,7 @@ from scarce.extras import need
 WHO: Final = "augment.adapt"
 YOLO: Final = (
     "hsv_h", "hsv_s", "hsv_v", "degrees", "translate", "scale", "shear", "perspective", "flipud", "fliplr", "mosaic",
-    "mixup", "copy_paste", "erasing",
+    "mixup", "cutmix", "copy_paste", "erasing",
 )  # fmt: skip
 """The keys that are understood."""
 
@@ -39,7 +41,8 @@ def policy_of(name: str) -> Policy:
         ConfigError: the file is no policy.
     """
     if not name.endswith((".yaml", ".yml", ".json")):
-        return policy(name)
+        found = policy(name)
+        return found if found.why else replace(found, why=f"read from {name}")
     yaml = need("yaml", extra="yolo")
     try:
         body = yaml.safe_load(Path(name).read_text(encoding="utf-8"))  # JSON is YAML
@@ -186,7 +189,8 @@ def from_yolo(body: Any, *, name: str = "yolo") -> Policy:
     """Return the policy that Ultralytics' hyperparameters describe, flat or below a key like ``augment``.
 
     Args:
-        body: the keys of :data:`YOLO` and their numbers; other keys of a training file are refused by name.
+        body: the keys of :data:`YOLO` and their numbers; other keys of a training file are passed over and named in
+            ``why``, unknown ones refused.
         name: of the policy.
 
     Raises:
@@ -194,6 +198,8 @@ def from_yolo(body: Any, *, name: str = "yolo") -> Policy:
         UnknownNameError: a key is unknown.
     """
     values = _flat(body)
+    others = [key for key in values if key in NOT_DONE and values[key]], [key for key in values if key in TRAINING]
+    values = {key: item for key, item in values.items() if key not in NOT_DONE | TRAINING}
     unknown = sorted(set(values) - set(YOLO))
     if unknown:
         raise unknown_name(WHO, "key", unknown[0], YOLO)
@@ -204,6 +210,7 @@ def from_yolo(body: Any, *, name: str = "yolo") -> Policy:
     shear, zoom = [-get["shear"], get["shear"]], [1 - get["scale"], 1 + get["scale"]]
     tables: list[dict[str, Any]] = [
         {"op": "mosaic", "probability": get["mosaic"]},
+        {"op": "cutmix", "probability": get["cutmix"]},
         {"op": "copy_paste", "probability": get["copy_paste"], "any_class": True},
         {"op": "mixup", "probability": get["mixup"], "alpha": 32.0},
         {"op": "flip", "horizontal": get["fliplr"], "vertical": get["flipud"]},
@@ -214,12 +221,15 @@ def from_yolo(body: Any, *, name: str = "yolo") -> Policy:
         {"op": "hue_saturation_value", "hue": 360 * get["hsv_h"], "saturation": get["hsv_s"], "value": get["hsv_v"]},
         {"op": "random_erasing", "probability": get["erasing"]},
     ]  # fmt: skip
-    asked = [("mosaic",), ("copy_paste",), ("mixup",),
+    asked = [("mosaic",), ("cutmix",), ("copy_paste",), ("mixup",),
              ("fliplr", "flipud"), ("degrees", "translate", "scale"), ("shear",), ("perspective",),
              ("hsv_h", "hsv_s", "hsv_v"), ("erasing",)]  # fmt: skip
     tables = [table for table, keys in zip(tables, asked, strict=True) if any(get[key] for key in keys)]
     entries = tuple(build_entry(table) for table in tables)
-    return Policy(entries, name, "read from Ultralytics-style hyperparameters")
+    why = "read from Ultralytics-style hyperparameters"
+    for said, keys in zip(("not done here", "passed over, since they change no picture"), others, strict=True):
+        why += f"; {said}: {', '.join(keys)}" if keys else ""
+    return Policy(entries, name, why)
 
 
 def _flat(body: Any) -> dict[str, Any]:

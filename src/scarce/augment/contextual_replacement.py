@@ -14,6 +14,7 @@ from scarce.augment._text import as_written, constant, content_at, edits_in, par
 from scarce.dataset import Floats
 from scarce.errors import ConfigError
 from scarce.extras import need
+from scarce.hub import fetching
 from scarce.recipe import Params
 
 Fill = Callable[[str, str], list[tuple[str, float]]]
@@ -116,8 +117,9 @@ def masked_model(model: str, top: int = 10) -> Fill:
     """
     transformers, torch = need("transformers", extra="text"), need("torch", extra="train")
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-        network = transformers.AutoModelForMaskedLM.from_pretrained(model).eval()
+        with fetching(model):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+            network = transformers.AutoModelForMaskedLM.from_pretrained(model).eval()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         what = f"the model {model!r} cannot be loaded ({str(error)[:200]})"
         raise ConfigError("augment.contextual_replacement", what, do=NOT_HERE) from error

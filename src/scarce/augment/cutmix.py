@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from scarce.augment._base import AbstractOperation
-from scarce.augment._mix import beta, both_boxes, fitted, mixed_labels, one_hot, shares_and_partners
+from scarce.augment._mix import batch_of, beta, both_boxes, fitted, mixed_labels, one_hot, shares_and_partners
 from scarce.dataset import Array, Floats
 from scarce.recipe import Params, Scene
 
@@ -87,6 +87,7 @@ def mix(images: Array, labels: Array, *, alpha: float = 1.0, seed: int) -> tuple
 
     Source: Yun, Han, Oh, Chun, Choe and Yoo 2019, CutMix.
     """
+    images = batch_of("augment.cutmix", images)
     soft = one_hot("augment.cutmix", images, labels)
     share, partners, rng = shares_and_partners("augment.cutmix", len(images), alpha, seed)
     places = rng.random((len(images), 2))

@@ -65,6 +65,8 @@ def distribution(ds: Dataset, policy: Policy, *, per_sample: int = 1, seed: int 
     """
     rows = growable(ds, who=WHO)
     same_kind(ds, policy)
+    for operation in policy.parts():
+        operation.ready()
     if not len(rows):
         raise DataError(WHO, "there is no kept, labelled, real training sample", do="label or split the data")
     codes = ds["label"][rows]

@@ -9,7 +9,16 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from scarce.augment._base import AbstractOperation
-from scarce.augment._mix import beta, both_boxes, either_mask, fitted, mixed_labels, one_hot, shares_and_partners
+from scarce.augment._mix import (
+    batch_of,
+    beta,
+    both_boxes,
+    either_mask,
+    fitted,
+    mixed_labels,
+    one_hot,
+    shares_and_partners,
+)
 from scarce.dataset import Array, Floats
 from scarce.recipe import Params, Scene
 
@@ -75,6 +84,7 @@ def mix(images: Array, labels: Array, *, alpha: float = 0.4, seed: int) -> tuple
 
     Source: Zhang, Cisse, Dauphin and Lopez-Paz 2018, mixup: Beyond Empirical Risk Minimization.
     """
+    images = batch_of("augment.mixup", images)
     soft = one_hot("augment.mixup", images, labels)
     share, partners, _ = shares_and_partners("augment.mixup", len(images), alpha, seed)
     out = np.empty_like(images)

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from scarce.augment._base import AbstractOperation
-from scarce.augment._mix import both_boxes, like, one_hot
+from scarce.augment._mix import batch_of, both_boxes, like, one_hot
 from scarce.dataset import Array, Floats
 from scarce.errors import ConfigError, DataError
-from scarce.recipe import Params, Scene, fit_mask, warp_boxes
+from scarce.recipe import Params, Scene, checked_seed, fit_mask, warp_boxes
 
 
 @final
@@ -77,7 +77,19 @@ class Mosaic(AbstractOperation):
         found = None
         for place in order:
             found = both_boxes(found, None if parts[place].boxes is None else moved[place])
-        return Scene(image, mask, found, scene.points)
+        points = scene.points
+        if points is not None:
+            top, bottom, left, right = _parts(middle, image.shape[:2])[order[0]]
+            scale = np.array([(right - left) / image.shape[1], (bottom - top) / image.shape[0]])
+            points = np.asarray(points, np.float64) * scale + (left, top)
+        return Scene(image, mask, found, points)
+
+
+def _parts(middle: Floats, size: tuple[int, ...]) -> tuple[tuple[int, int, int, int], ...]:
+    """Return top, bottom, left and right of the four parts of a picture of height and width."""
+    y, x = (int(np.clip(round(float(part) * side), 1, side - 1)) for part, side in zip(middle, size, strict=True))
+    height, width = size
+    return (0, y, 0, x), (0, y, x, width), (y, height, 0, x), (y, height, x, width)
 
 
 def _areas(params: Params) -> list[float]:
@@ -114,8 +126,9 @@ def mix(images: Array, labels: Array, *, spread: float = 0.2, seed: int) -> tupl
     """
     if not 0 <= spread < 0.5:
         raise ConfigError("augment.mosaic", f"spread = {spread} is out of range", "it takes 0 to .5")
+    images = batch_of("augment.mosaic", images)
     soft = one_hot("augment.mosaic", images, labels)
-    rng = np.random.default_rng([seed, 0x6D6F73])
+    rng = np.random.default_rng([checked_seed(seed, "augment.mosaic"), 0x6D6F73])
     others = np.stack([np.arange(len(images)), *(rng.permutation(len(images)) for _ in range(3))], axis=1)
     middles = 0.5 + spread * (2 * rng.random((len(images), 2)) - 1)
     out, target = np.empty_like(images), np.zeros_like(soft)
@@ -140,18 +153,17 @@ def tile(
         The picture, the moved boxes of each of the four, and the (4,) shares of the area.
 
     Raises:
-        DataError: there are not four pictures.
+        DataError: there are not four pictures, or the first is too small.
     """
     if len(images) != 4:
         raise DataError("augment.mosaic", f"{len(images)} pictures", "a mosaic takes four")
     height, width = images[0].shape[:2]
-    y, x = (
-        int(np.clip(round(float(part) * side), 1, side - 1)) for part, side in zip(middle, (height, width), strict=True)
-    )
-    parts = ((0, y, 0, x), (0, y, x, width), (y, height, 0, x), (y, height, x, width))
+    if min(height, width) < 2:
+        raise DataError("augment.mosaic", f"a picture of {width} x {height} pixels has no room for four",
+                        do="give pictures of 2 x 2 pixels or more")  # fmt: skip
     out = np.empty_like(images[0])
     areas, moved = np.zeros(4), []
-    for place, (top, bottom, left, right) in enumerate(parts):
+    for place, (top, bottom, left, right) in enumerate(_parts(middle, (height, width))):
         shape = (bottom - top, right - left, *images[0].shape[2:])
         out[top:bottom, left:right] = like(images[place], shape)
         areas[place] = (bottom - top) * (right - left) / (height * width)

@@ -19,7 +19,7 @@ from scarce.augment._preset_other import OTHER_PRESETS
 from scarce.augment._toml import build_entry, read_toml, write_toml
 from scarce.augment.automatic import POLICIES, rand_augment
 from scarce.dataset import Array, Dataset, Floats, Ints
-from scarce.errors import ConfigError, ReadError, unknown_name
+from scarce.errors import ConfigError, DataError, ReadError, unknown_name
 from scarce.lineage import key64
 from scarce.recipe import ALONE, Params, Scene, checked, find, fit_mask, replay, write
 
@@ -111,9 +111,18 @@ class Policy:
             mask: (H, W) bool that follows.
             boxes: (M, 4) x0 y0 x1 y1 pixels that follow; a box that left the picture comes back without area.
             points: (M, 2) x y pixels that follow; they may leave the picture.
+
+        Raises:
+            DataError: the picture cannot be changed, or boxes or points are not of these shapes.
         """
         image = checked(image)
         held = None if mask is None else fit_mask(np.asarray(mask), image.shape[0], image.shape[1])
+        boxes = None if boxes is None else _numbers("boxes", boxes, 4)
+        points = None if points is None else _numbers("points", points, 2)
+        turned = np.zeros(0) if boxes is None else boxes[(boxes[:, :2] > boxes[:, 2:]).any(axis=1)]
+        if len(turned):
+            raise DataError("augment", "a box ends before it begins", f"it is {turned[0]}",
+                            "write boxes as x0, y0, x1, y1")  # fmt: skip
         scene = replay(Scene(image, held, boxes, points), self.draw(rng), ALONE)
         found = [part for part in scene if part is not None]
         return found[0] if len(found) == 1 else tuple(found)
@@ -185,6 +194,20 @@ class Policy:
         finish: dict[str, Any] = {"normalize": [list(part) for part in self.normalize]} if self.normalize else {}
         finish |= {"to_tensor": True} if self.to_tensor else {}
         return {"name": self.name, "operations": [entry.describe() for entry in self.operations], **finish}
+
+
+def _numbers(what: str, values: Any, width: int) -> Floats:
+    try:
+        found = np.atleast_2d(np.asarray(values, np.float64))
+    except (TypeError, ValueError):
+        found = np.zeros((0, 0))
+    if not found.size and np.size(values) == 0:
+        return np.zeros((0, width))
+    if found.ndim != 2 or found.shape[1] != width or not np.isfinite(found).all():
+        raise DataError(
+            "augment", f"{what} of shape {np.shape(values)} cannot follow", f"they are (M, {width}) numbers"
+        )
+    return found
 
 
 def _drawn(entry: Entry, rng: np.random.Generator) -> list[tuple[str, Params]]:

@@ -52,7 +52,8 @@ def write(ds: Dataset, policy: Policy, path: str | Path, *, samples: int = 6, co
         if ds.schema.modality == "text":
             target.write_text(_words(names, lines), encoding="utf-8")
         else:
-            target.write_bytes(_png(np.concatenate([_curves(line) for line in lines])))
+            rows_of_cells = [_named(_curves(line), name) for line, name in zip(lines, names, strict=True)]
+            target.write_bytes(_png(np.concatenate(rows_of_cells)))
     except OSError as error:
         raise ReadError(WHO, f"{target} cannot be written ({error})", do="name another file") from error
     return target
@@ -82,6 +83,19 @@ def _curves(line: Sequence[Any]) -> Array:
     longest = max(len(one) for one in values)
     cells = [_curve((one - low) / room, longest, first=place == 0) for place, one in enumerate(values)]
     return np.concatenate(cells, axis=1)
+
+
+def _named(cells: Array, name: str) -> Array:
+    """Write the class into the corner of a row."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.fromarray(cells)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default()
+    try:
+        draw.text((4, 2), name, fill=(120, 120, 120), font=font)
+    except UnicodeEncodeError:
+        draw.text((4, 2), name.encode("ascii", "replace").decode(), fill=(120, 120, 120), font=font)
+    return np.asarray(picture)
 
 
 def _curve(values: Array, longest: int, *, first: bool) -> Array:

@@ -23,7 +23,7 @@ line now and then elsewhere, nothing with `--quiet`.
 | 1 | a contract or a gate (`--fail-on`) failed |
 | 2 | misuse, or data that cannot be used; the message says what to do |
 | 3 | a fault in scarce itself; `--debug` shows the traceback |
-| 130 | interrupted; the last committed version is whole and the same command resumes |
+| 130 | interrupted; what was finished, and the last committed version, is whole; the same command resumes |
 """
 
 

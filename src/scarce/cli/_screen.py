@@ -33,7 +33,7 @@ FAILED: Final = 1
 MISUSE: Final = 2
 FAULT: Final = 3
 INTERRUPTED: Final = 130
-RESUME: Final = "Interrupted. The last committed version is whole; the same command picks up from there."
+RESUME: Final = "Interrupted. What was finished is whole; the same command picks up from there."
 WIDTH_OF_FILES: Final = 120
 SHORT: Final = 24
 """Columns of texts no longer than this never lose any of them."""
@@ -66,9 +66,9 @@ class Screen:
         else:
             draw(console(self.stdout))
 
-    def fail(self) -> NoReturn:
-        """End with the code of a failed contract or gate."""
-        raise typer.Exit(FAILED)
+    def fail(self, code: int = FAILED) -> NoReturn:
+        """End with the code of a failed contract or gate, or another one."""
+        raise typer.Exit(code)
 
     def gate(self, *, errors: int, warnings: int, fail_on: str) -> None:
         """End with the code of a failed gate if there is something of the wanted severity.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scarce.cli._options import AsJson, Debug, Quiet, Seed, Workers
-from scarce.cli._screen import relative, safe, screen
+from scarce.cli._screen import MISUSE, relative, safe, screen
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +55,8 @@ def synthesize(
     Pictures that are broken, show nothing, lie beside the object or do not pass the screens, which are fitted on real
     training samples, are rejected; it goes on until N are accepted, and screen.html shows both. Without --n it makes
     what the class lacks to the target of [synthesize]. The same command picks up after an interruption, or goes on
-    with a larger N. Only training samples are used. Of rows that were added, people veto in scarce review.
+    with a larger N. Only training samples are used. Exit code 2 says that a model or
+    server failed half way. Of rows that were added, people veto in scarce review.
 
     diffusion, image-api, language-model and render make samples with models. Nothing is sent anywhere unless base_url
     is set; then image-api sends the prompt and, with mode=edit or inpaint, one training photo a call; language-model
@@ -90,7 +91,8 @@ def synthesize(
         def draw(console: Console) -> None:
             fitted = f", fitted to {made.fitted} real defects" if made.fitted else ""
             said = f"{made.accepted} of {made.wanted} samples of {made.label} made by {made.kind}{fitted}"
-            console.print(safe(f"{said}, on {made.originals} sound pictures: {relative(made.out)}"))
+            drawn_on = f", on {made.originals} sound pictures" if made.originals else ""
+            console.print(safe(f"{said}{drawn_on}: {relative(made.out)}"))
             if done.targets is not None:
                 goal = done.targets[made.label]
                 console.print(safe(
@@ -106,11 +108,13 @@ def synthesize(
             if made.ended != "enough":
                 console.print(safe(WHY[made.ended]))
             for note in made.notes:
-                console.print(safe(f"Note: {note}."))
+                console.print(safe(f"Note: {note.rstrip('.')}."))
             if done.version is not None:
                 console.print(safe(f"{done.version}: {done.added} rows added; people veto with scarce review"))
 
         out.show(body, draw)
+        if made.ended == "fault":
+            out.fail(MISUSE)
 
 
 WHY = {

@@ -16,6 +16,7 @@ from scarce.dataset import Array, Floats
 from scarce.encode._network import Network, Precision
 from scarce.errors import ReadError, closest, unknown_name
 from scarce.extras import need
+from scarce.hub import fetching
 from scarce.lineage import digest
 
 OPEN_CLIP: Final = "open_clip:"
@@ -109,7 +110,7 @@ def _from_hub(model: str) -> tuple[Any, Array, Array, Callable[[Sequence[str]], 
     transformers = need("transformers", extra="clip")
     name = str(local_folder(model) or model)
     try:
-        with _no_bars(transformers.utils.logging):
+        with _no_bars(transformers.utils.logging), fetching(name):
             whole = transformers.AutoModel.from_pretrained(name)
             tokenizer = transformers.AutoTokenizer.from_pretrained(name)
             seen = transformers.AutoImageProcessor.from_pretrained(name)

@@ -18,6 +18,7 @@ from scarce.encode._base import AbstractEncoder
 from scarce.encode._network import kept_threads, one_thread
 from scarce.errors import ReadError
 from scarce.extras import need
+from scarce.hub import fetching
 from scarce.lineage import digest
 
 _loading = Lock()
@@ -87,8 +88,9 @@ def _loaded(name: str) -> tuple[Any, Any]:
     need("torch", extra="train")
     transformers = need("transformers", extra="text")
     try:
-        words = transformers.AutoTokenizer.from_pretrained(name)
-        body = transformers.AutoModel.from_pretrained(name).eval().requires_grad_(requires_grad=False)
+        with fetching(name):
+            words = transformers.AutoTokenizer.from_pretrained(name)
+            body = transformers.AutoModel.from_pretrained(name).eval().requires_grad_(requires_grad=False)
     except Exception as error:  # the library raises OSError, ValueError, KeyError, SafetensorError ... for one reason
         offline = "HF_HUB_OFFLINE is set" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
         why = str(error).strip().splitlines()[0][:160]

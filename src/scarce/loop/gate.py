@@ -132,8 +132,8 @@ def gate_for(
 
 def _encoded(ds: Dataset, project: Project | None, seed: int, workers: int | None) -> tuple[str, Floats, Dataset]:
     """Return the column, (N, D) features, NaN for samples that are not needed, and the data that was encoded."""
-    from scarce import encode
-    from scarce.loop.measure import with_features
+    from scarce import encode, modality
+    from scarce.loop.measure import user_cache, with_features
 
     labels = ds["label"]
     order = np.array([key64(f"{seed}:{name}") for name in ds.ids], np.uint64)
@@ -144,7 +144,10 @@ def _encoded(ds: Dataset, project: Project | None, seed: int, workers: int | Non
     rows = np.sort(np.array(picked, np.int64))
     part = replace(ds.take(rows), wide={})
     if project is None:
-        part = encode.run(part, workers=workers, seed=seed)
+        held = user_cache()
+        if held is not None:
+            part = modality.scan(part, workers=workers, cache=held / "scan")
+        part = encode.run(part, workers=workers, seed=seed, cache=held and held / "features")
     else:
         part = with_features(project, part, workers=workers, seed=seed)
     column = next(name for name in part.wide if name.startswith("embedding."))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scarce.errors import ConfigError
+from scarce.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
     from scarce.config import Config
@@ -86,6 +86,7 @@ def make_from(path: Path, order: Order, out: Path) -> Done:
         out: the folder.
 
     Raises:
+        UnknownNameError: there is no such kind, neither drawn nor of a model.
         ConfigError: a setting is wrong, or rows are to be added to what is no project.
         DataError, ReadError, UnknownNameError: see ``scarce.synthesize.make``.
     """
@@ -110,7 +111,10 @@ def _made(ds: Dataset, config: Config, order: Order, out: Path, project: Project
 
     if order.normal:
         ds = io.with_normal(ds, order.normal)
-    generated = canonical(order.kind) in names("synthesize.generate")
+    drawn, models = names("synthesize"), names("synthesize.generate")
+    if canonical(order.kind) not in (*drawn, *models):
+        raise unknown_name("synthesize", "kind", order.kind, [name.replace("_", "-") for name in (*drawn, *models)])
+    generated = canonical(order.kind) in models
     work = Generating(ds, config, order) if generated else Drawing(ds, config, order)
     goals = None
     n = order.n

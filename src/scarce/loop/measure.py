@@ -27,6 +27,30 @@ def with_scan(project: Project, ds: Dataset, *, workers: int | None) -> Dataset:
     return ds.with_columns(measured).with_step(replace(found.steps[-1], name="measure"))
 
 
+def user_cache() -> Path | None:
+    """Return the folder where features of data without a project are remembered; None where it cannot be written.
+
+    It is what ``SCARCE_CACHE`` names, or ``scarce`` in the system's folder for caches; an empty ``SCARCE_CACHE`` says
+    that nothing is to be remembered.
+    """
+    import os
+    import sys
+    from pathlib import Path
+
+    named = os.environ.get("SCARCE_CACHE")
+    if named == "":
+        return None
+    usual = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}
+    variable, place = usual.get(sys.platform, ("XDG_CACHE_HOME", ".cache"))
+    try:
+        above = Path(os.environ.get(variable) or Path.home() / place)
+        folder = Path(named).expanduser() if named else above / "scarce"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # no home, or no room
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
 def with_features(
     project: Project, ds: Dataset, *, encoder: str | None = None, size: int | None = None, workers: int | None = None,
     seed: int = 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -118,6 +118,8 @@ def _write(grown: Dataset, out: Path, found: Varied) -> None:
     done = _read_manifest(out, found)
     table = grown.table.select(["id", "uri", "parents", "recipe", "label", "origin"]).to_pylist()
     uris = {row["id"]: row["uri"] or row["id"] for row in table}
+    changed = {row["parents"][0] for row in table if row["origin"] == "augmented"}
+    names = _names(row for row in table if row["id"] in changed)
     families: dict[str, list[int]] = {}
     for place, row in enumerate(table):
         if row["origin"] == "augmented" and row["recipe"] not in done:
@@ -133,7 +135,7 @@ def _write(grown: Dataset, out: Path, found: Varied) -> None:
             for place, sample in zip(families[base], samples, strict=True):
                 row = table[place]
                 why = _refusal(sample, seen)
-                name = TABLE if isinstance(sample, str) else _name(uris[base], row)
+                name = TABLE if isinstance(sample, str) else f"{names[base]}_aug_{json.loads(row['recipe'])['copy']}"
                 if isinstance(sample, str) and not why:
                     texts.append((sample, row["label"], uris[base]))
                 elif not isinstance(sample, str) and not why:
@@ -186,12 +188,16 @@ def _content(sample: Array | str) -> bytes:
     return " ".join(sample.split()).encode() if isinstance(sample, str) else np.asarray(sample).tobytes()
 
 
-def _name(uri: str, row: Mapping[str, Any]) -> str:
-    """Return ``<class>/<name of the original>_aug_<copy>``, in signs that every system takes."""
-    stem = uri.rpartition("/")[2].removesuffix(".wav")
-    parts = (str(row["label"]), f"{stem}_aug_{json.loads(row['recipe'])['copy']}")
-    safe = ["".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in part).strip(".") for part in parts]
-    return f"{safe[0] or '_'}/{safe[1]}"
+def _names(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return id to ``<class>/<name>`` in signs that every system takes; equal names get the head of their id, too."""
+    found: dict[str, str] = {}
+    for row in rows:
+        stem = str(row["uri"] or row["id"]).rpartition("/")[2].removesuffix(".wav")
+        parts = ("".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in part).strip(".")
+                 for part in (str(row["label"]), stem))  # fmt: skip
+        found[row["id"]] = "/".join(part or "_" for part in parts)
+    seen = Counter(name.lower() for name in found.values())
+    return {own: name if seen[name.lower()] == 1 else f"{name}-{own[:8]}" for own, name in found.items()}
 
 
 def _put(place: Path, sample: Array, kind: str) -> Path:

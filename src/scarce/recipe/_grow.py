@@ -22,8 +22,9 @@ def growable(ds: Dataset, ids: Sequence[str] | None = None, *, who: str) -> Ints
         LeakError: the data is not split yet, or ``ids`` reaches outside the training split.
     """
     if "split" not in ds:
+        way = "; --all-train where nothing of it is judged on" if who.partition(".")[0] == "augment" else ""
         raise LeakError(who, "the data has no split yet", "copies of later test samples would be trained on",
-                        "split first: scarce split")  # fmt: skip
+                        f"split first: scarce split, or a column split in the manifest{way}")  # fmt: skip
     train = (ds["split"] == "train") & (ds["origin"] == "real")
     if ids is not None:
         rows = ds.rows_of(list(ids))

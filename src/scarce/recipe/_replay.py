@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias, cast
 import numpy as np
 
 from scarce.dataset import Array, Floats
-from scarce.errors import DataError
+from scarce.errors import ConfigError, DataError
 from scarce.lineage import canonical_json
 from scarce.recipe._mask import fit_mask
 from scarce.recipe._pending import Pending, moved_mask, moved_points
@@ -240,6 +240,17 @@ def checked(image: Array) -> Array:
         raise DataError("recipe", f"a picture of type {image.dtype} and shape {image.shape} cannot be changed",
                         "operations take uint8 (H, W) or (H, W, 3)", "open it through scarce.modality")  # fmt: skip
     return np.ascontiguousarray(image)
+
+
+def checked_seed(seed: Any, who: str) -> int:
+    """Return a seed.
+
+    Raises:
+        ConfigError: it is no whole number from 0 on.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(who, f"seed = {seed!r} cannot be used", do="give a whole number from 0 on")
+    return int(seed)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 
@@ -13,9 +13,13 @@ from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError
 from scarce.recipe import Params, Parents, Scene
 from scarce.registry import Plugin
+from scarce.synthesize._light import under_one_light
 from scarce.synthesize._look import Look
 from scarce.synthesize._material import Material, looks_of
 from scarce.synthesize._region import Region, mask_box, object_mask
+
+VARIED: Final = 0x76617279
+"""Keeps what is drawn about one of several defects apart from what is drawn inside it."""
 
 
 class Sketch(Protocol):
@@ -37,7 +41,7 @@ class AbstractDefect(Plugin, ABC):
         spread: severity varies from sample to sample by this share to either side, in [0, 1].
         classes: class names that this defect shows, besides those whose name says so.
         stay: object keeps the defect on the object where the ground is plain; anywhere does not look.
-        n_defects: defects on one picture.
+        n_defects: defects on one picture, each with a size and severity of its own, all under one light.
         fit: where samples of the class have masks or boxes, sizes, shapes, places, colors and contrast are theirs.
     """
 
@@ -106,10 +110,20 @@ class AbstractDefect(Plugin, ABC):
 
     def replay(self, scene: Scene, params: Params, parents: Parents) -> Scene:
         """Return the scene with the defects: their pixels join the mask, their boxes join the boxes."""
-        for number in range(int(params.get("n", 1))):
-            own = {**params, "seed": int(params["seed"]) + 7919 * number}
-            scene = add_defect(scene, *self.draw(scene.image, own, parents))
+        n = int(params.get("n", 1))
+        if n == 1:
+            return add_defect(scene, *self.draw(scene.image, params, parents))
+        with under_one_light(scene.image, int(params["seed"])):
+            for number in range(n):
+                own = {**params, "seed": int(params["seed"]) + 7919 * number}
+                scene = add_defect(scene, *self.draw(scene.image, self.varied(own), parents))
         return scene
+
+    def varied(self, params: Params) -> dict[str, Any]:
+        """Return the parameters of one of several defects of a picture: few are severe, and no two are alike."""
+        rng = np.random.default_rng([int(params["seed"]), VARIED])
+        severity = float(params["severity"]) * float(np.exp(rng.normal(-0.2, 0.7)))
+        return {**params, "severity": round(float(np.clip(severity, 0.03, 1.0)), 3)}
 
 
 def add_defect(scene: Scene, image: Array, mask: Array) -> Scene:

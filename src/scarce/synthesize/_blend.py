@@ -67,6 +67,23 @@ def _softened(hard: Array, pixels: float) -> Array:
     return np.asarray(cv2.blur(once, (box, box), borderType=cv2.BORDER_CONSTANT))
 
 
+def with_rim(mask: Array) -> Array:
+    """Return a (h, w) bool mask with a rim a few pixels wide, inside the patch."""
+    import cv2
+
+    size = 2 * min(max(2, round(0.03 * min(mask.shape))), 6) + 1
+    return np.asarray(cv2.dilate(mask.view(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))) > 0
+
+
+def change(before: Array, after: Array, mask: Array) -> float:
+    """Return the mean change of gray levels in a (h, w) bool mask; texture finer than a few pixels does not count."""
+    import cv2
+
+    apart = np.asarray(after, np.float32) - before
+    gray = apart if apart.ndim == 2 else apart[..., np.abs(apart).mean(axis=(0, 1)).argmax()]
+    return float(np.abs(cv2.blur(np.ascontiguousarray(gray), (5, 5)))[mask].mean()) if mask.any() else 0.0
+
+
 def match_light(patch: Array, mask: Array, image: Array, *, xy: tuple[int, int], share: float = 1.0) -> Array:
     """Return the patch with its sound surroundings brought to the brightness and color of its new place.
 

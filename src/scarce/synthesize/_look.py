@@ -14,6 +14,7 @@ import numpy as np
 
 from scarce.dataset import Array, Floats
 from scarce.synthesize._patch import encode_mask, patch_boxes
+from scarce.synthesize._profile import profile_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Look:
         change: natural log of brightness inside over brightness around, for each channel (1 or 3 numbers).
         rough: contrast of the texture inside over that around.
         outline: its pixels, as ``encode_mask`` writes them.
+        profile: how dark its pixels are, as ``profile_of`` says; empty = not known.
+        lit: natural log of the brightness of its rim over that of the surface farther away, at least 0.
     """
 
     long: float
@@ -39,15 +42,19 @@ class Look:
     change: tuple[float, ...]
     rough: float
     outline: Mapping[str, Any]
+    profile: tuple[float, ...] = ()
+    lit: float = 0.0
 
     def to_params(self) -> dict[str, Any]:
         """Return plain values for a recipe."""
-        return {**asdict(self), "change": list(self.change), "outline": dict(self.outline)}
+        lists = {"change": list(self.change), "profile": list(self.profile)}
+        return {**asdict(self), **lists, "outline": dict(self.outline)}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
         """Read what :meth:`to_params` wrote."""
-        return cls(**{**params, "change": tuple(params["change"])})
+        tuples = {name: tuple(params.get(name, ())) for name in ("change", "profile")}
+        return cls(**{**params, **tuples})
 
 
 def learn_looks(image: Array, mask: Array) -> list[Look]:
@@ -88,11 +95,13 @@ def _look(image: Array, mask: Array, box: tuple[int, int, int, int]) -> Look | N
     level_in, level_out = pixels[inside].mean(axis=0), pixels[around].mean(axis=0)
     fine = pixels - cv2.GaussianBlur(pixels, (0, 0), 2).reshape(pixels.shape)
     rough = float((fine[inside].std() + 0.5) / (fine[around].std() + 0.5))
+    profile, lit = profile_of(pixels, inside, wide)
     return Look(
         long=round(area / wide / root, 5), wide=round(wide / root, 5), angle=round(angle, 1),
         x=round((x0 + float(xs.mean())) / width, 4), y=round((y0 + float(ys.mean())) / height, 4),
         change=tuple(round(float(v), 4) for v in np.log((level_in + 2) / (level_out + 2))),
         rough=round(float(np.clip(rough, 0.2, 5)), 3), outline=encode_mask(mask, box),
+        profile=profile, lit=lit,
     )  # fmt: skip
 
 

@@ -139,6 +139,44 @@ def bent_line(
     return np.vstack([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
+def real_line(site: Site) -> tuple[Floats, Floats] | None:
+    """Return the middle line of the look's outline, varied, laid at the site and inside the picture where it fits.
+
+    Returns:
+        (P, 2) points x, y and (P - 1,) widths in pixels; None where the outline is no line.
+    """
+    look, rng = site.look, site.rng
+    assert look is not None
+    mask, of, size = decode_mask(look.outline), look.outline["of"], np.array(site.image.shape[1::-1])
+    spots = np.argwhere(mask)[:, ::-1].astype(np.float64)
+    if len(spots) < 12:
+        return None
+    spots -= spots.mean(axis=0)
+    axes = np.linalg.eigh(np.cov(spots.T))[1]
+    along, across = spots @ axes[:, 1], spots @ axes[:, 0]
+    wide = look.wide * float(np.sqrt(of[0] * of[1]))
+    length = float(np.ptp(along)) + 1
+    n = int(np.clip(length / max(3.0, 1.5 * wide), 3, 24))
+    place = np.minimum(((along - along.min()) / length * n).astype(int), n - 1)
+    count = np.bincount(place, minlength=n)
+    middle = np.bincount(place, across, n) / np.maximum(count, 1)
+    apart = np.sqrt(np.bincount(place, (across - middle[place]) ** 2, n) / np.maximum(count, 1))
+    if length < 2.5 * wide or (count == 0).any() or float(apart.mean()) > 1.2 * wide:
+        return None
+    zoom = site.factor * float(np.sqrt(np.prod(size) / (of[0] * of[1])))
+    fine = np.linspace(0, 1, max(4, int(length * zoom / 3)) + 1)
+    knots = (np.arange(n) + 0.5) / n
+    bend = sum(rng.normal(0, 0.03 * length / k) * np.sin(k * np.pi * fine + rng.uniform(0, 6.28)) for k in (1, 2, 3))
+    line = np.interp(fine, knots, middle) * rng.choice([-1, 1]) + bend + rng.normal(0, 0.12 * wide, len(fine))
+    turn = np.deg2rad(rng.normal(0, 8))
+    spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    points = np.stack([(fine - 0.5) * length, line], axis=1) @ axes[:, ::-1].T @ spin * zoom + (site.x, site.y)
+    over, under = np.maximum(points.max(axis=0) - (size - 1), 0), np.maximum(-points.min(axis=0), 0)
+    points += np.where((over > 0) & (under > 0), 0, under - over)
+    widths = np.interp(fine[1:], knots, count / (length / n)) * zoom
+    return points, np.clip(widths * np.interp(fine[1:], knots, rng.uniform(0.8, 1.2, n)), 1.0, 3 * wide * zoom)
+
+
 def laid(points: Floats, site: Site) -> Floats:
     """Return points moved so that their middle is the site's when it follows a look, else their start."""
     anchor = points.mean(axis=0) if site.look is not None else points[0]

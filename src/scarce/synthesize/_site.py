@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from scarce.dataset import Array, Floats
-from scarce.recipe import checked
+from scarce.recipe import checked, checked_seed
+from scarce.synthesize._light import light_of
 from scarce.synthesize._look import Look
 from scarce.synthesize._region import Region, allowed, checked_severity, pick
 
@@ -25,12 +26,14 @@ class Coat(NamedTuple):
         top: its first row.
         pixels: (h, w, C) float32, the window as it is to look.
         cover: (h, w) float32 in [0, 1], how much of each pixel is the defect.
+        fitted: its brightness is that of the look already.
     """
 
     left: int
     top: int
     pixels: Floats
     cover: Floats
+    fitted: bool = False
 
 
 Kind: TypeAlias = "Callable[[Site], Coat]"
@@ -153,11 +156,11 @@ def drawn(kind: Kind, image: Array, order: Order) -> tuple[Array, Array]:
         The picture and the (H, W) bool mask of the defect; at least one pixel.
 
     Raises:
-        ConfigError: the severity is outside (0, 1].
+        ConfigError: the severity is outside (0, 1], or the seed is below 0.
         DataError: the picture or the region cannot be used.
     """
     who, look = order.who, order.look
-    rng = np.random.default_rng(order.seed)
+    rng = np.random.default_rng(checked_seed(order.seed, who))
     image, severity = checked(image), checked_severity(order.severity, who)
     height, width = image.shape[:2]
     inside = allowed(order.region, height, width, who)
@@ -176,7 +179,7 @@ def drawn(kind: Kind, image: Array, order: Order) -> tuple[Array, Array]:
         cover = np.zeros_like(cover)
         cover[at] = 1.0
         pixels[at] = np.where(before[at] > 90, before[at] * 0.4, before[at] + 90)
-    if look is not None:
+    if look is not None and not coat.fitted:
         pixels = resemble(before, pixels, cover, look)
     out = image.copy()
     out[rows, cols] = np.clip(np.rint(pixels), 0, 255).reshape(image[rows, cols].shape)
@@ -198,19 +201,6 @@ def _place(
         return x, y
     near = [pick(rng, inside, *size) for _ in range(8)]
     return min(near, key=lambda spot: (spot[0] - x) ** 2 + (spot[1] - y) ** 2)
-
-
-def light_of(image: Array, rng: np.random.Generator) -> Floats:
-    """Return the unit vector (x, y) towards the light: where the surface brightens, any direction on an even one."""
-    import cv2
-
-    small = cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32).reshape(8, 8, -1).mean(axis=2)
-    slope = np.array([small[:, 4:].mean() - small[:, :4].mean(), small[4:].mean() - small[:4].mean()])
-    turn = rng.uniform(0, 2 * np.pi)
-    size = float(np.hypot(*slope))
-    if size < 0.03 * float(small.mean()) + 0.5:
-        return np.array([np.cos(turn), np.sin(turn)], np.float32)
-    return np.asarray(slope / size, np.float32)
 
 
 def relief(height: Floats, light: Floats) -> Floats:

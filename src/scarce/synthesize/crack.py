@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 
@@ -11,11 +11,14 @@ from scarce.dataset import Array, Floats
 from scarce.recipe import Params, Parents
 from scarce.synthesize._base import AbstractDefect
 from scarce.synthesize._look import Look
-from scarce.synthesize._outline import bent_line, laid, strokes, window_of
+from scarce.synthesize._outline import bent_line, laid, real_line, strokes, window_of
+from scarce.synthesize._profile import dyed
 from scarce.synthesize._region import Region
 from scarce.synthesize._site import Coat, Order, Site, drawn, shifted
 
 WHO = "synthesize.crack"
+LIT: Final = 0.1
+"""A rim that is less brighter than the surface (log) is none."""
 
 
 @final
@@ -57,6 +60,9 @@ def draw_crack(
 
 def _crack(site: Site) -> Coat:
     """A fracture runs along weak grains: short straight steps, branches, width that comes and goes."""
+    look = site.look
+    if look is not None and look.profile:
+        return _fitted(site, look)
     rng = site.rng
     length, thick = site.length(60, 240), site.width(1, 4)
     steps = int(np.clip(length / (5 * max(0.4, site.scale)), 8, 48))
@@ -76,6 +82,31 @@ def _crack(site: Site) -> Coat:
     lip = np.clip(shifted(cover, -site.light * max(0.8, 0.7 * thick)) - cover, 0, 1)
     lit = window * (1 + (0.1 + 0.25 * site.severity) * lip)[..., None]
     return Coat(box[0], box[1], lit * (1 - cover[..., None]) + dark * cover[..., None], cover)
+
+
+def _fitted(site: Site, look: Look) -> Coat:
+    """A line of the real one's course and width: dark along a thin core, as dark as the real one's marked pixels."""
+    import cv2
+
+    rng = site.rng
+    found = real_line(site)
+    if found is None:
+        length, thick = site.length(60, 240), site.width(1, 4)
+        steps = int(np.clip(length / (5 * max(0.4, site.scale)), 8, 48))
+        line = laid(bent_line(rng, length, site.heading(), bend=0.5, jag=0.15, n=steps), site)
+        found = line, _widths(rng, thick, steps)
+    points, widths = found
+    wide = float(widths.mean())
+    box = window_of(points, 2 * wide + 2, site.image.shape)
+    band = strokes([found], box, dim=False)
+    comes = np.interp(np.linspace(0, 1, len(widths)), np.linspace(0, 1, 8), rng.uniform(0.3, 1.0, 8))
+    core = strokes([(points, np.maximum(0.3, 0.5 * widths * comes))], box)
+    core = np.asarray(cv2.GaussianBlur(core, (0, 0), max(0.5, 0.15 * wide)), np.float32)
+    window = site.window(box)
+    if look.lit > LIT:
+        lip = np.clip(shifted(band, -site.light * max(0.8, 0.7 * wide)) - band, 0, 1)
+        window = window * np.exp(look.lit * lip)[..., None]
+    return Coat(box[0], box[1], dyed(window, band, core, look.profile, look.change), band, fitted=True)
 
 
 def _widths(rng: np.random.Generator, thick: float, n: int) -> Floats:

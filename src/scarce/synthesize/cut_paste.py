@@ -10,14 +10,27 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
 from scarce.recipe import Params, Parents, checked
-from scarce.synthesize._base import AbstractDefect
-from scarce.synthesize._blend import BLENDS, feather, match_light, opacity, overlap, placed_mask, poisson, same_channels
+from scarce.synthesize._base import VARIED, AbstractDefect
+from scarce.synthesize._blend import (
+    BLENDS,
+    change,
+    feather,
+    match_light,
+    opacity,
+    overlap,
+    placed_mask,
+    poisson,
+    same_channels,
+    with_rim,
+)
 from scarce.synthesize._blend import blend as blend_in
 from scarce.synthesize._library import file_params, patch_of, read_patches
 from scarce.synthesize._material import LARGEST, Material, has_marks, marks_of
 from scarce.synthesize._patch import cut_patch, encode_mask, patch_boxes, place, turn_patch
 
 WHO: Final = "synthesize.cut_paste"
+KEPT: Final = 0.5
+"""Poisson blending must keep this share of the change that a soft edge would make."""
 
 
 @final
@@ -37,7 +50,7 @@ class CutPaste(AbstractDefect):
         rotate: largest turn in degrees; small by default, since ground, rolled and woven material has a grain (patches
             are mirrored both ways besides). 180 where there is none.
         match: share of the brightness and color difference to the new place that is taken out, in [0, 1].
-        blend: alpha, feather or poisson.
+        blend: alpha, feather or poisson; feather where a defect would fade under poisson.
         patches: a folder with ``NAME_patch.png`` and ``NAME_mask.png``, or PNG files with transparency, used in place
             of the samples' own masks; its patches belong to every class that is asked for.
     """
@@ -99,6 +112,14 @@ class CutPaste(AbstractDefect):
             **dict(material.params),
         }
 
+    def varied(self, params: Params) -> dict[str, Any]:
+        """Return the parameters of one of several patches: each has its own zoom, turn and mirrors."""
+        rng = np.random.default_rng([int(params["seed"]), VARIED])
+        scale = float(np.clip(float(params["scale"]) * np.exp(rng.normal(0, 0.35)), 0.05, 20))
+        angle = float(params["angle"]) * float(rng.uniform(-1, 1))
+        mirrors = {name: bool(rng.random() < 0.5) for name in ("mirror", "upend")}
+        return {**params, "scale": round(scale, 4), "angle": round(angle, 3), **mirrors}
+
     def draw(self, image: Array, params: Params, parents: Parents) -> tuple[Array, Array]:
         """Return the picture with the patch of another sample, and the mask of the patch."""
         if "file" in params:
@@ -109,9 +130,14 @@ class CutPaste(AbstractDefect):
         patch, mask = turn_patch(patch, mask, params, image.shape[:2])
         xy = place(np.random.default_rng(int(params["seed"])), mask, self.region(image, params), image.shape[:2])
         patch = match_light(same_channels(patch, image), mask, image, xy=xy, share=float(params["match"]))
-        return paste(image, patch, mask, xy=xy, blend=str(params.get("blend", "feather"))), placed_mask(
-            mask, xy, image.shape[:2]
-        )
+        held, blend = placed_mask(mask, xy, image.shape[:2]), str(params.get("blend", "feather"))
+        made = paste(image, patch, mask, xy=xy, blend="feather" if blend == "poisson" else blend)
+        if blend == "poisson":  # with a rim of what is around it, the edge of the defect keeps its contrast
+            wider = mask if "file" in params else with_rim(mask)
+            solved = paste(image, patch, wider, xy=xy, blend=blend)
+            if change(image, solved, held) >= KEPT * change(image, made, held):
+                made = solved
+        return made, held
 
 
 def paste(image: Array, patch: Array, mask: Array, *, xy: tuple[int, int], blend: str = "feather") -> Array:
@@ -126,14 +152,19 @@ def paste(image: Array, patch: Array, mask: Array, *, xy: tuple[int, int], blend
             texture in the picture's colors; soft where the mask is too thin for it).
 
     Raises:
-        DataError: the mask is empty or has another size than the patch, or the patch lies outside.
+        DataError: the mask is empty, no numbers or of another size than the patch, or the patch lies outside.
     """
     image, patch, mask = checked(image), same_channels(checked(patch), image), np.asarray(mask)
     if mask.shape != patch.shape[:2] or not mask.any():
         what = f"the mask has shape {mask.shape}" if mask.shape != patch.shape[:2] else "the mask is empty"
         raise DataError(WHO, what, f"the patch is {patch.shape[0]} x {patch.shape[1]}", "give a mask of the patch")
+    if mask.dtype.kind not in "buif" or not np.isfinite(mask).all():
+        raise DataError(WHO, f"the mask of type {mask.dtype} holds what is no number", do="give True, or 0 to 1")
     if blend not in BLENDS:
         raise ConfigError(WHO, f"blend = {blend!r} is unknown", f"known are {', '.join(BLENDS)}")
+    spot: Any = xy
+    if np.shape(spot) != (2,) or not all(isinstance(one, int | float | np.number) and np.isfinite(one) for one in spot):
+        raise DataError(WHO, f"xy = {xy!r} is no place", do="give the column and row of the patch's left top pixel")
     rows, cols, inner = overlap(mask.shape, xy, image.shape)
     solved = poisson(image[rows, cols], patch[inner], mask[inner] > 0) if blend == "poisson" else None
     if solved is not None:

@@ -63,11 +63,14 @@ def _dent(site: Site) -> Coat:
     cover, box = blot(site, site.between(5, 20) * 1.15, ragged=0.05, soft=1.0, margin=3)
     window = site.window(box)
     wide = float(np.sqrt(max(1.0, float(cover.sum()))))
-    deep = np.asarray(cv2.GaussianBlur(cover, (0, 0), max(0.6, 0.12 * wide)), np.float32)
-    depth = wide * (0.12 + 0.5 * site.severity) * rng.uniform(0.8, 1.2)
+    deep = np.asarray(cv2.GaussianBlur(cover, (0, 0), max(0.6, 0.2 * wide)), np.float32)
+    depth = wide * (0.06 + 0.2 * site.severity) * rng.uniform(0.8, 1.2)
     shade = relief(-deep * depth, site.light)
-    most = 0.1 + 0.35 * site.severity  # a steeper wall does not turn black or white: the surface around lights it, too
+    most = 0.08 + 0.22 * site.severity  # a steeper wall does not turn black or white: the surface around lights it, too
     shade = most * np.tanh(shade / most)
+    shade = np.where(shade > 0, shade * np.clip((255 - window.mean()) / 128, 0.2, 1), shade)  # no flank turns white
+    slopes = [relief(deep * depth, np.array(axis, np.float32)) for axis in ((1, 0), (0, 1))]
+    steep = most * np.tanh(np.hypot(*slopes) / most)  # in any direction: the mask has no gap where light meets shade
     if min(cover.shape) > 4:
         pull = 0.6 * depth
         down, across = np.gradient(deep)
@@ -77,5 +80,5 @@ def _dent(site: Site) -> Coat:
         )
         window = np.asarray(bent, np.float32).reshape(*cover.shape, -1)
     shade = shade - 0.12 * site.severity * deep
-    seen = np.clip(np.maximum(deep**2, 2 * np.abs(shade)), 0, 1)
+    seen = np.clip(np.maximum(deep**2, 2 * steep), 0, 1)
     return Coat(box[0], box[1], shaded(window, shade, gloss=0.6), seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from scarce.synthesize._region import Region
 from scarce.synthesize._site import Coat, Order, Site, cloud, drawn
 
 WHO = "synthesize.discoloration"
+BRIGHT: Final = 150
+"""Mean gray level from which material darkens only."""
 
 
 @final
@@ -79,8 +81,12 @@ def _discoloration(site: Site) -> Coat:
     drift = np.clip(cover * (0.65 + 0.5 * cloud(rng, cover.shape, 4)), 0, 1.2)
     channels = window.shape[2]
     strength = (0.1 + 0.35 * site.severity) * rng.uniform(0.85, 1.15)
-    common = strength * (-1 if window.mean() > 60 and rng.random() < 0.65 else 1)
+    level = window.reshape(-1, channels).mean(axis=0)
+    faded = rng.random() < 0.35 and level.mean() < BRIGHT  # what is bright already has little to lose
+    common = strength * (1 if faded or level.mean() <= 60 else -1)
     own = rng.normal(0, 0.4 * strength * site.chroma(window), 3) if channels == 3 else np.zeros(1)
-    gain = np.exp(drift[..., None] * (common + own - own.mean()).astype(np.float32))
+    room = np.log1p(0.4 * (255 - level) / (level + 1)) / 1.2  # never nearly white
+    common = min(common, float(room.min()))
+    gain = np.exp(drift[..., None] * np.minimum(common + own - own.mean(), room).astype(np.float32))
     lift = np.maximum(drift[..., None] * np.float32(common), 0) * 24  # black ground has nothing to multiply
     return Coat(box[0], box[1], np.asarray(window * gain + lift, np.float32), cover)

@@ -14,6 +14,7 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import TrainError
 from scarce.extras import need
+from scarce.hub import fetching
 from scarce.loss_spec import LossSpec
 from scarce.modality import open_samples
 from scarce.train._base import AbstractTrainer, Setup, refuse_out_of_range
@@ -197,10 +198,11 @@ def opened(checkpoint: str, n_classes: int, *, longest: int) -> tuple[Any, Reade
     """
     transformers = need("transformers", extra="text")
     try:
-        words = transformers.AutoTokenizer.from_pretrained(checkpoint)
-        body = transformers.AutoModelForSequenceClassification.from_pretrained(
-            checkpoint, num_labels=n_classes, ignore_mismatched_sizes=True
-        )
+        with fetching(checkpoint):
+            words = transformers.AutoTokenizer.from_pretrained(checkpoint)
+            body = transformers.AutoModelForSequenceClassification.from_pretrained(
+                checkpoint, num_labels=n_classes, ignore_mismatched_sizes=True
+            )
     except Exception as error:  # the library raises OSError, ValueError, KeyError, SafetensorError ... for one reason
         offline = "HF_HUB_OFFLINE is set" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
         raise TrainError(

@@ -67,6 +67,19 @@ def test_inpainted_photos_come_with_coco_yolo_and_class_folders(
     assert len(service.calls) == 15
 
 
+def test_a_server_that_fails_half_way_is_told_in_whole_sentences(
+    service: Service, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.faults = [None, 500]
+    words = ["synthesize", "image-api", str(photos), "--n", "3", "--out", str(tmp_path / "g"), "--no-screen", "--set",
+             f"base_url={service.url}", "--set", "model=tiny", "--set", "tries=1", "--quiet"]  # fmt: skip
+    assert main(words) == 2
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 3 samples of bag made by image_api:" in said
+    assert ".." not in said.replace("...", "")
+    assert main(words) == 0
+
+
 @pytest.mark.slow
 def test_prompt_only_pictures_get_class_folders_and_a_server_that_fails_says_so(
     service: Service, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -74,7 +87,8 @@ def test_prompt_only_pictures_get_class_folders_and_a_server_that_fails_says_so(
     service.faults = [None, None, 500]
     words = ("image-api", photos, "--n", 4, "--out", tmp_path / "g", "--set", f"base_url={service.url}",
              "--set", "model=tiny", "--set", "tries=1")  # fmt: skip
-    body = asked(capsys, *words)
+    assert main(["synthesize", *map(str, words), "--no-screen", "--json"]) == 2
+    body = json.loads(capsys.readouterr().out)
     assert (body["accepted"], body["ended"]) == (2, "fault")
     assert "ordered 500" in body["notes"][0]
     assert "instances_train.json" not in body["files"]

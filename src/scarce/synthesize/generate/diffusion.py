@@ -14,6 +14,7 @@ import numpy as np
 from scarce.dataset import Array
 from scarce.errors import ConfigError, ReadError, ScarceError
 from scarce.extras import need
+from scarce.hub import fetching
 from scarce.lineage import digest
 from scarce.synthesize.generate._base import AbstractGenerator, Made, Maker, Order
 from scarce.synthesize.generate._prompt import combined, picture_prompt, read_templates
@@ -121,7 +122,8 @@ def _loaded(plugin: Diffusion, templates: tuple[str, ...]) -> Iterator[Maker]:
     options = {"revision": plugin.revision} if plugin.revision else {}
     model = str(Path(plugin.model).expanduser()) if Path(plugin.model).expanduser().exists() else plugin.model
     try:
-        pipe = getattr(diffusers, CLASSES[plugin.mode]).from_pretrained(model, **options)
+        with fetching(model):
+            pipe = getattr(diffusers, CLASSES[plugin.mode]).from_pretrained(model, **options)
         pipe = pipe.to(device, torch.float16 if half else torch.float32)
         if plugin.lora:
             pipe.load_lora_weights(str(Path(plugin.lora).expanduser()) if Path(plugin.lora).exists() else plugin.lora)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, final
 
 from scarce.errors import ConfigError, DataError, ReadError
 from scarce.extras import need
+from scarce.hub import fetching
 from scarce.synthesize.generate._base import AbstractGenerator, Made, Maker, Order
 from scarce.synthesize.generate._json import read_texts
 from scarce.synthesize.generate._prompt import fill, read_prompt
@@ -194,8 +195,9 @@ def _local(plugin: LanguageModel) -> Say:
     name = str(place) if place.exists() else plugin.model
     options = {"revision": plugin.revision} if plugin.revision else {}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
-        model = transformers.AutoModelForCausalLM.from_pretrained(name, **options).eval()
+        with fetching(name):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+            model = transformers.AutoModelForCausalLM.from_pretrained(name, **options).eval()
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         do = "name a folder or hub model for transformers, or a service with base_url"
         raise ReadError(
