@@ -254,6 +254,7 @@ class _Overflowing:
         self.rows = np.arange(len(fold.train))
         self.weights = np.ones(len(self.rows))
         self.loss = LossSpec(class_weights=(3e38, 3e38, 0.0), prior=(3e38, -3e38, 0.0))
+        self.between = None
 
 
 def test_weights_that_cannot_be_had(fold: FoldView, monkeypatch: pytest.MonkeyPatch) -> None:

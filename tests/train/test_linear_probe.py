@@ -87,6 +87,7 @@ def test_given_rows_weights_and_loss(featured: FoldView) -> None:
         rows = np.repeat(np.flatnonzero(featured.train["label"] != 1), 2)
         weights = np.ones(len(rows))
         loss = LossSpec(kind="focal", gamma=1.0)
+        between = None
 
     model = train.fit(featured, given=Given())
     assert model.card["absent_classes"] == ["Trouser"]

@@ -45,7 +45,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "add": "Add a source to a project as a new version; test stays test.",
         "classes": "Add, rename, split or merge classes as a new version.",
         "apply": "Run a function of your own as a step, recorded like ours.",
-        "export": "Write samples for other tools, a model's card, or the lineage as JSON or as a pipeline for DVC.",
+        "export": "Write samples for other tools, a model as ONNX or as a card, or the lineage as JSON or for DVC.",
         "contract": "Write and check what a project promises about its data.",
         "verify": "List source files that changed or are missing.",
     },

@@ -52,7 +52,7 @@ def export(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write samples for other tools, a model as ONNX or as a card, or the lineage as JSON or as a pipeline for DVC.
+    """Write samples for other tools, a model as ONNX or as a card, or the lineage as JSON or for DVC.
 
     With --format the kept samples, their labels, boxes, masks, splits and groups are written to OUT, which must be
     new: coco, croissant, csv, cvat, huggingface, jsonl, label_studio, parquet, voc or yolo. What a format has no place

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from scarce.cli._options import AsJson, Debug, Quiet
+from scarce.cli._predict_boxes import boxes_of, refuse_out
 from scarce.cli._screen import relative, safe, screen, table
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def predict(
         if stale:
             print(f"Warning: {STALE}. To train again: scarce train {relative(project_of(folder))}", file=sys.stderr)
         if loaded.card.get("task") == "boxes":
-            out.show(*_boxes(loaded, files, (output, _format_of(output, style)), drawn))
+            out.show(*boxes_of(loaded, files, (output, _format_of(output, style) == Format.json), drawn))
             return
-        _refuse_out(drawn, folder)
+        refuse_out(drawn, folder)
         found = classify(loaded, files, threshold=threshold)
         broken = [item for item in found if item.error]
         maps = []
@@ -119,42 +119,6 @@ def predict(
                 console.print(f"{_count(len(maps), 'heat map')} in {safe(relative(heat_maps))}")
 
         out.show(body, draw)
-
-
-def _refuse_out(drawn: Path | None, model: Path) -> None:
-    from scarce.errors import ConfigError
-
-    if drawn is not None:
-        raise ConfigError("predict", f"--out draws boxes, and {model} is no detector", do="leave it out")
-
-
-def _boxes(
-    model: Any, files: list[Path], written: tuple[Path | None, Format], folder: Path | None
-) -> tuple[dict[str, Any], Callable[[Console], None]]:
-    """Draw boxes on files; return what is told to programs and to people."""
-    from scarce.train import detection
-
-    output, style = written
-    found = detection.detect(model, files)
-    pictures = [] if folder is None else detection.draw(model, found, folder)
-    if output is not None:
-        (detection.write_json if style == Format.json else detection.write_csv)(found, output)
-    broken = sum(item.error is not None for item in found)
-    body = {"n": len(found), "unreadable": broken, "output": output, "pictures": [str(path) for path in pictures],
-            "predictions": found}  # fmt: skip
-
-    def draw(console: Console) -> None:
-        rows = [
-            (
-                item.path,
-                f"{len(item.boxes)}",
-                item.error or ", ".join(f"{b['label']} {b['score']:.2f}" for b in item.boxes[:4]),
-            )
-            for item in found
-        ]
-        console.print(table(("file", "boxes", "the surest"), rows, right=("boxes",)))
-
-    return body, draw
 
 
 def _format_of(output: Path | None, style: Format | None) -> Format:

@@ -11,7 +11,7 @@ from scarce.dataset import Array, Floats
 from scarce.errors import DataError
 from scarce.evaluate._base import AbstractSection, Judged, plain
 from scarce.metric.interval import clopper_pearson, group_codes, needed_for, provable
-from scarce.metric.ranking import false_positive_rate_at_recall, threshold_at_false_positive_rate
+from scarce.metric.ranking import beside, false_positive_rate_at_recall, threshold_at_false_positive_rate
 
 GOALS = (0.98, 0.99)
 
@@ -43,7 +43,7 @@ def choose(y_true: Array, score: Array, rate: float) -> Chosen:
     """
     y_true = np.asarray(y_true, bool)
     return Chosen(
-        threshold=threshold_at_false_positive_rate(y_true, score, rate), normals=int((~y_true).sum()),
+        threshold=beside(threshold_at_false_positive_rate(y_true, score, rate), score), normals=int((~y_true).sum()),
         half_found_at=false_positive_rate_at_recall(y_true, score, 0.5),
     )  # fmt: skip
 
