@@ -33,6 +33,10 @@ def synthesize(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Setting of KIND: severity=0.8.")
     ] = None,
+    per_combination: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of generators: so many of every combination.", show_default="in turn"),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Time budget; what is finished stays.", show_default="none")
     ] = None,
@@ -73,8 +77,9 @@ def synthesize(
     with screen(as_json, quiet, debug) as out:
         from scarce.loop.making import Order, make_from
 
+        given = [*(settings or ()), *([f"per_combination={per_combination}"] if per_combination else [])]
         order = Order(
-            kind=kind, n=n, label=label or "", settings=tuple(settings or ()), normal=tuple(normal or ()), seed=seed,
+            kind=kind, n=n, label=label or "", settings=tuple(given), normal=tuple(normal or ()), seed=seed,
             minutes=minutes, per_original=per_original, workers=workers, screened=screened, add=add,
         )  # fmt: skip
         done = make_from(path, order, out_path)

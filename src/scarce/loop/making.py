@@ -107,8 +107,10 @@ def _made(ds: Dataset, config: Config, order: Order, out: Path, project: Project
     from scarce import io
     from scarce.loop import gate
     from scarce.loop.generating import Generating
+    from scarce.recipe import refuse_ungrown
     from scarce.registry import canonical, names
 
+    refuse_ungrown(ds, who="synthesize")
     if order.normal:
         ds = io.with_normal(ds, order.normal)
     drawn, models = names("synthesize"), names("synthesize.generate")
@@ -118,6 +120,9 @@ def _made(ds: Dataset, config: Config, order: Order, out: Path, project: Project
     work = Generating(ds, config, order) if generated else Drawing(ds, config, order)
     goals = None
     n = order.n
+    each = getattr(work.plugin, "per_combination", 0)
+    if n is None and each:
+        n = each * len(work.plugin.combinations(work.label))
     if n is None:
         goals = gate.targets(ds, config)
         n = wanted(goals, work.label)

@@ -15,7 +15,7 @@ one matrix. An operation is the plugin
 
 from __future__ import annotations
 
-from scarce.recipe._grow import growable, grown_columns, real_rows_of_class, with_reasons
+from scarce.recipe._grow import growable, grown_columns, real_rows_of_class, refuse_ungrown, with_reasons
 from scarce.recipe._mask import fit_mask, mask_opener, read_mask
 from scarce.recipe._pending import Pending
 from scarce.recipe._replay import (
@@ -66,6 +66,7 @@ __all__ = [
     "parse",
     "read_mask",
     "real_rows_of_class",
+    "refuse_ungrown",
     "render",
     "render_full",
     "replay",

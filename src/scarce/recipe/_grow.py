@@ -19,8 +19,10 @@ def growable(ds: Dataset, ids: Sequence[str] | None = None, *, who: str) -> Ints
     """Return the row numbers of kept, real, labelled training samples, in id order.
 
     Raises:
-        LeakError: the data is not split yet, or ``ids`` reaches outside the training split.
+        LeakError: the data is not split yet, all of it is judged on, or ``ids`` reaches outside the training split.
+        DataError: it is a table.
     """
+    refuse_ungrown(ds, who=who)
     if "split" not in ds:
         way = "; --all-train where nothing of it is judged on" if who.partition(".")[0] == "augment" else ""
         raise LeakError(who, "the data has no split yet", "copies of later test samples would be trained on",
@@ -36,6 +38,22 @@ def growable(ds: Dataset, ids: Sequence[str] | None = None, *, who: str) -> Ints
         train &= np.isin(np.arange(len(ds)), rows)
     found: Ints = np.flatnonzero(train & ds["keep"].astype(bool) & (ds["label"] >= 0))
     return found
+
+
+def refuse_ungrown(ds: Dataset, *, who: str) -> None:
+    """Refuse what copies and made samples do not fit: tables, and data that is judged on as a whole.
+
+    Raises:
+        DataError: it is a table.
+        LeakError: every row lies in val or test.
+    """
+    if ds.schema.modality == "tabular":
+        raise DataError(who, "rows of tables are neither changed nor drawn", "the data is tabular",
+                        "SMOTE makes new ones: scarce run judges it, scarce.rebalance.smote does it")  # fmt: skip
+    held = sorted({str(name) for name in ds["split"]}) if "split" in ds else []
+    if held and set(held) <= {"val", "test"}:
+        raise LeakError(who, f"all rows lie in {' and '.join(held)}", "nothing is grown from what is judged on",
+                        "name training data")  # fmt: skip
 
 
 def real_rows_of_class(ds: Dataset, parents: Ints, name: str, *, who: str) -> Ints:

@@ -43,6 +43,8 @@ class Service:
     chat: Callable[[str], str] = lambda prompt: "{}"  # noqa: ARG005
     retry_after: str = "0"
     answer: str = "b64_json"
+    whole: Any = None
+    """Answered as it is, where it is not None."""
 
     def picture(self, call: Call) -> bytes:
         """Return a new picture: noise, or the photo that came with its masked (or middle) part painted."""
@@ -101,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
             head |= {"Location": "http://127.0.0.1:1/elsewhere"} if fault == 307 else {}
             self._send(fault, json.dumps({"error": {"message": f"ordered {fault}"}}).encode(), "application/json", head)
             return
-        self._send(200, json.dumps(self._answer(call, str(fault or ""))).encode(), "application/json")
+        whole = self._answer(call, str(fault or "")) if service.whole is None else service.whole
+        self._send(200, json.dumps(whole).encode(), "application/json")
 
     def _answer(self, call: Call, fault: str) -> dict[str, Any]:
         service = self.service

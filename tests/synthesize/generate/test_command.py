@@ -101,6 +101,15 @@ def test_prompt_only_pictures_get_class_folders_and_a_server_that_fails_says_so(
     assert "unless you name an address" in " ".join(capsys.readouterr().err.split())
 
 
+def test_per_combination_says_how_many(
+    service: Service, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    combined = ["--set", 'garments=["a shirt", "a coat"]', "--set", 'damages=["a hole"]', "--per-combination", 2]
+    body = asked(capsys, "image-api", photos, "--out", tmp_path / "g", "--set", f"base_url={service.url}",
+                 "--set", "model=tiny", *combined)  # fmt: skip
+    assert (body["wanted"], body["accepted"]) == (4, 4)
+
+
 def test_generators_have_sections_of_their_own() -> None:
     config = Config.from_toml(
         '[synthesize.generate]\nmost_rejected = 7\n[synthesize.generate.image-api]\nmodel = "m"\n'

@@ -18,6 +18,8 @@ TWO = ["It broke.", 'He said "no".']
         '{"texts": ["It broke.", "He said \\"no\\".", "cut off in the mid',
         '{"paraphrases": ["It broke.", "He said \\"no\\".", "cut',
         '{\u201ctexts\u201d: [\u201cIt broke.\u201d, "He said \\"no\\"."]}',
+        '{"text": "It broke."}\n{"text": "He said \\"no\\"."}\n',
+        '<think>Perhaps ["a", "b"]?</think>{"texts": ["It broke.", "He said \\"no\\"."]}',
     ],
     ids=[
         "strict",
@@ -28,6 +30,8 @@ TWO = ["It broke.", 'He said "no".']
         "cut off",
         "cut off under another name",
         "typographic quotes",
+        "an object a line",
+        "thoughts first",
     ],
 )
 def test_what_models_call_json_is_read(answer: str) -> None:

@@ -12,10 +12,16 @@ KEYS: Final = ("texts", "examples", "items", "data", "paraphrases", "edge_cases"
 def read_texts(answer: str) -> list[str]:
     """Return the texts of an answer; empty if there are none.
 
-    Read are ``{"texts": [...]}``, a bare list, and lists of objects with a text; around them may be words or a
-    fence, inside them commas at the end, typographic quotes and line breaks in strings; of an answer that was cut
-    off, the whole strings are kept.
+    Read are ``{"texts": [...]}``, a bare list, lists of objects with a text, and one object a line; around them may be
+    words or a fence, before them what a model thinks, inside them commas at the end, typographic quotes and line
+    breaks in strings; of an answer that was cut off, the whole strings are kept.
     """
+    answer = re.sub(r"^\s*<think>.*?(?:</think>|\Z)", "", answer, flags=re.DOTALL | re.IGNORECASE)
+    lines = [line for line in answer.splitlines() if line.strip()]
+    if len(lines) > 1 and all(
+        line.strip().startswith("{") and line.strip().rstrip(",").endswith("}") for line in lines
+    ):
+        answer = f"[{','.join(line.strip().rstrip(',') for line in lines)}]"  # one object a line
     for candidate in _candidates(answer):
         for text in (candidate, _mended(candidate)):
             try:

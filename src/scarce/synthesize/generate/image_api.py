@@ -148,7 +148,7 @@ class _Service:
 
     def _made(self, item: Mapping[str, Any], photo: Array | None, region: Array | None, frame: Made) -> Made:
         try:
-            raw = self.server.fetch(item["url"]) if item.get("url") else _decoded(item.get("data"))
+            raw = self.server.fetch(str(item["url"])) if item.get("url") else _decoded(item.get("data"))
             picture = read_picture(raw)
         except DataError as error:
             return Made("", parents=frame.parents, record=frame.record, refused=error.what)
@@ -205,14 +205,15 @@ def _gemini(service: _Service, prompt: str, photo: Array | None, _: Array | None
     head = {"x-goog-api-key": service.server.key} if service.server.key else {}
     answer = service.server.post(f"/models/{service.plugin.model}:generateContent", body, head)
     try:
-        parts = [part for one in answer.get("candidates", []) for part in one.get("content", {}).get("parts", [])]
+        every = answer.get("candidates") or []
+        parts = [part for one in every for part in (one.get("content") or {}).get("parts") or []]
         inline = [part.get("inlineData") or part.get("inline_data") for part in parts]
-    except AttributeError as error:
+        found = [{"data": item.get("data")} for item in inline if item]
+        feedback = (answer.get("promptFeedback") or {}).get("blockReason")
+        why = feedback or next((str(one.get("finishReason")) for one in every), "")
+    except (AttributeError, TypeError) as error:
         raise RefusedError(WHO, f"the answer has another form: {str(answer)[:100]}") from error
-    found = [{"data": item.get("data")} for item in inline if item]
     if not found:
-        feedback = answer.get("promptFeedback", {}).get("blockReason")
-        why = feedback or next((str(one.get("finishReason")) for one in answer.get("candidates", [])), "")
         raise RefusedError(WHO, f"the answer holds no picture ({why or 'no reason is given'})")
     revision = str(answer.get("modelVersion") or "")
     return found, {"revision": revision} if revision else {}

@@ -181,11 +181,18 @@ def _service(plugin: LanguageModel, server: Server) -> Say:
             body["response_format"] = {"type": "json_object"}
         answer = server.post("/chat/completions", body, server.bearer())
         try:
-            return str(answer["choices"][0]["message"]["content"] or "")
+            return _said(answer["choices"][0]["message"]["content"])
         except (KeyError, IndexError, TypeError) as error:
             raise RefusedError(WHO, f"the answer has another form: {str(answer)[:100]}") from error
 
     return say
+
+
+def _said(content: Any) -> str:
+    """Return what a chat answer says; some servers answer in parts."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") if isinstance(part, dict) else str(part) for part in content)
+    return str(content or "")
 
 
 def _local(plugin: LanguageModel) -> Say:
