@@ -101,6 +101,11 @@ def test_corrupt_missing_and_foreign_folders(model: Model, tmp_path: Path) -> No
         train.load(folder)
 
 
+def test_equal_weights_are_equal_bytes(model: Model, tmp_path: Path) -> None:
+    written = {(model.save(tmp_path / f"m{turn}") / WEIGHTS).read_bytes() for turn in range(12)}
+    assert len(written) == 1
+
+
 def test_no_pickle_anywhere(model: Model, tmp_path: Path) -> None:
     raw = (model.save(tmp_path / "m") / WEIGHTS).read_bytes()
     head = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])

@@ -152,7 +152,8 @@ class Model(ABC):
             guard = {GUARD + name: array for name, array in self.guard.items()}
             arrays = {**self.tensors(), **guard, **self._held()}
             written = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-            save_file(written, fresh / WEIGHTS, metadata={"format": "scarce", "version": str(FORMAT)})
+            # one entry only: safetensors writes several in an order of chance, and equal weights are equal bytes here
+            save_file(written, fresh / WEIGHTS, metadata={"format": f"scarce {FORMAT}"})
             body = {"format": FORMAT, **self.card, "weights": digest((fresh / WEIGHTS).read_bytes())}
             text = json.dumps(json.loads(canonical_json(body)), indent=2, ensure_ascii=False, allow_nan=False)
             (fresh / CARD).write_text(text + "\n", encoding="utf-8")
