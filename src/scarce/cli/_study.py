@@ -104,9 +104,15 @@ class Told(Protocol):
         ...
 
 
+def so_far(body: dict[str, Any]) -> str:
+    """Return how many seeds are done, and what to do where some are not."""
+    said = f"{body['seeds_done']} of {body['seeds_wanted']} seeds."
+    return said if body["seeds_done"] >= body["seeds_wanted"] else f"{said} The time is over; the same command goes on."
+
+
 def tell(console: Console, body: dict[str, Any], told: Told) -> None:
     """Print how much is done, the table, the conclusion, and where all of it is."""
-    console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
+    console.print(so_far(body))
     head, rows = told.table_of(body)
     if rows:
         console.print(table(tuple(head), [tuple(row) for row in rows]))

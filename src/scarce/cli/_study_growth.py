@@ -9,7 +9,7 @@ import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import relative, safe, screen, table
-from scarce.cli._study import Common, Generators, Minutes, OutFolder, Policies, Shows, studied
+from scarce.cli._study import Common, Generators, Minutes, OutFolder, Policies, Shows, so_far, studied
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +58,7 @@ def growth(
         def draw(console: Console) -> None:
             from scarce.study._growth_page import KEYS, conclusion, levels_of, points
 
-            console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
+            console.print(so_far(body))
             head = ("trained on", "average precision", "recall at 1 %", "recall at 5 %")
             for title, arms in levels_of(body) if body["arms"] else []:
                 cells = [

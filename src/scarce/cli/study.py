@@ -10,7 +10,7 @@ import typer
 from scarce.cli._group import register
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, Seed, Version, Workers, folder_of
 from scarce.cli._screen import relative, safe, screen, table
-from scarce.cli._study import Common, Minutes, OutFolder, studied
+from scarce.cli._study import Common, Minutes, OutFolder, so_far, studied
 from scarce.cli._study_architectures import architectures
 from scarce.cli._study_data_size import data_size
 from scarce.cli._study_growth import growth
@@ -71,7 +71,7 @@ def query_strategies(
         def draw(console: Console) -> None:
             from scarce.study._page import count, share
 
-            console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
+            console.print(so_far(body))
             if body["strategies"]:
                 rows = [
                     (name, f"{row['mean'][-1]:.1%}", count(row["to_target"]), share(row["saving"]))
@@ -121,7 +121,7 @@ def zero_shot(
             from scarce.study.zero_shot import gap
 
             rows = [(arm["what"], f"{arm['mean']:.1%}", gap(arm["over_human"])) for arm in body["arms"].values()]
-            console.print(f"{body['seeds_done']} of {body['seeds_wanted']} seeds.")
+            console.print(so_far(body))
             console.print(table(("trained on", body["metric"].replace("_", " "), "points over people"), rows))
             console.print(f"All of it: {safe(relative(Path(body['page'])))}")
 

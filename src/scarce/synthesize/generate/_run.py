@@ -21,6 +21,7 @@ from scarce.synthesize._region import mask_box
 from scarce.synthesize.generate._base import AbstractGenerator, Made, Maker, Order, Source, Stopped
 from scarce.synthesize.generate._check import Copies, fault
 from scarce.synthesize.generate._journal import Journal, content_key
+from scarce.synthesize.generate._judged import Judged
 from scarce.synthesize.generate._rows import Asked, sample_id, source_name, with_rows
 from scarce.synthesize.screen._base import Candidate
 from scarce.synthesize.screen._gate import Gate
@@ -136,6 +137,7 @@ class _Job:
                 gate.admit([_candidate(line, self.journal.content(line), marked="mask" in line)])
         self.seen = {line["sha"] for line in self.journal.samples}
         self.copies = self._copies()
+        self.judged = Judged(ds) if plugin.makes == "image" and self.limits.ids is None else None
         self.rejected, self.in_a_row = 0, 0
 
     def _refuse(self) -> None:
@@ -240,6 +242,8 @@ class _Job:
 
     def _judge(self, made: Made, order: Order, combination: int, position: int) -> None:
         why = fault(made, self.seen, self.copies)
+        if not why and self.judged is not None and (twin := self.judged.find(made.content)):
+            why = f"copies {twin}, which is judged on"
         if not why and self.limits.accept is not None:
             why = self.limits.accept(made, order.label)
         line = {
