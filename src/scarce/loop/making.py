@@ -120,9 +120,8 @@ def _made(ds: Dataset, config: Config, order: Order, out: Path, project: Project
     work = Generating(ds, config, order) if generated else Drawing(ds, config, order)
     goals = None
     n = order.n
-    each = getattr(work.plugin, "per_combination", 0)
-    if n is None and each:
-        n = each * len(work.plugin.combinations(work.label))
+    if n is None and isinstance(work, Generating) and work.plugin.per_combination:
+        n = work.plugin.per_combination * len(work.plugin.combinations(work.label))
     if n is None:
         goals = gate.targets(ds, config)
         n = wanted(goals, work.label)

@@ -242,7 +242,7 @@ class _Job:
 
     def _judge(self, made: Made, order: Order, combination: int, position: int) -> None:
         why = fault(made, self.seen, self.copies)
-        if not why and self.judged is not None and (twin := self.judged.find(made.content)):
+        if not why and self.judged is not None and (twin := self.judged.find(np.asarray(made.content))):
             why = f"copies {twin}, which is judged on"
         if not why and self.limits.accept is not None:
             why = self.limits.accept(made, order.label)
