@@ -124,8 +124,10 @@ class State:
         """Keep what came back from where a model is used; ``sample`` is needed."""
         return self._add("feedback", rows)
 
-    def feedback(self, *, after: int = 0) -> list[Row]:
-        """Return feedback, oldest first; ``after`` leaves out rows up to that number."""
+    def feedback(self, *, after: int = 0, requests: Sequence[str] | None = None) -> list[Row]:
+        """Return feedback, oldest first; ``after`` leaves out rows up to that number, ``requests`` all others."""
+        if requests is not None:
+            return self._rows("feedback", lambda table: (table.c.number > after) & table.c.request.in_(list(requests)))
         return self._rows("feedback", lambda table: table.c.number > after)
 
     def log_predictions(self, rows: Iterable[Mapping[str, Any]]) -> int:

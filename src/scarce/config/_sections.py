@@ -251,6 +251,28 @@ class Ledger:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Serve:
+    """Answering in production."""
+
+    keep_images: bool = setting(
+        default=False, doc="Keep every sample that was answered, in .scarce/production; false = only its hash."
+    )
+    shadow: bool = setting(default=False, doc="Let @challenger answer too, unseen, for comparison.")
+    share: float = setting(
+        0.0, "Share of the samples, chosen by their content, that @challenger answers.", low=0.0, high=1.0
+    )
+    batch: int = setting(32, "Most samples that the model is given at once.", low=1, high=1024)
+    wait_ms: float = setting(
+        2.0, "So long the first of them waits for others, where more requests are open.", low=0.0, high=1000.0
+    )
+    waiting: int = setting(256, "Samples that may wait; beyond it requests are told to come again.", low=1, high=65536)
+    most: int = setting(64, "Most samples of one request.", low=1, high=4096)
+    mib: float = setting(16.0, "Most MiB of one request.", low=0.001, high=1024.0)
+    megapixels: float = setting(50.0, "Larger pictures are refused by their header.", low=0.001, high=100.0)
+    seconds: float = setting(10.0, "A request that is not answered by then is told so.", low=0.1, high=600.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Whole experiments. Parameters of a study: [study.<study>]."""
 
@@ -284,5 +306,6 @@ class Sections:
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     ledger: Ledger = Ledger()
+    serve: Serve = Serve()
     study: Study = Study()
     run: Run = Run()

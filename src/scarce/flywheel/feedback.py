@@ -84,7 +84,8 @@ def give(
     given = [_clean(row, number) for number, row in enumerate(rows, start=1)]
     known = _predictions(project, [row["request"] for row in given if row["request"]])
     before = _said_before(project, set(known))
-    classes = project.dataset().schema.classes if project.head else ()
+    head = project.head
+    classes = tuple(project.store.version(head).schema["classes"]) if head else ()
     fresh: list[dict[str, Any]] = []
     refused: list[dict[str, str]] = []
     repeated = 0
@@ -191,5 +192,9 @@ def _predictions(project: Project, requests: list[Any]) -> dict[Any, dict[str, A
 
 
 def _said_before(project: Project, requests: set[Any]) -> dict[tuple[Any, Any], Any]:
-    return {(row["request"], row["voter"]): row["label"] for row in project.state.feedback()
-            if row["request"] in requests}  # fmt: skip
+    asked = sorted(requests)
+    found: dict[tuple[Any, Any], Any] = {}
+    for start in range(0, len(asked), MANY):
+        part = project.state.feedback(requests=asked[start : start + MANY])
+        found |= {(row["request"], row["voter"]): row["label"] for row in part}
+    return found

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,7 +34,10 @@ from scarce.modality import table
 from scarce.modality._base import BrokenSampleError, Raw
 
 MISSING, FORBIDDEN = "missing: no such file", "unreadable: no permission"
+HELD = "/held:"
+"""Beginning of the names of what is held in memory; a random token behind it keeps them apart from files."""
 _lock = Lock()
+_held: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True)
@@ -117,8 +122,26 @@ def told(place: Address, *, most: int = 24) -> str:
     return "\n".join(lines[:most] + [f"and {len(lines) - most} more"] * (len(lines) > most))
 
 
+@contextmanager
+def held(contents: Sequence[bytes]) -> Iterator[list[Path]]:
+    """Let the contents of files that were never written be read under the paths that this gives, inside of it.
+
+    Only this process sees them.
+    """
+    token = uuid.uuid4().hex
+    names = [f"{HELD}{token}-{number}" for number in range(len(contents))]
+    _held.update(zip(names, contents, strict=True))
+    try:
+        yield [Path(name) for name in names]
+    finally:
+        for name in names:
+            del _held[name]
+
+
 def read_bytes(path: Path) -> bytes:
     """Return a file's bytes, or raise the reason why not."""
+    if _held and (kept := _held.get(str(path))) is not None:
+        return kept
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -92,6 +92,23 @@ def predict(
     return found
 
 
+def predict_contents(model: Model, contents: Sequence[bytes], *, threshold: float | None = None) -> list[Prediction]:
+    """Return one prediction for the content of each file, in order, as :func:`predict` does for files.
+
+    Args:
+        model: a model of pictures, sounds or texts.
+        contents: bytes of picture or sound files, or texts in UTF-8.
+        threshold: rejects where 1 - p(normal) reaches it; None = the model's own.
+    """
+    from scarce.modality import raw
+
+    chosen = threshold
+    if chosen is None and model.card.get("operating_point"):
+        chosen = model.card["operating_point"].get("threshold")
+    with raw.held(contents) as paths:
+        return _block(model, paths, chosen) if paths else []
+
+
 def _source(model: Model, path: Path, threshold: float | None) -> list[Prediction]:
     """Return one prediction a row of a table, a file of texts, series or sounds, read as ``scarce run`` reads it."""
     from scarce import io, modality

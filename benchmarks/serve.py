@@ -1,0 +1,78 @@
+"""Load on the real server with the public tool hey: requests a second, p50 and p99 at rising concurrency, memory.
+
+    python benchmarks/serve.py PROJECT PICTURE [--seconds 5] [--requests 20000]
+
+Needs scarce[serve], a project with a @champion, and hey (Debian's package hey).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+CONCURRENCY = (1, 4, 16, 64)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("project", type=Path)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--requests", type=int, default=20_000, help="for the look at memory; 0 = leave it out")
+    given = parser.parse_args()
+    hey = shutil.which("hey") or sys.exit("hey is not installed: apt-get install hey")
+    words = [sys.executable, "-m", "scarce", "serve", str(given.project), "--port", "0", "--json"]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        url = json.loads(server.stdout.readline())["url"]
+        load = [hey, "-t", "60", "-m", "POST", "-T", "application/octet-stream", "-D", str(given.picture)]
+        for count in CONCURRENCY:
+            before = cpu(server.pid)
+            found = told([*load, "-z", f"{given.seconds:g}s", "-c", str(count), f"{url}/predict"])
+            spent = cpu(server.pid) - before
+            found["processor_ms_each"] = 1000 * spent / max(found["answers"].get("200", 0), 1)
+            print(json.dumps({"concurrency": count, **found, "resident_mb": resident(url)}))
+        for part in range(4 if given.requests else 0):
+            found = told([*load, "-n", str(given.requests // 4), "-c", "64", f"{url}/predict"])
+            print(json.dumps({"requests": (part + 1) * given.requests // 4, "answers": found["answers"],
+                              "resident_mb": resident(url)}))  # fmt: skip
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+
+
+def told(words: list[str]) -> dict:
+    """Return what hey says."""
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    numbers = dict(re.findall(r"(50|99)% in ([\d.]+) secs", text))
+    return {
+        "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+        "p50_ms": 1000 * float(numbers.get("50", "nan")), "p99_ms": 1000 * float(numbers.get("99", "nan")),
+        "answers": {status: int(count) for status, count in re.findall(r"\[(\d+)\]\s+(\d+) responses", text)},
+        "errors": "Error distribution" in text,
+    }  # fmt: skip
+
+
+def cpu(process: int) -> float:
+    """Return the processor seconds that a process has used (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident(url: str) -> float:
+    """Return the server's memory in MB, as its metrics say."""
+    with urllib.request.urlopen(f"{url}/metrics") as answer:
+        text = answer.read().decode()
+    return float(re.search(r"^process_resident_memory_bytes ([\d.e+]+)", text, re.MULTILINE)[1]) / 1e6
+
+
+if __name__ == "__main__":
+    main()
