@@ -17,6 +17,7 @@ from scarce.columns import VOTE, split_uri
 from scarce.dataset import Dataset, Schema
 from scarce.errors import DataError
 from scarce.io._several import Vote, as_table
+from scarce.io.boxes import BOXES, classes_in
 from scarce.lineage import digest
 
 INFO, WARN, BAD = 0.0, 0.5, 1.0
@@ -118,7 +119,7 @@ def to_dataset(listing: Listing) -> Dataset:
     reasons = list(listing.reasons) or [None] * n
     ids = _ids(listing, labels, reasons)
     voted = {vote.label for vote in listing.votes}
-    others = {label for label in (*labels, *voted) if label is not None} - set(listing.classes)
+    others = {label for label in (*labels, *voted, *_boxed(listing)) if label is not None} - set(listing.classes)
     classes = (*listing.classes, *sorted(others, key=natural))
     # A text that is "good" praises something; it is not a sound part.
     normal = () if listing.modality == "text" else dataset.normal_classes(classes)
@@ -140,6 +141,19 @@ def to_dataset(listing: Listing) -> Dataset:
     ]  # fmt: skip
     ds = Dataset.from_columns(schema, values, sources={listing.source: str(listing.base)})
     return replace(ds.with_findings("read", findings), votes=as_table(listing.votes, ids, VOTE))
+
+
+def _boxed(listing: Listing) -> set[str]:
+    """Return the classes that a table's boxes have; a cell that cannot be read is told by who needs its boxes."""
+    name = next((f"meta.{one}" for one in BOXES if f"meta.{one}" in listing.columns), None)
+    found: set[str] = set()
+    for cell in _list(listing.columns.get(name), len(listing.uris)) if name else ():
+        if isinstance(cell, str | list):
+            try:
+                found |= classes_in(cell) or set()
+            except (ValueError, TypeError):
+                continue
+    return found
 
 
 def _sources(listing: Listing, labels: Sequence[str | None]) -> list[str | None]:

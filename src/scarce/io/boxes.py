@@ -78,6 +78,16 @@ def objects_in(cell: Any) -> list[dict[str, Any]] | None:
         raise ValueError(f"no list of boxes ({error})") from None
 
 
+def classes_in(cell: Any) -> set[str] | None:
+    """Return the class names of the objects in a cell; None where nobody looked.
+
+    Raises:
+        ValueError: the cell is no list of objects with labels and boxes.
+    """
+    found = objects_in(cell)
+    return None if found is None else {str(label_and_corners(item)[0]) for item in found}
+
+
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     label, (left, top, right, bottom) = label_and_corners(item)
     exact = item["bbox"] if "bbox" in item and "x1" not in item and "xmin" not in item else None

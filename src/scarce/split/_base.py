@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Final
@@ -10,6 +11,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from scarce.dataset import Dataset, Ints, Mask
+from scarce.errors import ConfigError
 from scarce.registry import Plugin
 
 TRAIN, VAL, TEST = 0, 1, 2
@@ -26,11 +28,13 @@ class Units:
         ds: n labelled rows that have no split yet.
         code: (n,) the unit of each row, 0..G-1; units are numbered by their smallest id.
         ratios: wanted shares of train, val and test; 0 = closed. They sum to 1.
+        marks: (n, K) bool, the classes of each row where it can have several; None = its label.
     """
 
     ds: Dataset
     code: Ints
     ratios: tuple[float, float, float]
+    marks: Mask | None = None
 
     def __len__(self) -> int:
         """Return G."""
@@ -39,6 +43,10 @@ class Units:
     @cached_property
     def counts(self) -> Ints:
         """(G, K) rows of each class in each unit."""
+        if self.marks is not None:
+            found = np.zeros((len(self), self.marks.shape[1]), np.int64)
+            np.add.at(found, self.code, self.marks)
+            return found
         k = len(self.ds.schema.classes)
         flat = np.bincount(self.code * k + self.ds["label"], minlength=len(self) * k)
         return flat.reshape(len(self), k)
@@ -66,3 +74,18 @@ class AbstractSplitter(Plugin, ABC):
 def open_splits(ratios: tuple[float, float, float]) -> tuple[int, ...]:
     """Return the splits that take anything, most important first."""
     return tuple(split for split in FIRST if ratios[split] > 0)
+
+
+def shares_of(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """Return the shares of train, val and test.
+
+    Raises:
+        ConfigError: they are no three that sum to 1.
+    """
+    values = tuple(float(value) for value in ratios)
+    if len(values) != 3 or not all(0 <= value <= 1 for value in values) or abs(sum(values) - 1) > 1e-6 or not values[0]:
+        raise ConfigError(
+            "split", f"ratios = {list(ratios)}", "they are the shares of train, val and test",
+            "give three that sum to 1, with train above 0, for example 0.7 0.1 0.2",
+        )  # fmt: skip
+    return values[0], values[1], values[2]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset
+from scarce.dataset import Array, Dataset, Mask
 from scarce.errors import unknown_name
 from scarce.metric import needed_for, provable
 from scarce.split._base import NAMES
@@ -16,16 +16,22 @@ from scarce.split._base import NAMES
 WANTED_RECALL = 0.99
 
 
-def proofs(ds: Dataset) -> list[Mapping[str, Any]]:
-    """Return one finding a class and one about the whole: counts, and what the test samples can prove."""
-    usable = ds["keep"].astype(bool) & (ds["label"] >= 0) & (ds["origin"] == "real")
-    split, labels = ds["split"], ds["label"]
+def proofs(ds: Dataset, marks: Mask | None = None) -> list[Mapping[str, Any]]:
+    """Return one finding a class and one about the whole: counts, and what the test samples can prove.
+
+    Args:
+        ds: N rows, split.
+        marks: (N, K or more) bool, the classes of each row where boxes say them; None = its label.
+    """
+    has = ds["label"][:, None] == np.arange(len(ds.schema.classes)) if marks is None else marks
+    usable = ds["keep"].astype(bool) & has.any(1) & (ds["origin"] == "real")
+    split = ds["split"]
     groups = ds["split_group"] if "split_group" in ds else np.full(len(ds), None, object)
     named = np.array([name is not None for name in groups.tolist()], bool)
     owner = np.where(named, groups, ds.ids).astype(str)
     found = []
     for code, name in enumerate(ds.schema.classes):
-        inside = {part: usable & (labels == code) & (split == part) for part in NAMES}
+        inside = {part: usable & has[:, code] & (split == part) for part in NAMES}
         rows = {part: int(mask.sum()) for part, mask in inside.items()}
         held = {part: len(np.unique(owner[mask])) for part, mask in inside.items()}
         score = 1 - provable(rows["test"])

@@ -15,8 +15,9 @@ from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Ints, Mask
 from scarce.errors import ConfigError, DataError, unknown_name
 from scarce.lineage import Step
-from scarce.split._base import NAMES, TEST, TRAIN, VAL, AbstractSplitter, Units
+from scarce.split._base import NAMES, TEST, TRAIN, VAL, AbstractSplitter, Units, shares_of
 from scarce.split._component import Links, chain, component_codes, components, links
+from scarce.split._marked import labelled, marks_of
 from scarce.split._new import Past, shares_left, why_waiting
 from scarce.split._prove import proofs
 
@@ -51,6 +52,9 @@ def run(
 
     Where a given split cuts a group, its evaluation rows stay and its training rows wait in the pool.
 
+    Pictures that have boxes and no label are divided by the classes of their boxes, those without a box as one more
+    class; where nobody looked for boxes, they are the pool.
+
     Args:
         ds: the dataset; audited, if duplicates are to be kept together.
         ratios: shares of train, val and test.
@@ -65,15 +69,18 @@ def run(
         DataError: nothing would be left to train on.
     """
     started = time.perf_counter()
-    shares = _shares(ratios)
+    shares = shares_of(ratios)
     chosen = _chosen(splitter, hold_out)
-    given = _given(ds, test)
+    marks = marks_of(ds)
+    told = ds if marks is None else labelled(ds, marks)
+    given = _given(told, test)
     if hold_out and (given == TEST).any():
         raise ConfigError("split", f"hold_out = {hold_out!r}", f"{int((given == TEST).sum())} samples are test already",
                           "give one or the other")  # fmt: skip
     real = np.flatnonzero(ds["origin"] == "real")
     real = real[np.argsort(ds.ids[real].astype(str), kind="stable")]
-    job = _Job(ds.take(real), given[real], shares, chosen, seed, _past(ds, given, test))
+    job = _Job(told.take(real), given[real], shares, chosen, seed, _past(ds, given, test))
+    job.marks = None if marks is None else marks[real]
     job.trust()
     job.keep_together()
     job.repair()
@@ -84,23 +91,13 @@ def run(
     params |= {"test": _sources(ds, test)[:1]} if test is not None else {}
     step = Step(stage="split", name=chosen.plugin_name(), params=params, seed=seed)
     out = out.with_step(step.stamped(seconds=time.perf_counter() - started))
-    return out.with_findings("split", [*proofs(out), *job.findings])
+    return out.with_findings("split", [*proofs(out, marks), *job.findings])
 
 
 def forget(ds: Dataset) -> Dataset:
     """Return the dataset as if it had never been split."""
     none = [None] * len(ds)
     return ds.with_columns({"split": none, "split_group": none}).with_step(Step(stage="split", name="forget"))
-
-
-def _shares(ratios: Sequence[float]) -> tuple[float, float, float]:
-    values = tuple(float(value) for value in ratios)
-    if len(values) != 3 or not all(0 <= value <= 1 for value in values) or abs(sum(values) - 1) > 1e-6 or not values[0]:
-        raise ConfigError(
-            "split", f"ratios = {list(ratios)}", "they are the shares of train, val and test",
-            "give three that sum to 1, with train above 0, for example 0.7 0.1 0.2",
-        )  # fmt: skip
-    return values[0], values[1], values[2]
 
 
 def _chosen(splitter: str | AbstractSplitter, hold_out: str | None) -> AbstractSplitter:
@@ -146,7 +143,8 @@ def _same(place: str, test: str | Path) -> bool:
 class _Job:
     """The real rows of a dataset while they are split.
 
-    ``code`` (N,) is the component of each row, ``split`` (N,) what is decided, ``pooled`` the rows that wait.
+    ``code`` (N,) is the component of each row, ``split`` (N,) what is decided, ``pooled`` the rows that wait,
+    ``marks`` (N, K) the classes on each picture where boxes say them.
     """
 
     ds: Dataset
@@ -155,6 +153,7 @@ class _Job:
     splitter: AbstractSplitter
     seed: int
     past: Past
+    marks: Mask | None = None
 
     def __post_init__(self) -> None:
         self.findings: list[Mapping[str, Any]] = []
@@ -329,7 +328,8 @@ class _Job:
         if not len(rows):
             return
         labels = np.unique(self.code[rows], return_inverse=True)[1]
-        units = Units(self.ds.take(rows), labels.astype(np.int64), ratios)
+        marks = None if self.marks is None else self.marks[rows]
+        units = Units(self.ds.take(rows), labels.astype(np.int64), ratios, marks)
         assigned = self.splitter.assign(units, seed=self.seed)
         out = self.splitter.left_out(units, assigned)
         self.split[rows] = np.where(out, POOL, assigned[units.code])
