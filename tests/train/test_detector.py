@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from scarce import train
 from scarce.dataset import Dataset, FoldView
-from scarce.errors import ConfigError, DataError, TrainError
+from scarce.errors import ConfigError, DataError, TrainError, UnknownNameError
 from scarce.train._boxes import boxes_of
 from scarce.train.detection import detect, draw, truth_and_found, write_csv, write_json
 from scarce.train.detector import Detector, DetectorModel
@@ -121,11 +123,55 @@ def test_a_setting_that_cannot_be_is_refused() -> None:
 
 
 def test_levels_follow_the_boxes() -> None:
-    from scarce.train._detection_network import anchors_for
+    from scarce.train._detection_network import strides_for
 
-    small = anchors_for(np.full(100, 34.0), (8, 16, 32))
-    assert small == ((8, (34.0, 34.0)),)
-    mixed = anchors_for(np.array([10.0] * 50 + [100.0] * 50 + [300.0] * 50), (8, 16, 32))
-    assert [stride for stride, _ in mixed] == [8, 16, 32]
-    assert mixed[0][1] == (10.0, 10.0)
-    assert mixed[2][1] == (300.0, 300.0)
+    assert strides_for(np.full(100, 34.0), (4, 8, 16, 32)) == (8,)
+    assert strides_for(np.full(100, 14.0), (4, 8, 16, 32)) == (4,)
+    assert strides_for(np.array([14.0] * 50 + [300.0] * 50), (4, 8, 16, 32)) == (4, 8, 16, 32)
+    assert strides_for(np.full(100, 34.0), (16, 32)) == (16,)
+    assert strides_for(np.zeros(0), (8, 16)) == (8, 16)
+
+
+def test_weights_of_torchvision_that_cannot_be_had_are_told_soon(
+    fold: FoldView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: Any, **__: Any) -> None:
+        raise OSError("there is no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
+    started = time.perf_counter()
+    with pytest.raises(TrainError, match=r"weights of fcos_resnet50_fpn cannot be had.*no network"):
+        train.fit(fold, Detector(network="fcos_resnet50_fpn"))
+    assert time.perf_counter() - started < 10
+    with pytest.raises(TrainError, match=r"weights of retinanet_resnet50_fpn_v2 cannot be had.*no\.pth"):
+        train.fit(fold, Detector(network="retinanet_resnet50_fpn_v2", pretrained="no.pth"))
+    with pytest.raises(UnknownNameError, match="fcos_resnet50_fpn"):
+        train.fit(fold, Detector(network="fcos_resnet50_fp"))
+
+
+def test_weights_of_torchvision_are_taken_and_kept(
+    fold: FoldView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.models import get_model, get_model_weights
+
+    name = "fasterrcnn_mobilenet_v3_large_320_fpn"
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.manual_seed(3)
+    state = get_model(name, weights=None, weights_backbone=None).state_dict()
+    place = tmp_path / "hub" / "checkpoints" / get_model_weights(name)["DEFAULT"].url.rpartition("/")[2]
+    place.parent.mkdir(parents=True)
+    torch.save(state, place)
+    model = train.fit(fold, Detector(**{**SMALL, "network": name}))
+    assert model.card["weights_from"] == "pretrained"
+    held = {key.partition(".body.levels.")[2]: value for key, value in model.tensors().items()}
+    weights = [key for key in state if key.startswith("backbone.") and not key.endswith("num_batches_tracked")]
+    assert len(weights) > 100
+    assert all(np.array_equal(held[key.removeprefix("backbone.")], state[key].numpy()) for key in weights)
+    place.unlink()
+    back = train.load(model.save(tmp_path / "m"))
+    assert isinstance(back, DetectorModel)
+    one, two = (each.detect(fold.eval)[0] for each in (model, back))
+    assert one is not None
+    assert two is not None
+    assert np.allclose(one.scores, two.scores)

@@ -161,7 +161,7 @@ def tensor(image: Array, device: str) -> Tensor:
 def _target(boxes: Drawn, device: str) -> dict[str, Tensor]:
     return {
         "boxes": torch.from_numpy(boxes.corners.astype(np.float32)).to(device),
-        "labels": torch.from_numpy(boxes.codes + 1).to(device),
+        "labels": torch.from_numpy(boxes.codes).to(device),
     }
 
 

@@ -1,4 +1,4 @@
-"""Faster R-CNN of torchvision behind any network of ours or of timm, or whole, with our losses on its class head."""
+"""FCOS of torchvision behind any network of ours or of timm, with our losses on its classes."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection import FasterRCNN
+from torch.nn import functional
+from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.models.detection.rpn import RPNHead
-from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.models.detection.fcos import FCOSHead
+from torchvision.ops import FeaturePyramidNetwork
 
 from scarce.dataset import Floats
 from scarce.errors import TrainError
 from scarce.train._named_loss import SCALE
 from scarce.train._network import cosine_head
 
-STRIDES: Final = (8, 16, 32)
+STRIDES: Final = (4, 8, 16, 32)
 """Of the levels that a pyramid may have."""
-CELLS: Final = 4
-"""A box of so many cells of a level is looked for there, and boxes up to twice as large."""
-WIDTH, HIDDEN = 96, 256
-RATIOS: Final = (0.5, 1.0, 2.0)
-Anchors = tuple[tuple[int, tuple[float, ...]], ...]
-"""The levels that are searched: stride, and sides in pixels."""
+CELLS: Final = 3
+"""A level is used where boxes have so many cells."""
+WIDTH, LAYERS = 64, 2
+RARE: Final = 0.01
+"""Share of cells with an object that training begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,7 @@ class Design:
 
     Args:
         n_classes: K, without the background.
-        anchors: the levels that are searched, finest first, with the same number of sides each.
+        strides: of the levels that are searched, finest first.
         mean, std: of the pixels on the scale 0 to 1.
         score: boxes below it are not given out.
         overlap: of two boxes of a class that overlap more, the surer one is kept.
@@ -46,7 +45,7 @@ class Design:
     """
 
     n_classes: int
-    anchors: Anchors
+    strides: tuple[int, ...]
     mean: Sequence[float]
     std: Sequence[float]
     score: float = 0.02
@@ -61,19 +60,17 @@ class Pyramid(nn.Module):
     Args:
         body: a network of timm; its layers behind the last map that is used are not computed.
         strides: of the maps that are given, finest first.
-        pretrained: batch norm keeps its statistics, as small batches need it, and the layers up to stride 4, whose
-            edges and colors serve any picture, keep their weights: they are half the cost of a step.
+        pretrained: batch norm keeps its statistics, as small batches need it.
+        frozen: the body keeps its weights.
     """
 
-    def __init__(self, body: Any, strides: Sequence[int], *, pretrained: bool) -> None:
+    def __init__(self, body: Any, strides: Sequence[int], *, pretrained: bool, frozen: bool) -> None:
         super().__init__()
-        self.body, self.pretrained, self.out_channels = body, pretrained, WIDTH
-        body.requires_grad_(True)
+        self.body, self.pretrained, self.frozen, self.out_channels = body, pretrained, frozen, WIDTH
+        body.requires_grad_(not frozen)
         maps, self.levels = _maps(body), len(strides)
-        used = [*strides, *[stride for stride in STRIDES if stride in maps and stride > strides[-1]][:1]]
+        used = [*strides, *[stride for stride in STRIDES if stride in maps and stride > strides[-1]][:2]]
         self.places = [maps[stride][0] for stride in used]
-        if pretrained:
-            _freeze(body, used[0])
         self.neck = FeaturePyramidNetwork([maps[stride][1] for stride in used], WIDTH, norm_layer=_norm)
 
     def train(self, mode: bool = True) -> Pyramid:  # noqa: FBT001, FBT002  as torch has it
@@ -87,7 +84,11 @@ class Pyramid(nn.Module):
 
     def forward(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the levels, finest first."""
-        maps = self.body.forward_intermediates(images, indices=self.places, stop_early=True, intermediates_only=True)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            maps = self.body.forward_intermediates(
+                images.contiguous(memory_format=torch.channels_last), indices=self.places, stop_early=True,
+                intermediates_only=True,
+            )  # fmt: skip
         found: Mapping[str, Tensor] = self.neck(OrderedDict((str(k), one) for k, one in enumerate(maps)))
         return OrderedDict(list(found.items())[: self.levels])
 
@@ -111,18 +112,6 @@ def _maps(body: Any) -> dict[int, tuple[int, int]]:
     }  # fmt: skip
 
 
-def _freeze(body: Any, finest: int) -> None:
-    """Take the layers before the first map that is used out of the training."""
-    info = getattr(getattr(body, "feature_info", None), "info", None) or []
-    early = [str(entry["module"]) for entry in info if entry["reduction"] < finest]
-    if not early:
-        return
-    named = list(body.named_parameters())
-    last = max((at for at, (name, _) in enumerate(named) if name.startswith(f"{early[-1]}.")), default=-1)
-    for _, value in named[: last + 1]:
-        value.requires_grad_(False)
-
-
 def strides_of(body: Any) -> tuple[int, ...]:
     """Return the strides that the pyramid of a network can have.
 
@@ -132,72 +121,91 @@ def strides_of(body: Any) -> tuple[int, ...]:
     there = _maps(body)
     found = tuple(stride for stride in STRIDES if stride in there)
     if not found:
-        raise TrainError("train.detector", f"{type(body).__name__} has no maps of stride 8, 16 or 32",
+        raise TrainError("train.detector", f"{type(body).__name__} has no maps of stride 4, 8, 16 or 32",
                          f"its strides are {sorted(there)}", "take another network")  # fmt: skip
     return found
 
 
-def anchors_for(sides: Floats, strides: Sequence[int]) -> Anchors:
-    """Return the levels that boxes of these sides (B,) need, and two anchors for each: quantiles of its own boxes.
+def strides_for(sides: Floats, strides: Sequence[int]) -> tuple[int, ...]:
+    """Return the levels that boxes of these sides (B,) need, finest first.
 
-    A level takes boxes of 4 to 8 cells, the finest also smaller ones and the coarsest larger ones.
+    The finest shows nearly every box by ``CELLS`` cells and more; the coarsest still gives a box of 16 cells whole.
     """
-    sides = sides if len(sides) else np.array([CELLS * stride * 1.4 for stride in strides])
-    level = np.clip(np.log2(sides / (CELLS * strides[0])), 0, len(strides) - 1).astype(np.int64)
-    last = int(np.quantile(level, 0.98))
-    found = []
-    for at, stride in enumerate(strides[: last + 1]):
-        own = sides[np.minimum(level, last) == at]
-        own = own if len(own) else np.array([CELLS, 2 * CELLS]) * stride
-        found.append((stride, tuple(round(float(side), 2) for side in np.quantile(own, (0.25, 0.75)).clip(4.0))))
-    return tuple(found)
+    if not len(sides):
+        return tuple(strides)
+    small, large = np.quantile(sides, (0.05, 0.98))
+    first = max((at for at, stride in enumerate(strides) if small >= CELLS * stride), default=0)
+    last = next((at for at, stride in enumerate(strides) if large <= 4 * CELLS * stride), len(strides) - 1)
+    return tuple(strides[first : max(first, last) + 1])
 
 
-class Heads(RoIHeads):  # type: ignore[misc]
-    """The second stage; it remembers which classes the chosen regions have, so that any loss can judge them."""
+class Classes(nn.Module):
+    """Whether there is an object at a cell, and of which class it would be: code 0, and K more of any loss of ours.
 
-    chosen: list[Tensor]
+    Both are answered from one tower. Apart, the many cells without an object do not drown the rare classes.
+    """
 
-    def select_training_samples(self, proposals: Any, targets: Any) -> Any:
-        """Choose regions as torchvision does."""
-        found = super().select_training_samples(proposals, targets)
-        self.chosen = found[2]
-        return found
+    def __init__(self, n_classes: int, *, cosines: bool) -> None:
+        super().__init__()
+        self.tower = nn.Sequential(*[part for _ in range(LAYERS) for part in _layer()])
+        self.objects = nn.Linear(WIDTH, 1)
+        nn.init.normal_(self.objects.weight, std=0.01)
+        nn.init.constant_(self.objects.bias, float(np.log(RARE / (1 - RARE))))
+        self.classes: Any = cosine_head(WIDTH, n_classes, SCALE) if cosines else nn.Linear(WIDTH, n_classes)
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """Return (B, cells, 1 + K) logits; not in training (B, cells, K) logits of object and class at once."""
+        features = torch.cat([self.tower(level).flatten(2).mT for level in levels], 1)
+        there, classes = self.objects(features).float(), self.classes(features).float()
+        if self.training:
+            return torch.cat([there, classes], -1)
+        both = (functional.logsigmoid(there) + classes.log_softmax(-1)).clamp(max=-1e-6)
+        return both - torch.log(-torch.expm1(both))
+
+
+class Head(FCOSHead):  # type: ignore[misc]
+    """The head of FCOS whose classes learn by a loss of ours at the cells with an object."""
+
+    def __init__(self, n_classes: int, *, cosines: bool) -> None:
+        super().__init__(WIDTH, 1, 1, LAYERS)
+        self.classification_head = Classes(n_classes, cosines=cosines)
+        self.judge: Any = None
+
+    def compute_loss(self, targets: Any, head_outputs: Any, anchors: Any, matched_idxs: Any) -> dict[str, Tensor]:
+        """Return the parts of the loss."""
+        said = head_outputs["cls_logits"]
+        objects = [{**target, "labels": torch.zeros_like(target["labels"])} for target in targets]
+        parts: dict[str, Tensor] = super().compute_loss(
+            objects, {**head_outputs, "cls_logits": said[..., :1]}, anchors, matched_idxs
+        )
+        parts["objects"] = parts.pop("classification")
+        there = torch.stack(matched_idxs) >= 0
+        labels = [target["labels"][index[index >= 0]] for target, index in zip(targets, matched_idxs, strict=True)]
+        parts["classes"] = self.judge(said[there][:, 1:], torch.cat(labels)) if bool(there.any()) else 0 * said.sum()
+        return parts
 
 
 class Network(nn.Module):
-    """Faster R-CNN whose class head learns by a loss of ours over K classes and the background (code 0).
+    """FCOS whose classes learn by a loss of ours.
 
-    Source: Ren et al. 2015; Lin et al. 2017 (feature pyramid).
+    Source: Tian et al. 2019 (FCOS); Lin et al. 2017 (feature pyramid).
     """
 
-    def __init__(self, body: Any, design: Design, *, pretrained: bool) -> None:
+    def __init__(self, body: Any, design: Design, *, pretrained: bool, frozen: bool) -> None:
         super().__init__()
-        strides = [stride for stride, _ in design.anchors]
-        pyramid = Pyramid(body, strides, pretrained=pretrained)
-        anchors = AnchorGenerator(tuple(sides for _, sides in design.anchors), (RATIOS,) * len(strides))
-        pool = MultiScaleRoIAlign(
-            [str(k) for k in range(len(strides))], output_size=5, sampling_ratio=2, canonical_level=3,
-            canonical_scale=8 * CELLS,
+        strides = design.strides
+        self.whole = FCOS(
+            Pyramid(body, strides, pretrained=pretrained, frozen=frozen), design.n_classes,
+            image_mean=list(design.mean), image_std=list(design.std), _skip_resize=True,
+            anchor_generator=AnchorGenerator(tuple((stride,) for stride in strides), ((1.0,),) * len(strides)),
+            head=Head(design.n_classes, cosines=design.cosines), score_thresh=design.score, nms_thresh=design.overlap,
+            detections_per_img=design.most, topk_candidates=4 * design.most,
         )  # fmt: skip
-        head = nn.Sequential(nn.Flatten(), *_layer(WIDTH * 25, HIDDEN), *_layer(HIDDEN, HIDDEN))
-        predictor = _Predictor(HIDDEN, design.n_classes + 1, cosines=design.cosines)
-        self.whole = FasterRCNN(
-            pyramid, image_mean=list(design.mean), image_std=list(design.std), _skip_resize=True,
-            rpn_anchor_generator=anchors, box_roi_pool=pool, box_head=head, box_predictor=predictor,
-            rpn_head=RPNHead(WIDTH, anchors.num_anchors_per_location()[0]),
-            rpn_pre_nms_top_n_train=400, rpn_post_nms_top_n_train=200, rpn_pre_nms_top_n_test=400,
-            rpn_post_nms_top_n_test=200, rpn_batch_size_per_image=128, rpn_fg_iou_thresh=0.6,
-        )  # fmt: skip
-        self.whole.roi_heads = Heads(
-            pool, head, predictor, 0.5, 0.5, 64, 0.5, None, design.score, design.overlap, design.most
-        )
 
     def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]], loss: nn.Module) -> dict[str, Tensor]:
-        """Return the parts of the loss; ``loss`` judges the classes of the chosen regions."""
+        """Return the parts of the loss; ``loss`` judges the classes."""
+        self.whole.head.judge = loss.__call__
         found: dict[str, Tensor] = self.whole(images, targets)
-        heads: Any = self.whole.roi_heads
-        found["loss_classifier"] = loss(heads.box_predictor.said, torch.cat(heads.chosen))
         return found
 
     def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
@@ -206,26 +214,5 @@ class Network(nn.Module):
         return found
 
 
-def _layer(before: int, width: int) -> tuple[nn.Module, ...]:
-    """Return a layer that stays alive: without the norm, a few steps on background alone silence every unit."""
-    return nn.Linear(before, width), nn.LayerNorm(width), nn.ReLU()
-
-
-class _Predictor(nn.Module):
-    """Classes and corners of regions, in single precision."""
-
-    def __init__(self, width: int, n_classes: int, *, cosines: bool) -> None:
-        super().__init__()
-        self.classes: Any = cosine_head(width, n_classes, SCALE) if cosines else nn.Linear(width, n_classes)
-        self.corners = nn.Linear(width, 4 * n_classes)
-        if not cosines:
-            nn.init.normal_(self.classes.weight, std=0.01)
-            nn.init.zeros_(self.classes.bias)
-            self.classes.bias.data[0] = float(np.log(3 * (n_classes - 1)))  # three of four regions are background
-        nn.init.normal_(self.corners.weight, std=0.001)
-        nn.init.zeros_(self.corners.bias)
-        self.said = torch.zeros(0)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        self.said = self.classes(features).float()
-        return self.said, self.corners(features).float()
+def _layer() -> tuple[nn.Module, ...]:
+    return nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False), _norm(WIDTH), nn.ReLU()

@@ -5,18 +5,17 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, Literal, final
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset, Floats, FoldView
-from scarce.errors import ConfigError, TrainError
+from scarce.dataset import Array, Dataset, FoldView
+from scarce.errors import ConfigError
 from scarce.extras import need
 from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
 from scarce.modality import open_samples
-from scarce.train import _network as networks
 from scarce.train._base import AbstractTrainer, Setup, refuse_out_of_range
 from scarce.train._boxes import BoxModel, Drawn, card_of, chosen_rows, held_out, tell_absent
 from scarce.train._named_loss import ClassWeights, LossName, loss_of
@@ -30,7 +29,7 @@ STEPS: Final = 1500
 @final
 @dataclass(frozen=True, kw_only=True)
 class Detector(AbstractTrainer):
-    """Train a detector of objects or defects: Faster R-CNN of torchvision behind any network of ours or of timm.
+    """Train a detector of objects or defects: FCOS of torchvision behind any network of ours or of timm.
 
     Use when objects or defects are marked by boxes. Do not use for classes of whole pictures, or masks without boxes.
 
@@ -39,21 +38,25 @@ class Detector(AbstractTrainer):
     training side are not trained on; the average precision on them goes into the card.
     Writes: a model that draws boxes. Same seed, data, machine and number of threads give the same weights, unless
     ``minutes`` cuts in.
-    Source: Ren et al. 2015 (Faster R-CNN); Lin et al. 2017 (feature pyramid); sides of the anchors are quantiles of the
-    training boxes. The class head's softmax over classes and background takes every loss of :mod:`scarce.train.loss`.
+    Source: Tian et al. 2019 (FCOS); Lin et al. 2017 (feature pyramid), of which the training boxes choose the levels.
+    FCOS asks each class apart whether it is there; here one answer says whether an object is there, by its focal loss,
+    and a softmax of which class, by any loss of :mod:`scarce.train.loss`.
 
     Args:
-        network: ``auto``, ``small_resnet``, ``small_convnext`` or a name of timm.
+        network: ``auto``, ``small_resnet``, ``small_convnext``, a name of timm, or a detector of torchvision, of which
+            the backbone and pyramid are taken (``fcos_resnet50_fpn``, ``retinanet_resnet50_fpn_v2``,
+            ``fasterrcnn_resnet50_fpn`` ...).
         pretrained: ``auto`` (weights if they can be had), ``yes``, ``no`` or a weight file; our small ones have none.
+        tune: whether a pretrained network learns too, and not its head alone: a step takes three times as long.
         size: pixels that the longer side is brought to; None = the pictures' own, at most 640.
         crop: side in pixels of the parts that are trained on; 0 = whole pictures. A smaller part is a faster step.
         epochs: None = about 1,500 steps.
         minutes: time budget; the schedule then ends on time. None = none.
         batch: pictures a step.
-        learning_rate: of the heads; a pretrained network learns at a tenth of it.
+        learning_rate: of the head; a pretrained network that learns too does at a tenth of it.
         weight_decay: >= 0.
-        loss: of the class head, by name.
-        class_weights: ``auto`` or one weight a class; the background weighs 1.
+        loss: of the classes, by name.
+        class_weights: ``auto`` or one weight a class.
         augment: ``light`` (mirrored pictures) or ``none``.
         policy: preset or file of :mod:`scarce.augment` in place of ``augment``; its mixes are left out.
         ema: decay of the weights' moving average per step; 0 = off.
@@ -69,12 +72,13 @@ class Detector(AbstractTrainer):
 
     network: str = "auto"
     pretrained: str = "auto"
+    tune: bool = False
     size: int | None = None
     crop: int = 320
     epochs: int | None = None
     minutes: float | None = None
     batch: int = 4
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.01
     loss: LossSpec | LossName = "cross_entropy"
     class_weights: ClassWeights | None = None
@@ -99,6 +103,7 @@ class Detector(AbstractTrainer):
     def fit(self, view: FoldView, *, seed: int = 0, setup: Setup | None = None) -> Model:
         """Train on the training side of the fold."""
         need("torchvision", extra="train")
+        from scarce.train import _detection_body as bodies
         from scarce.train import _detection_loop as loop
         from scarce.train._detection_network import Network
         from scarce.train._device import choose_device, reproducible
@@ -111,14 +116,12 @@ class Detector(AbstractTrainer):
         card = card_of(view, "detector", self.params(), [sets[row] for row in used], seed=seed)
         tell_absent(card)
         counts = np.array([card["data"]["counts"][name]["boxes"] for name in card["classes"]], np.float64)
-        spec = behind_background(loss_of(setup.loss or self.loss, counts, class_weights=self.class_weights))
+        spec = loss_of(setup.loss or self.loss, counts, class_weights=self.class_weights)
         size = self.size or min(640, _longest(train, used))
         policy = self._policy(setup)
-        name = networks.resolve(self.network, networks.SMALL + 1, self.pretrained)
+        name = bodies.resolve(self.network, self.pretrained)
         with reproducible(seed, device):
-            built = networks.build(
-                name, n_classes=len(card["classes"]), channels=3, size=networks.SMALL + 1, pretrained=self.pretrained
-            )
+            built = bodies.build(name, len(card["classes"]), self.pretrained)
             pictures = loop.Pictures(
                 len(used), lambda k: opened(train, int(used[k]), sets[int(used[k])], size),
                 lambda pair, k, epoch, rng: self._changed(pair, (policy, train.ids[used[k]], seed, epoch), rng),
@@ -130,7 +133,7 @@ class Detector(AbstractTrainer):
                 seconds=None if self.minutes is None else max(1.0, 60 * self.minutes - time.perf_counter() + started),
                 pretrained=built.weights != "scratch",
             )  # fmt: skip
-            net = Network(built.module, design, pretrained=plan.pretrained)
+            net = Network(built.module, design, pretrained=plan.pretrained, frozen=plan.pretrained and not self.tune)
             course = loop.run(
                 net, pictures, plan, ImbalanceLoss.from_spec(spec), seed=seed, device=device,
                 checkpoint=self._checkpoint(setup, card, (train.ids[used], [sets[row] for row in used])),
@@ -148,25 +151,22 @@ class Detector(AbstractTrainer):
     def restore(cls, card: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
         """Rebuild the network and put the weights in."""
         torch = need("torch", extra="train")
+        from scarce.train._detection_body import bare
         from scarce.train._detection_network import Design, Network
 
-        body = networks.bare(
-            str(card["network"]), n_classes=len(card["classes"]), channels=3, size=networks.SMALL + 1,
-            weights=str(card["weights_from"]),
-        )  # fmt: skip
-        levels = tuple((stride, tuple(sides)) for stride, sides in card["design"]["anchors"])
-        design = Design(**{**card["design"], "anchors": levels})
-        net = Network(body, design, pretrained=card["weights_from"] != "scratch")
+        body = bare(str(card["network"]), len(card["classes"]), str(card["weights_from"]))
+        design = Design(**{**card["design"], "strides": tuple(card["design"]["strides"])})
+        net = Network(body, design, pretrained=card["weights_from"] != "scratch", frozen=True)
         net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
         return DetectorModel(card={**card, "device": "cpu"}, net=net.requires_grad_(False).eval())
 
-    def _design(self, built: networks.Network, spec: LossSpec, sets: Sequence[Drawn], n_classes: int) -> Any:
-        from scarce.train._detection_network import Design, anchors_for, strides_of
+    def _design(self, built: Any, spec: LossSpec, sets: Sequence[Drawn], n_classes: int) -> Any:
+        from scarce.train._detection_network import Design, strides_for, strides_of
 
         corners = np.concatenate([one.corners for one in sets])
         sides = np.sqrt(np.prod(corners[:, 2:] - corners[:, :2], axis=1))
         return Design(
-            n_classes=n_classes, anchors=anchors_for(sides, strides_of(built.module)), mean=built.mean or [0.5] * 3,
+            n_classes=n_classes, strides=strides_for(sides, strides_of(built.module)), mean=built.mean or [0.5] * 3,
             std=built.std or [0.25] * 3, score=self.score, overlap=self.overlap, most=self.most,
             cosines=spec.kind == "ldam",
         )  # fmt: skip
@@ -211,7 +211,7 @@ class Detector(AbstractTrainer):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DetectorModel(BoxModel):
-    """A Faster R-CNN."""
+    """A detector."""
 
     net: Any
 
@@ -227,7 +227,7 @@ class DetectorModel(BoxModel):
                 image, scale = scaled(ds, row, int(self.card["size"]))
                 found = self.net([tensor(image, str(self.card["device"]))])[0]
                 parts = {name: value.cpu().numpy() for name, value in found.items()}
-                boxes = Drawn.of(parts["boxes"] / scale, parts["labels"] - 1, parts["scores"])
+                boxes = Drawn.of(parts["boxes"] / scale, parts["labels"], parts["scores"])
                 out[row] = boxes.only(~np.isin(boxes.codes, absent))
         return out
 
@@ -255,23 +255,6 @@ def opened(ds: Dataset, row: int, boxes: Drawn | None, size: int) -> tuple[Array
     own = boxes if boxes is not None else Drawn.of([], [])
     moved = Drawn(own.corners * scale, own.codes, own.scores, own.crowd).only(~own.crowd)
     return image, moved.inside(image.shape[1], image.shape[0])
-
-
-def behind_background(spec: LossSpec) -> LossSpec:
-    """Return a loss of K classes as one of K + 1, the background first: weight 1, no margin, the classes' mean prior.
-
-    Raises:
-        TrainError: the loss has costs for pairs of classes.
-    """
-    if spec.costs is not None:
-        raise TrainError(WHO, "costs of pairs of classes do not fit a detector", do="take another loss")
-    prior: Floats = np.asarray(spec.prior or (), np.float64)
-    mean = float(prior.mean()) if len(prior) else 0.0
-    return replace(
-        spec, class_weights=None if spec.class_weights is None else (1.0, *spec.class_weights),
-        prior=None if spec.prior is None else (mean, *spec.prior),
-        margins=None if spec.margins is None else (0.0, *spec.margins),
-    )  # fmt: skip
 
 
 def _longest(ds: Dataset, rows: Array) -> int:
