@@ -45,5 +45,5 @@ def labelled(ds: Dataset, marks: Mask) -> Dataset:
     names = np.array([*ds.schema.classes, EMPTY], object)
     order = np.argsort(marks.sum(0), kind="stable")
     labels = np.where(marks.any(1), names[order[marks[:, order].argmax(1)]], None)
-    known = replace(ds.schema, classes=tuple(names.tolist()))
+    known = replace(ds.schema, classes=(*ds.schema.classes, EMPTY))
     return replace(ds, schema=known).with_columns({"label": labels.tolist(), "label_source": ["given"] * len(ds)})

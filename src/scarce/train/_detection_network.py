@@ -57,6 +57,8 @@ class Design:
 class Pyramid(nn.Module):
     """The maps of a network at some strides, brought to one width, each with what the next coarser one sees around.
 
+    The finest also gets the map twice as fine, folded into it: there the edges are that say where a box ends.
+
     Args:
         body: a network of timm; its layers behind the last map that is used are not computed.
         strides: of the maps that are given, finest first.
@@ -70,7 +72,12 @@ class Pyramid(nn.Module):
         body.requires_grad_(not frozen)
         maps, self.levels = _maps(body), len(strides)
         used = [*strides, *[stride for stride in STRIDES if stride in maps and stride > strides[-1]][:2]]
+        finer = strides[0] // 2
         self.places = [maps[stride][0] for stride in used]
+        self.edges = None
+        if finer in maps:
+            self.places.insert(0, maps[finer][0])
+            self.edges = nn.Sequential(nn.Conv2d(maps[finer][1], WIDTH, 3, 2, 1, bias=False), _norm(WIDTH))
         self.neck = FeaturePyramidNetwork([maps[stride][1] for stride in used], WIDTH, norm_layer=_norm)
 
     def train(self, mode: bool = True) -> Pyramid:  # noqa: FBT001, FBT002  as torch has it
@@ -89,7 +96,10 @@ class Pyramid(nn.Module):
                 images.contiguous(memory_format=torch.channels_last), indices=self.places, stop_early=True,
                 intermediates_only=True,
             )  # fmt: skip
-        found: Mapping[str, Tensor] = self.neck(OrderedDict((str(k), one) for k, one in enumerate(maps)))
+        coarse = maps if self.edges is None else maps[1:]
+        found: OrderedDict[str, Tensor] = self.neck(OrderedDict((str(k), one) for k, one in enumerate(coarse)))
+        if self.edges is not None:
+            found["0"] = found["0"] + self.edges(maps[0])
         return OrderedDict(list(found.items())[: self.levels])
 
 
@@ -160,7 +170,8 @@ class Classes(nn.Module):
         if self.training:
             return torch.cat([there, classes], -1)
         both = (functional.logsigmoid(there) + classes.log_softmax(-1)).clamp(max=-1e-6)
-        return both - torch.log(-torch.expm1(both))
+        joint: Tensor = both - torch.log(-torch.expm1(both))
+        return joint
 
 
 class Head(FCOSHead):  # type: ignore[misc]

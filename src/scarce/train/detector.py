@@ -23,7 +23,7 @@ from scarce.train._tracking import follower
 from scarce.train.model import Model
 
 WHO: Final = "train.detector"
-STEPS: Final = 1500
+STEPS: Final = 600
 
 
 @final
@@ -50,7 +50,7 @@ class Detector(AbstractTrainer):
         tune: whether a pretrained network learns too, and not its head alone: a step takes three times as long.
         size: pixels that the longer side is brought to; None = the pictures' own, at most 640.
         crop: side in pixels of the parts that are trained on; 0 = whole pictures. A smaller part is a faster step.
-        epochs: None = about 1,500 steps.
+        epochs: None = about 600 steps.
         minutes: time budget; the schedule then ends on time. None = none.
         batch: pictures a step.
         learning_rate: of the head; a pretrained network that learns too does at a tenth of it.
