@@ -42,8 +42,9 @@ def marks_of(ds: Dataset) -> Mask | None:
 
 def labelled(ds: Dataset, marks: Mask) -> Dataset:
     """Return the rows with the rarest class on them in place of a label."""
-    names = np.array([*ds.schema.classes, EMPTY], object)
+    names = (*ds.schema.classes, EMPTY)
     order = np.argsort(marks.sum(0), kind="stable")
-    labels = np.where(marks.any(1), names[order[marks[:, order].argmax(1)]], None)
-    known = replace(ds.schema, classes=(*ds.schema.classes, EMPTY))
-    return replace(ds, schema=known).with_columns({"label": labels.tolist(), "label_source": ["given"] * len(ds)})
+    first = order[marks[:, order].argmax(1)].tolist()
+    labels = [names[code] if there else None for code, there in zip(first, marks.any(1).tolist(), strict=True)]
+    known = replace(ds.schema, classes=names)
+    return replace(ds, schema=known).with_columns({"label": labels, "label_source": ["given"] * len(ds)})
