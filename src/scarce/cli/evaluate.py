@@ -80,7 +80,8 @@ def evaluate(
                 workers=workers, false_positive_rate=false_positive_rate or opened.config.evaluate.false_positive_rate,
             )  # fmt: skip
             body = judge(opened, look)
-            body["report"] = str(write(opened, body, page, seed=seed))
+            if body.get("task") != "boxes":  # which have no cells to put samples behind
+                body["report"] = str(write(opened, body, page, seed=seed))
 
         def draw(console: Console) -> None:
             if body.get("task") == "boxes":

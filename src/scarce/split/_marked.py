@@ -45,6 +45,6 @@ def labelled(ds: Dataset, marks: Mask) -> Dataset:
     names = (*ds.schema.classes, EMPTY)
     order = np.argsort(marks.sum(0), kind="stable")
     first = order[marks[:, order].argmax(1)].tolist()
-    labels = [names[code] if there else None for code, there in zip(first, marks.any(1).tolist(), strict=True)]
+    labels = [names[code] if marks[row].any() else None for row, code in enumerate(first)]
     known = replace(ds.schema, classes=names)
     return replace(ds, schema=known).with_columns({"label": labels, "label_source": ["given"] * len(ds)})
