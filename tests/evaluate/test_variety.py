@@ -27,6 +27,23 @@ def test_a_field_like_the_test_passes_and_a_wider_one_does_not() -> None:
         variety(x[:10], x)
 
 
+def test_a_field_around_one_test_sample_is_not_as_varied() -> None:
+    rng = np.random.default_rng(0)
+    test = rng.normal(size=(200, 40))
+    found = variety(test, test[:1] + 0.01 * rng.normal(size=(200, 40)))
+    assert found.covered > 0.95, "it lies close enough"
+    assert found.told_low > 0.9
+    assert found.verdict == "different"
+
+
+def test_few_field_samples_show_nothing() -> None:
+    rng = np.random.default_rng(1)
+    found = variety(rng.normal(size=(300, 10)), rng.normal(size=(25, 10)))
+    assert found.low < 0.9
+    assert found.high >= 0.95
+    assert found.verdict == "not shown"
+
+
 def test_the_next_list_names_doubtful_labels_missing_samples_and_subclasses() -> None:
     data = load_digits()
     merged = np.where(data.target == 1, 0, data.target)  # zeros and ones are called one class

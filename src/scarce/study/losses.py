@@ -325,8 +325,8 @@ def _page(body: Mapping[str, Any]) -> str:
         ),
         conclusion(body),
         (
-            "Gains are against plain cross-entropy on the same samples, in points, with 95 % intervals over seeds, one by "
-            "one; surely better or worse is what stays so after correction for all comparisons (Holm)."
+            "Gains are against plain cross-entropy on the same samples, in points, with 95 % intervals over seeds, one "
+            "by one; surely better or worse is what stays so after correction for all comparisons (Holm)."
         ),
     ]  # fmt: skip
     head, rows = table_of(body)
