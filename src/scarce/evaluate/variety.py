@@ -36,8 +36,8 @@ class Variety:
         spread: deviation of the field over that of the test set, 1 = alike.
         strange: (S,) rows of the field that are not covered, the farthest first.
         verdict: ``as varied``: at least 90 % of the field is proven covered, and the two are proven not to be told
-            apart almost surely (area below .9); ``less varied``: less than 95 % are covered, proven; ``different``: covered,
-            but told apart almost surely, as where the field shows one kind of sample only; else ``not shown``.
+            apart almost surely (area below .9); ``less varied``: less than 95 % are covered, proven; ``different``:
+            covered, but told apart almost surely, as where the field shows one kind of sample only; else ``not shown``.
     """
 
     test: int
