@@ -57,8 +57,9 @@ class Vim(AbstractDetector):
         rest = vectors[:, : len(values) - wide]
         residual = np.linalg.norm(centered @ rest, axis=1)
         if not residual.mean() > 1e-9 * max(1.0, float(np.linalg.norm(centered, axis=1).mean())):
-            raise DataError(self._who, "nothing of the known features lies outside their principal space",
-                            f"{len(features)} samples of {features.shape[1]} features", "give more samples, or use knn")  # fmt: skip
+            there = f"{len(features)} samples of {features.shape[1]} features"
+            raise DataError(self._who, "nothing of the known features lies outside their principal space", there,
+                            "give more samples, or use knn")  # fmt: skip
         alpha = float(np.abs(logits.max(1)).mean() / max(float(residual.mean()), 1e-12))
         state = {"scale": scale, "origin": origin, "rest": rest, "alpha": np.array([alpha])}
         return {name: np.asarray(value, np.float32) for name, value in state.items()}
