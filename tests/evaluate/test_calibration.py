@@ -71,3 +71,50 @@ def test_refuses_what_does_not_fit() -> None:
         expected_calibration_error(np.zeros(3), np.full((2, 2), 0.5))
     with pytest.raises(DataError, match="outside the classes"):
         brier_score(np.array([2]), np.full((1, 2), 0.5))
+
+
+LOGITS = np.array([[2.0, 0.0], [0.0, 1.0], [1.0, 0.5]])
+FINE = np.array([0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "said"),
+    [
+        (np.where(LOGITS == 2.0, np.nan, LOGITS), FINE, "1 of 3 rows of logits are not finite"),
+        (np.where(LOGITS == 2.0, np.inf, LOGITS), FINE, "not finite"),
+        (LOGITS, np.array([0, -1, 0]), "outside the classes"),
+        (LOGITS, np.array([0, 2, 0]), "there are 2 classes"),
+        (LOGITS, np.array([0, 1]), "shape"),
+        (LOGITS[:, 0], FINE, "shape"),
+        (LOGITS, FINE[:, None], "shape"),
+        (LOGITS, np.array([0.5, 1, 0]), "no codes"),
+        (LOGITS, np.array(["a", "b", "a"]), "no codes"),
+    ],
+)
+def test_bad_logits_and_labels_are_told(logits, labels, said):
+    with pytest.raises(DataError, match=said):
+        fit_temperature(logits, labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probs", "said"),
+    [
+        (FINE, np.full((3, 2), 0.5) * 3, "outside 0 to 1"),
+        (FINE, np.full((3, 2), -0.1), "outside 0 to 1"),
+        (FINE, np.full((3, 2), 0.3), "row 0 sums to 0.6"),
+        (FINE, np.full((3, 2), np.nan), "not finite"),
+        (np.array([0, 1, -1]), np.full((3, 2), 0.5), "outside the classes"),
+        (FINE[:0], np.zeros((0, 2)), "no sample"),
+    ],
+)
+def test_what_is_no_probability_is_told(labels, probs, said):
+    with pytest.raises(DataError, match=said):
+        expected_calibration_error(labels, probs)
+
+
+def test_half_precision_is_probability_enough():
+    rng = np.random.default_rng(0)
+    probs = softmax(rng.normal(size=(200, 10)), axis=1)
+    y = rng.integers(10, size=200)
+    half = expected_calibration_error(y, probs.astype(np.float16))
+    assert half == pytest.approx(expected_calibration_error(y, probs), abs=2e-3)

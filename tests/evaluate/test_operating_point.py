@@ -71,3 +71,16 @@ def test_refuses_what_cannot_be_judged() -> None:
 
 def test_several_normal_classes_count_together() -> None:
     np.testing.assert_allclose(defect_score(np.array([[0.2, 0.3, 0.5]]), (0, 2)), [0.3])
+
+
+def test_a_threshold_that_is_no_number_is_refused():
+    y, score = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.6, 0.9])
+    with pytest.raises(DataError, match="nan decides nothing"):
+        operating_point(y, score, threshold=float("nan"))
+    assert operating_point(y, score, threshold=float("inf")).recall == 0.0
+
+
+@pytest.mark.parametrize("y", [["ok", "ok", "crack", "crack"], [0, 0, 1, 2], [-1, -1, 1, 1], [0, 0, 1, float("nan")]])
+def test_labels_that_are_neither_true_nor_false_are_told(y):
+    with pytest.raises(DataError, match="neither true and false nor 1 and 0"):
+        operating_point(np.array(y), np.array([0.1, 0.4, 0.6, 0.9]))

@@ -19,6 +19,7 @@ from scarce.evaluate.out_of_distribution.knn import Knn, evenly
 from scarce.evaluate.out_of_distribution.mahalanobis import Mahalanobis
 from scarce.evaluate.out_of_distribution.max_logit import max_logit
 from scarce.evaluate.out_of_distribution.softmax_score import softmax_score
+from scarce.evaluate.out_of_distribution.vim import Vim
 
 NAMES = registry.names("evaluate.out_of_distribution")
 
@@ -129,3 +130,34 @@ def test_misuse_is_told(sides: dict[str, Known]) -> None:
     with pytest.raises(DataError, match="foreign"):
         detection(np.ones(3), np.ones(0))
     assert issubclass(Knn, AbstractDetector)
+
+
+@pytest.mark.parametrize("name", ["knn", "mahalanobis", "vim"])
+def test_features_of_another_width_are_told(sides: dict[str, Known], name: str) -> None:
+    known = sides["known"]
+    assert known.features is not None
+    detector = fitted(sides["learn"])[name]
+    with pytest.raises(DataError, match=r"features have 60 numbers each\. it was fitted on 64"):
+        detector.score(known.features[:, :60], known.logits)
+
+
+def test_one_known_class_is_judged_by_the_plain_distance(sides: dict[str, Known]) -> None:
+    learn, foreign = sides["learn"], sides["foreign"]
+    assert learn.features is not None
+    own = learn.labels == 0
+    given = learn.features[own], learn.logits[own], learn.labels[own]
+    relative, plain = (Mahalanobis(relative=one).fit(*given) for one in (True, False))
+    found = relative.score(foreign.features, foreign.logits)
+    np.testing.assert_allclose(found, plain.score(foreign.features, foreign.logits))
+    assert found.min() > np.median(relative.score(*given[:2]))
+
+
+def test_too_few_samples_are_told(sides: dict[str, Known]) -> None:
+    learn = sides["learn"]
+    assert learn.features is not None
+    for detector, count, said in ((Mahalanobis(), 1, "no spread"), (Vim(), 1, "fill no space"), (Vim(), 2, "fill no")):
+        with pytest.raises(DataError, match=said):
+            detector.fit(learn.features[:count], learn.logits[:count], learn.labels[:count])
+    one = Known(features=learn.features[:1], logits=learn.logits[:1], labels=learn.labels[:1])
+    assert "knn" in fitted(one)
+    assert not {"vim", "mahalanobis"} & set(fitted(one))

@@ -9,6 +9,7 @@ from scarce.dataset import Dataset, Schema
 from scarce.errors import DataError
 from scarce.evaluate.next import between
 from scarce.evaluate.variety import variety
+from scarce.loop.judging import _unasked
 
 
 def test_a_field_like_the_test_passes_and_a_wider_one_does_not() -> None:
@@ -25,6 +26,23 @@ def test_a_field_like_the_test_passes_and_a_wider_one_does_not() -> None:
     assert (y[600:1000][narrow.strange[:50]] >= 5).mean() > 0.8, "what the test lacks is named first"
     with pytest.raises(DataError, match="20"):
         variety(x[:10], x)
+
+
+def test_a_field_around_one_test_sample_is_not_as_varied() -> None:
+    rng = np.random.default_rng(0)
+    test = rng.normal(size=(200, 40))
+    found = variety(test, test[:1] + 0.01 * rng.normal(size=(200, 40)))
+    assert found.covered > 0.95, "it lies close enough"
+    assert found.told_low > 0.9
+    assert found.verdict == "different"
+
+
+def test_few_field_samples_show_nothing() -> None:
+    rng = np.random.default_rng(1)
+    found = variety(rng.normal(size=(300, 10)), rng.normal(size=(25, 10)))
+    assert found.low < 0.9
+    assert found.high >= 0.95
+    assert found.verdict == "not shown"
 
 
 def test_the_next_list_names_doubtful_labels_missing_samples_and_subclasses() -> None:
@@ -63,3 +81,23 @@ def test_questions_lie_between_the_classes_of_the_pairs() -> None:
     assert {row for row, pair in found if pair == 1} == {2}
     assert found[0] == (0, 0)
     assert len({row for row, _ in between(probs, [(0, 1), (0, 1)], np.ones(2), 5)}) == 5
+
+
+def test_training_samples_are_counted_without_those_of_val() -> None:
+    ids = [f"{row:02d}" for row in range(30)]
+    ds = Dataset.from_columns(
+        Schema(classes=("a", "b")),
+        {"id": ids, "label": ["a", "b"] * 15, "split": ["train"] * 14 + ["val"] * 6 + ["test"] * 10},
+    )
+    probs = np.tile([0.9, 0.1], (10, 1))
+    found = evaluate.run(ds.fold(ids[:20], ids[20:]), probs, oof=None).to_json()
+    assert {name: row["train"] for name, row in found["per_class"].items()} == {"a": 7, "b": 7}
+    assert found["next"]["pairs"][0]["train"] == 7
+
+
+def test_nothing_to_ask_says_why() -> None:
+    ds = Dataset.from_columns(Schema(classes=("a", "b")), {"id": ["1", "2"], "label": ["a", "b"]})
+    some = [{"true": "a", "predicted": "b"}]
+    assert _unasked(ds, some, [{"sample": "1"}]) is None
+    assert "no two classes" in str(_unasked(ds, [], []))
+    assert "no unlabelled sample" in str(_unasked(ds, some, []))

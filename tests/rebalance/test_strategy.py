@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scarce.errors import DataError
@@ -18,8 +20,12 @@ def test_10000_to_500_is_augmentation_and_reweighting() -> None:
     assert choose({"good": 10_000, "stained": 500}).steps == ("augment", "balanced_softmax")
 
 
-def test_10000_to_100_is_augmentation_synthesis_and_focal_loss() -> None:
-    assert choose({"good": 10_000, "torn": 100}).steps == ("augment", "synthesize", "focal")
+def test_10000_to_100_is_augmentation_synthesis_and_logit_adjustment() -> None:
+    plan = choose({"good": 10_000, "torn": 100})
+    assert plan.steps == ("augment", "synthesize", "balanced_softmax")
+    assert "focal" in plan.rows, "focal loss is measured, not recommended"
+    assert any("77.5" in line for line in plan.why)
+    assert any("--loss deferred" in line for line in plan.why)
 
 
 def test_10000_to_100_to_50_is_the_full_hybrid() -> None:
@@ -73,7 +79,7 @@ def test_the_three_losses_are_always_rows(counts: list[int]) -> None:
 
 def test_what_cannot_be_done_is_not_proposed() -> None:
     text = choose([10_000, 100], modality="text")
-    assert text.steps == ("augment", "oversample", "focal")
+    assert text.steps == ("augment", "oversample", "balanced_softmax")
     assert any("for text" in line for line in text.why)
     blind = choose([10_000, 100], normal_classes=())
     assert "synthesize" not in blind.steps
@@ -81,10 +87,42 @@ def test_what_cannot_be_done_is_not_proposed() -> None:
     assert "synthesize" in choose({"good": 10_000, "torn": 100}, normal_classes=("good",)).steps
 
 
-def test_wrong_labels_speak_against_focal_loss() -> None:
+def test_what_the_evidence_ranks_first_is_recommended_with_wrong_labels_too() -> None:
     plan = choose([10_000, 100], label_error_rate=0.08)
     assert plan.steps == ("clean", "augment", "synthesize", "balanced_softmax")
-    assert any("wrong labels are those" in line for line in plan.why)
+    assert choose([4000, 40]).steps == ("clean", "augment", "synthesize", "balanced_softmax")
+
+
+@pytest.mark.parametrize("counts", [[300, 299], [5, 5], [40, 40, 41]])
+def test_equal_classes_are_not_rebalanced(counts: list[int]) -> None:
+    plan = choose(counts)
+    assert plan.steps == ("clean", "augment")
+    assert plan.tier == "augment"
+    assert not plan.targets
+
+
+def test_equal_classes_are_not_named_twice() -> None:
+    assert choose([5, 5]).why[0] == "2 classes of 5 each: ratio 1, 10 samples"
+
+
+def test_one_class_is_not_rebalanced() -> None:
+    plan = choose({"good": 300})
+    assert plan.steps == ("clean", "augment")
+    assert plan.why[0] == "300 good and no other class"
+    assert any("nothing is to be balanced" in line for line in plan.why)
+    assert not any("as good as equal" in line for line in plan.why)
+
+
+@pytest.mark.parametrize("settings", [{"label_error_rate": 7.0}, {"label_error_rate": -0.1}, {"noise": float("nan")}])
+def test_what_is_no_share_is_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(DataError, match="is no share"):
+        choose([100, 10], **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("counts", [{"good": "many"}, ["10", "5"], [10, 2.5], [10, None], [10, float("nan")]])
+def test_what_is_no_count_is_refused(counts: Any) -> None:
+    with pytest.raises(DataError, match="no whole number"):
+        choose(counts)
 
 
 def test_the_plan_says_how_far_to_grow() -> None:

@@ -63,7 +63,10 @@ def test_the_study_goes_on_where_it_stopped_and_ends_the_same(ds: Dataset, tmp_p
     for row in rows.values():
         assert row["low"] <= row["mean"] <= row["high"]
         assert row["mean"] == pytest.approx(np.mean(row["recall"]), abs=1e-3)
-    assert rows["cross_entropy"]["gain"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    assert {name: rows["cross_entropy"]["gain"][name] for name in ("mean", "low", "high")} == dict.fromkeys(
+        ("mean", "low", "high"), 0.0
+    )
+    assert all(row["gain"]["p_holm"] >= row["gain"]["p"] for name, row in rows.items() if name != "cross_entropy")
     assert rows["smote_features"]["mean"] > 0.6
     assert "<svg" in found.page
     assert "smote_features" in found.page
@@ -79,6 +82,34 @@ def test_points_and_an_empty_result() -> None:
     assert points({"mean": 0.012, "low": -0.01, "high": 0.034}) == "+1.2 (-1.0 to +3.4)"
     assert points({"mean": 0.012, "low": None, "high": None}) == "+1.2"
     assert "Nothing" in conclusion({"ratios": {}})
+
+
+def test_surely_better_is_so_after_correction_for_all_comparisons() -> None:
+    study = Losses(ratios=(10.0,), seeds=5, judged=10)
+    rng = np.random.default_rng(1)
+    methods = study._methods()
+    done: dict[str, dict[str, object]] = {}
+    for seed in range(5):
+        for name in methods:
+            one = {name: (0.5 + 0.02 * rng.normal(size=3)).tolist()}
+            done[f"{seed}/10/{name}"] = {"seconds": 1.0, **one}
+        plain = done[f"{seed}/10/cross_entropy"]
+        for name in ("moved_prior", "smote_features"):
+            plain[name] = (0.5 + 0.02 * rng.normal(size=3)).tolist()
+        plain["no_smote"] = ["Bag"]
+        step = 0.001 * np.arange(3) * seed
+        done[f"{seed}/10/focal"]["focal"] = (np.array(plain["cross_entropy"]) + 0.3 + step).tolist()
+        slight = np.array(plain["cross_entropy"]) + (0.01, 0.02, 0.03, 0.004, 0.03)[seed]
+        done[f"{seed}/10/ldam"]["ldam"] = slight.tolist()
+    body = study._found(methods, done, ["Coat", "Dress", "Bag"], 0)
+    rows = body["ratios"]["10"]["methods"]
+    assert rows["focal"]["gain"]["verdict"] == "helps"
+    assert rows["ldam"]["gain"]["low"] > 0, "alone its interval lies above 0"
+    assert rows["ldam"]["gain"]["verdict"] == "no evidence"
+    said = conclusion(body)
+    assert "1 surely better than plain" in said
+    assert "worse" not in said
+    assert "smote_features is plain training, in part at least, since Bag had one sample" in said
 
 
 def test_every_method_names_a_loss_that_finetune_takes() -> None:

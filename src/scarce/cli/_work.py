@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from scarce.cli._findings import Names
     from scarce.dataset import Dataset
     from scarce.project import Project
+    from scarce.train import AbstractTrainer
 
 
 def listed(rows: Sequence[Mapping[str, Any]], names: Names) -> list[dict[str, Any]]:
@@ -129,39 +131,22 @@ def fit(
     Raises:
         ConfigError: the trainer has no such setting.
     """
-    from dataclasses import fields
-
-    from scarce import registry
     from scarce import train as stage
     from scarce.loop import boxes
     from scarce.loop.conclude import choose_trainer
-    from scarce.loop.fitting import guarded, trainer_settings, training_view
+    from scarce.loop.fitting import guarded, training_view
     from scarce.loop.judging import read_plain
     from scarce.loop.measure import with_features
     from scarce.loop.options import Options
 
     others = None if foreign is None else read_plain(foreign, ds.schema.modality)
     notes: list[str] = []
-    wanted = model or project.config.train.trainer
-    named: dict[str, Any] = {}
-    if wanted != "auto":
-        wanted, named = stage.trainer_of(wanted, ds.schema.modality)
+    wanted, named = _named(project, ds.schema.modality, model)
     name = wanted if stage.draws_boxes(wanted) else choose_trainer(ds, Options(trainer=wanted), notes)
-    kind = registry.load("train", name, stage.AbstractTrainer)  # type: ignore[type-abstract]
-    drawn, known = kind.task == "boxes", {field.name for field in fields(kind)}
-    given = {key: value for key, value in told.items() if value is not None}
-    strange = sorted(set(given) - known - {"minutes"})
-    if strange:
-        option = {"policy": "augment"}.get(strange[0], strange[0]).replace("_", "-")
-        raise ConfigError("train", f"{name} takes no --{option}", f"its settings are {', '.join(sorted(known))}",
-                          "leave it out, or take another --model")  # fmt: skip
-    params = (
-        ({} if drawn else {"embedding": embedding_of(ds)})
-        | trainer_settings(project.config.train, name)
-        | given
-        | named
-    )
-    params = {key: value for key, value in params.items() if key in known}
+    kind, params = _settings(project, name, {**told, **named})
+    drawn = kind.task == "boxes"
+    if "embedding" not in params and not drawn and "embedding" in {field.name for field in fields(kind)}:
+        params = {"embedding": embedding_of(ds)} | params
     if kind.encoder is not None:
         ds = with_features(project, ds, encoder=kind.encoder, size=params.get("size"), seed=seed)
     checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
@@ -172,6 +157,59 @@ def fit(
     )  # fmt: skip
     fitted = fitted if drawn else guarded(fitted, view, foreign=others, seed=seed)
     return fitted.stamped(data={**fitted.card["data"], "version": version}), notes
+
+
+def check_names(project: Project, modality: str, *, model: str | None, told: Mapping[str, Any]) -> None:
+    """Refuse a model, a loss or a setting that does not exist, before any data is read for it.
+
+    Args:
+        project: for its settings.
+        modality: the kind of data.
+        model: a trainer or a network; None = that of scarce.toml.
+        told: settings from the command line, by the trainer's own names; None = not given.
+
+    Raises:
+        UnknownNameError: there is no such model or loss; the message names the closest ones.
+        ConfigError: the trainer has no such setting, or not such a value.
+    """
+    from typing import get_args
+
+    from scarce.errors import unknown_name
+    from scarce.train._named_loss import LossName
+
+    loss = told.get("loss")
+    if loss is not None and loss not in get_args(LossName):
+        raise unknown_name("train", "loss", loss, get_args(LossName))
+    wanted, named = _named(project, modality, model)
+    if wanted != "auto":  # which data chooses
+        kind, params = _settings(project, wanted, {**told, **named})
+        kind.from_params(params)
+
+
+def _named(project: Project, modality: str, model: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the trainer, or ``auto``, and the settings that the name of a model stands for."""
+    from scarce import train as stage
+
+    wanted = model or project.config.train.trainer
+    return ("auto", {}) if wanted == "auto" else stage.trainer_of(wanted, modality)
+
+
+def _settings(project: Project, trainer: str, told: Mapping[str, Any]) -> tuple[type[AbstractTrainer], dict[str, Any]]:
+    """Return the class of a trainer and its settings: those of scarce.toml, and above them what was told."""
+    from scarce import registry
+    from scarce import train as stage
+    from scarce.loop.fitting import trainer_settings
+
+    kind = registry.load("train", trainer, stage.AbstractTrainer)  # type: ignore[type-abstract]
+    known = {field.name for field in fields(kind)}
+    given = {key: value for key, value in told.items() if value is not None}
+    strange = sorted(set(given) - known - {"minutes", "network", "checkpoint"})
+    if strange:
+        option = {"policy": "augment"}.get(strange[0], strange[0]).replace("_", "-")
+        raise ConfigError("train", f"{trainer} takes no --{option}", f"its settings are {', '.join(sorted(known))}",
+                          "leave it out, or take another --model")  # fmt: skip
+    params = trainer_settings(project.config.train, trainer) | given
+    return kind, {key: value for key, value in params.items() if key in known}
 
 
 def weights_of(text: str | None) -> str | list[float] | None:

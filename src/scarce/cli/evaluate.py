@@ -107,6 +107,8 @@ def evaluate(
                 console.print(body["operating_point"]["why"])
             for line in beside(body):
                 console.print(line)
+            if (body.get("asked") or {}).get("why"):
+                console.print(f"Nothing is asked: {body['asked']['why']}.")
             console.print(f"Look number {body['looks']} at this test set.")
             console.print(f"Page: {safe(relative(Path(body['report'])))}")
 

@@ -82,7 +82,7 @@ def train(
     from scarce.train import is_main
 
     with screen(as_json, quiet or not is_main(), debug) as out:
-        from scarce.cli._work import fit, weights_of
+        from scarce.cli._work import check_names, fit, weights_of
         from scarce.loop.fitting import fresh_place
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
@@ -91,7 +91,9 @@ def train(
         told["class_weights"] = weights_of(class_weights)
         with Project.open(folder_of(project, named)) as opened:
             name = opened.store.version(version).name
-            ds = with_scan(opened, opened.dataset(name), workers=workers)
+            ds = opened.dataset(name)
+            check_names(opened, ds.schema.modality, model=model, told=told)
+            ds = with_scan(opened, ds, workers=workers)
             if not draws_boxes(model or opened.config.train.trainer):  # which see pixels only
                 ds = with_features(opened, ds, workers=workers, seed=seed)
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)

@@ -203,7 +203,9 @@ class Strategy:
 
     ratio_augment: float = setting(10.0, "Below this imbalance (largest class over smallest): augment only.", low=1.0)
     ratio_weight: float = setting(50.0, "Below this: logit adjustment or class weights as well.", low=1.0)
-    ratio_focal: float = setting(100.0, "Up to this: augment, synthesize, focal loss. Above: the full hybrid.", low=1.0)
+    ratio_focal: float = setting(
+        100.0, "Up to this: augment, synthesize, logit adjustment. Above: the full hybrid.", low=1.0
+    )
     small_total: int = setting(1000, "With fewer samples in all: the full hybrid.", low=0)
     oversample_total: int = setting(10000, "With fewer samples in all: oversample as well.", low=0)
     clean_first_error_rate: float = setting(

@@ -186,7 +186,9 @@ def _judged(
         raise DataError("evaluate", f"{int((~np.isfinite(probs[known])).any(1).sum())} rows have no finite probability")
     kept = given.take(known)
     train = view.train
-    real = train["label"][(train["origin"] == "real") & (train["label"] >= 0)]
+    counted = (train["origin"] == "real") & (train["label"] >= 0)
+    fitted = counted & (train["split"] != "val")  # held back to stop by, not trained on
+    real = train["label"][fitted if fitted.any() else counted]
     if not len(train):  # pooled outer folds: what is judged is what was trained on in turn
         real = kept["label"]
     return Judged(

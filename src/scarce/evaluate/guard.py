@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ import numpy as np
 
 from scarce import registry
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
+from scarce.errors import DataError
 from scarce.evaluate._base import plain
 from scarce.evaluate._foreign import foreign_pictures
 from scarce.evaluate.conformal import conformal_threshold
@@ -119,12 +121,13 @@ def guard(
 
 
 def fitted(known: Known) -> dict[str, AbstractDetector]:
-    """Return every detector that the samples allow, fitted, by name."""
+    """Return every detector that the samples allow, fitted, by name; those that need more samples are left out."""
     found = {}
     for name in registry.names(STAGE):
         one = registry.load(STAGE, name, AbstractDetector)()  # type: ignore[type-abstract]
         if not one.uses_features or known.features is not None:
-            found[name] = one.fit(known.features, known.logits, known.labels)
+            with suppress(DataError) if one.uses_features else nullcontext():
+                found[name] = one.fit(known.features, known.logits, known.labels)
     return found
 
 

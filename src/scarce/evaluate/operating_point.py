@@ -157,7 +157,8 @@ def operating_point(
             count groups where there are fewer of them than samples.
 
     Raises:
-        DataError: no defect or no sound sample, or a score is not finite.
+        DataError: no defect or no sound sample, labels that are neither true and false nor 1 and 0, a score that is not
+            finite, or a threshold that is NaN.
 
     Example:
         >>> point = operating_point(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.6, 0.9]))
@@ -165,6 +166,8 @@ def operating_point(
         (0.6, 1.0)
     """
     y_true, score = _checked(y_true, score)
+    if isinstance(threshold, float | np.floating) and np.isnan(threshold):
+        raise DataError("evaluate.operating_point", "threshold = nan decides nothing", do="give a number, or +inf")
     given = threshold if isinstance(threshold, Chosen) else None
     if threshold is None:
         chosen = threshold_at_false_positive_rate(y_true, score, false_positive_rate)
@@ -190,7 +193,12 @@ def operating_point(
 
 
 def _checked(y_true: Array, score: Array) -> tuple[Array, Floats]:
-    y_true, score = np.asarray(y_true).astype(bool), np.asarray(score, np.float64)
+    truth, score = np.asarray(y_true), np.asarray(score, np.float64)
+    if truth.dtype.kind not in "biuf" or not np.isin(truth, (0, 1)).all():
+        some = ", ".join(repr(value) for value in np.unique(truth.astype(str))[:4].tolist())
+        raise DataError("evaluate.operating_point", "y_true is neither true and false nor 1 and 0", f"it holds {some}",
+                        "give y == defect, true for defects")  # fmt: skip
+    y_true = truth.astype(bool)
     if y_true.shape != score.shape or y_true.ndim != 1:
         raise DataError("evaluate.operating_point", f"{y_true.shape} labels and {score.shape} scores differ")
     if not np.isfinite(score).all():

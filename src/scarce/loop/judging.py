@@ -110,7 +110,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     body["next"]["questions"] = questions
     if look.ask:
         new = put(project, [{**row, "version": project.head} for row in questions])
-        body["asked"] = {"questions": len(questions), "new": new}
+        body["asked"] = {"questions": len(questions), "new": new, "why": _unasked(ds, body["next"]["pairs"], questions)}
     return body
 
 
@@ -290,6 +290,17 @@ def _gap(model: Any) -> dict[str, Any]:
     """Return what the training itself recorded: the last loss on training and the score on held-back samples."""
     card = model.card.get("members", {}).get("finetune", model.card)
     return {"history": card.get("history") or [], "augment": card.get("augment")}
+
+
+def _unasked(ds: Dataset, pairs: list[dict[str, Any]], questions: list[dict[str, Any]]) -> str | None:
+    """Return why there is nothing to ask; None where there is something."""
+    if questions:
+        return None
+    if not pairs:
+        return "no two classes are mixed up often enough to ask about"
+    if not (ds["keep"].astype(bool) & (ds["label"] < 0)).any():
+        return "there is no unlabelled sample, and no label that was held back and not given by people is in doubt"
+    return "no unlabelled sample of the train side could be judged, and no label is in doubt"
 
 
 def _questions(

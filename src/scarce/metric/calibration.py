@@ -13,6 +13,9 @@ import numpy as np
 from scarce.dataset import Array, Floats
 from scarce.errors import DataError
 
+WHO = "evaluate.calibration"
+ROUNDING = 0.01
+"""Rows of probabilities may miss 1 by so much: some come with half precision."""
 LOWEST, HIGHEST = 0.05, 20.0
 """Range of the temperature."""
 
@@ -73,12 +76,20 @@ def expected_calibration_error(
         bins: bins of equal size.
         weights: (N,) sample weights, for example bootstrap counts; the bins then hold equal weight.
 
+    Returns:
+        The error; NaN where all weights are 0.
+
+    Raises:
+        DataError: no sample, shapes that do not fit, codes outside the classes, or rows that are no probabilities.
+
     Source: Nixon et al. 2019, adaptive calibration error on the top class.
     """
     labels, probs = _checked(labels, pred_probs)
-    weight = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
+    if not len(labels):
+        raise DataError(WHO, "there is no sample to judge probabilities by", do="give labels and (N, K) probabilities")
+    weight = _weights(weights, len(labels))
     total = float(weight.sum())
-    if not len(labels) or total <= 0:
+    if total <= 0:
         return float("nan")
     top = probs.max(1)
     order = np.argsort(top, kind="stable")
@@ -99,15 +110,15 @@ def fit_temperature(logits: Array, labels: Array, *, weights: Array | None = Non
     Returns:
         T in [0.05, 20]; above 1 = the model was too sure. 1 where there is nothing to fit.
 
+    Raises:
+        DataError: shapes that do not fit, logits that are not finite, or codes outside the classes.
+
     Source: Guo et al. 2017.
     """
     from scipy.optimize import minimize_scalar
 
-    logits = np.asarray(logits, np.float64)
-    labels = np.asarray(labels, np.int64)
-    if logits.ndim != 2 or len(logits) != len(labels):
-        raise DataError("metric.calibration", f"logits of shape {logits.shape} for {len(labels)} labels")
-    weight = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
+    labels, logits = _aligned(labels, logits, "logits")
+    weight = _weights(weights, len(labels))
     if not len(labels) or weight.sum() <= 0:
         return 1.0
     shifted = logits - logits.max(1, keepdims=True)
@@ -139,15 +150,50 @@ def with_prior(probs: Array, before: Array, after: Array) -> Floats:
     """
     before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
     if (before <= 0).any() or (after < 0).any() or not after.sum() > 0:
-        raise DataError("metric.calibration", "shares of classes that are not positive", do="give shares above 0")
+        raise DataError(WHO, "shares of classes that are not positive", do="give shares above 0")
     moved = np.asarray(probs, np.float64) * (after / after.sum()) / (before / before.sum())
     return np.asarray(moved / np.maximum(moved.sum(1, keepdims=True), 1e-300))
 
 
 def _checked(labels: Array, pred_probs: Array) -> tuple[Array, Floats]:
-    labels, probs = np.asarray(labels, np.int64), np.asarray(pred_probs, np.float64)
-    if probs.ndim != 2 or len(probs) != len(labels):
-        raise DataError("metric.calibration", f"probabilities of shape {probs.shape} for {len(labels)} labels")
-    if len(labels) and (labels.min() < 0 or labels.max() >= probs.shape[1]):
-        raise DataError("metric.calibration", "a label code is outside the classes", do="leave unlabelled rows out")
+    labels, probs = _aligned(labels, pred_probs, "probabilities")
+    if ((probs < -ROUNDING) | (probs > 1 + ROUNDING)).any():
+        found = f"they reach from {probs.min():.4g} to {probs.max():.4g}"
+        raise DataError(WHO, "probabilities lie outside 0 to 1", found, "pass logits through softmax first")
+    off = np.abs(probs.sum(1) - 1.0) > ROUNDING
+    if off.any():
+        row = int(np.argmax(off))
+        found = f"row {row} sums to {probs[row].sum():.4g}"
+        raise DataError(WHO, f"{int(off.sum())} of {len(probs)} rows of probabilities do not sum to 1", found,
+                        "give (N, K) over all classes")  # fmt: skip
     return labels, probs
+
+
+def _aligned(labels: Array, values: Array, what: str) -> tuple[Array, Floats]:
+    """Return (N,) codes and (N, K) finite numbers that belong together."""
+    try:
+        rows, given = np.asarray(values, np.float64), np.asarray(labels)
+    except (TypeError, ValueError) as error:
+        raise DataError(WHO, f"{what} are not numbers", do="give (N, K)") from error
+    if rows.ndim != 2 or given.ndim != 1 or len(rows) != len(given) or (len(rows) and not rows.shape[1]):
+        there = f"{len(given)} labels" if given.ndim == 1 else f"labels of shape {given.shape}"
+        raise DataError(WHO, f"{what} of shape {rows.shape} for {there}", do="give (N, K) and (N,)")
+    if not np.isfinite(rows).all():
+        odd = int((~np.isfinite(rows).all(1)).sum())
+        raise DataError(WHO, f"{odd} of {len(rows)} rows of {what} are not finite", do="leave those samples out")
+    if len(given) and (given.dtype.kind not in "biuf" or (given != np.floor(given)).any()):
+        raise DataError(WHO, f"labels of type {given.dtype} are no codes", do="give codes 0 to K - 1")
+    codes = given.astype(np.int64)
+    outside = (codes < 0) | (codes >= rows.shape[1])
+    if outside.any():
+        found = f"{sorted(set(codes[outside].tolist()))[:3]}, and there are {rows.shape[1]} classes"
+        raise DataError(WHO, "a label code is outside the classes", found, "leave unlabelled rows out")
+    return codes, rows
+
+
+def _weights(weights: Array | None, rows: int) -> Floats:
+    """Return (N,) finite weights >= 0."""
+    found: Floats = np.ones(rows) if weights is None else np.asarray(weights, np.float64)
+    if found.shape != (rows,) or not np.isfinite(found).all() or (found < 0).any():
+        raise DataError(WHO, f"weights of shape {found.shape} for {rows} samples", do="give one number >= 0 a sample")
+    return found

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Final
+
+import numpy as np
 
 from scarce.errors import DataError
 from scarce.rebalance.target import target_counts
 
+WHO: Final = "rebalance.strategy"
 ALWAYS: Final = ("smote", "class_weight", "focal", "balanced_softmax", "threshold")
 """Rows that the ledger always measures, recommended or not."""
 ORDER: Final = ("clean", "augment", "synthesize", "oversample", *ALWAYS)
@@ -20,6 +24,7 @@ PUBLISHED: Final = (
     "class weights are no default: published on CIFAR-10 at 100:1, plain training reached 70.4 %, class weights 68.3 %,"
     " balanced softmax 77.5 %, mixup with deferred re-weighting 82.1 %"
 )
+DEFERRED: Final = "scarce train --loss deferred or ldam_drw; scarce study losses compares them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +34,15 @@ class StrategyThresholds:
     Args:
         mild: up to this ratio (exclusive) of the largest to the smallest class, augmentation is enough.
         moderate: up to this ratio (exclusive), the loss is adjusted too.
-        severe: up to this ratio (inclusive), synthesis and focal loss; above it the full hybrid.
+        severe: up to this ratio (inclusive), synthesis and logit adjustment; above it the full hybrid.
         oversample_total: under this many samples, rare classes are oversampled too.
-        hybrid_total: under this many samples, the full hybrid whatever the ratio.
+        hybrid_total: under this many samples, the full hybrid where a class is smaller than the others.
+        balanced: up to this ratio (exclusive), classes count as equally large: nothing is rebalanced.
         label_error_rate: from this share of label errors on, cleaning comes first.
         clean_total: under this many samples ("a few thousand"), cleaning comes first: each wrong label weighs more.
     """
 
+    balanced: float = 1.25
     mild: float = 10.0
     moderate: float = 50.0
     severe: float = 100.0
@@ -97,41 +104,38 @@ def choose(
         normal_classes: names of the sound classes, which synthetic defects are drawn on; None = not known yet.
 
     Raises:
-        DataError: no class has a sample, or a count is below 0.
+        DataError: no class has a sample, a count is no whole number >= 0, or a share is outside 0 to 1.
     """
     limits = thresholds or StrategyThresholds()
-    named = dict(counts) if isinstance(counts, Mapping) else {f"class {i}": int(n) for i, n in enumerate(counts)}
-    present = {name: int(n) for name, n in named.items() if n > 0}
-    if any(n < 0 for n in named.values()):
-        raise DataError("rebalance.strategy", f"counts = {named} has one below 0", do="give counts of samples")
+    named = _counted(counts)
+    _check_share("label_error_rate", label_error_rate)
+    _check_share("noise", noise)
+    present = {name: n for name, n in named.items() if n > 0}
     if not present:
-        raise DataError("rebalance.strategy", "no class has a training sample", do="label or split the data first")
+        raise DataError(WHO, "no class has a training sample", do="label or split the data first")
     total = sum(present.values())
     largest, smallest = max(present, key=lambda name: present[name]), min(present, key=lambda name: present[name])
     ratio = present[largest] / present[smallest]
-    why = [
-        f"{present[largest]:,} {largest} against {present[smallest]:,} {smallest}: ratio {ratio:.4g}, {total:,} samples"
-    ]
+    why = [_sizes(present, largest, smallest)]
     why += [
         f"{name} has no training sample: no plan can help it, collect some" for name in named if name not in present
     ]
     if len(present) == 1:
         why.append("there is one class, so nothing is to be balanced")
     tier, steps, reason = _by_ratio(ratio, total, limits)
+    if len(present) == 1:
+        reason = []
     first = _clean_reasons(total, label_error_rate, noise, limits)
     steps |= {"clean"} if first else set()
     why += [*reason, *first]
     steps, lost = _possible(steps, modality, normal_classes)
     why += lost
-    if "focal" in steps and label_error_rate is not None and label_error_rate >= limits.label_error_rate:
-        steps = (steps - {"focal"}) | {"balanced_softmax"}
-        why.append("focal loss looks at the hardest samples, and wrong labels are those: logit adjustment in its place")
     targets = _targets(present) if steps & {"augment", "synthesize", "oversample"} else {}
     why += [f"{name} is to grow from {present[name]:,} to {size:,} (at most {CAP} new ones for each that is there)"
             for name, size in targets.items()]  # fmt: skip
     why += [f"{name} has one sample: nothing can be interpolated from it or judged by it, collect more"
             for name, n in present.items() if n == 1]  # fmt: skip
-    if ratio >= limits.mild:
+    if "balanced_softmax" in steps:
         why.append(PUBLISHED)
     ordered = tuple(name for name in ORDER if name in steps)
     rows = tuple(name for name in ORDER if name in steps or name in ALWAYS)
@@ -144,6 +148,44 @@ def choose(
     return Plan(tier, ordered, tuple(why), rows, ratio, total, targets)
 
 
+def _counted(counts: Mapping[str, int] | Sequence[int]) -> dict[str, int]:
+    """Return class to count.
+
+    Raises:
+        DataError: one is no whole number >= 0.
+    """
+    items = counts.items() if isinstance(counts, Mapping) else ((f"class {i}", n) for i, n in enumerate(counts))
+    out: dict[str, int] = {}
+    for name, n in items:
+        if not isinstance(n, Integral | float | np.floating) or isinstance(n, bool) or n != n // 1:
+            raise DataError(WHO, f"counts hold {n!r} for {name}, which is no whole number", do="give counts of samples")
+        if n < 0:
+            raise DataError(WHO, f"counts = {n} for {name} is below 0", do="give counts of samples")
+        out[str(name)] = int(n)
+    return out
+
+
+def _check_share(name: str, value: float | None) -> None:
+    """Refuse what is no share.
+
+    Raises:
+        DataError: it is no number in [0, 1].
+    """
+    if value is None or (isinstance(value, Real) and 0 <= value <= 1):
+        return
+    raise DataError(WHO, f"{name} = {value!r} is no share", do="give a number from 0 to 1, or leave it out")
+
+
+def _sizes(present: Mapping[str, int], largest: str, smallest: str) -> str:
+    """Return what the counts are, in words."""
+    total, most, fewest = sum(present.values()), present[largest], present[smallest]
+    if len(present) == 1:
+        return f"{most:,} {largest} and no other class"
+    if most == fewest:
+        return f"{len(present)} classes of {most:,} each: ratio 1, {total:,} samples"
+    return f"{most:,} {largest} against {fewest:,} {smallest}: ratio {most / fewest:.4g}, {total:,} samples"
+
+
 def _targets(present: Mapping[str, int]) -> dict[str, int]:
     sizes = target_counts(present, RATIO, CAP, who="strategy")
     return {name: int(size) for (name, there), size in zip(present.items(), sizes, strict=True) if size > there}
@@ -151,6 +193,8 @@ def _targets(present: Mapping[str, int]) -> dict[str, int]:
 
 def _by_ratio(ratio: float, total: int, limits: StrategyThresholds) -> tuple[str, set[str], list[str]]:
     everything = {"clean", "augment", "synthesize", "oversample", "balanced_softmax"}
+    if ratio < min(limits.balanced, limits.mild):
+        return "augment", {"augment"}, [f"under {limits.balanced:g}:1 classes are as good as equal: augmentation only"]
     if total < limits.hybrid_total:
         return "hybrid", everything, [f"under {limits.hybrid_total:,} samples every means is needed: the full hybrid"]
     if ratio > limits.severe:
@@ -158,9 +202,12 @@ def _by_ratio(ratio: float, total: int, limits: StrategyThresholds) -> tuple[str
     if ratio < limits.mild:
         return "augment", {"augment"}, [f"under {limits.mild:g}:1 augmentation is enough"]
     if ratio >= limits.moderate:
-        reason = "the rare class needs new samples (synthesis), and a loss that looks at the hard ones (focal)"
-        why = [f"from {limits.moderate:g}:1 to {limits.severe:g}:1 {reason}"]
-        return "synthesize", {"augment", "synthesize", "focal"}, why
+        reason = "the rare class needs new samples (synthesis), and a loss that knows the counts (logit adjustment)"
+        why = [
+            f"from {limits.moderate:g}:1 to {limits.severe:g}:1 {reason}",
+            f"deferred re-weighting, with mixup or without, is the next to try: {DEFERRED}",
+        ]
+        return "synthesize", {"augment", "synthesize", "balanced_softmax"}, why
     steps = {"augment", "balanced_softmax"}
     why = [
         f"from {limits.mild:g}:1 to {limits.moderate:g}:1 the loss is adjusted too: logit adjustment, or class weights"

@@ -185,8 +185,11 @@ def field_variety(body: Mapping[str, Any]) -> Safe | None:
     ]  # fmt: skip
     names = ", ".join(found["strange"][:8])
     strange = tag("p", f"Strangest: {names}", class_="note") if names else None
-    less = "The test set is less varied than the field: its figures promise too much."
-    verdict = "The test set is as varied as the field." if found["verdict"] == "as varied" else less
+    verdict = {
+        "as varied": "The test set is as varied as the field.",
+        "less varied": "The test set is less varied than the field: its figures promise too much.",
+        "different": "A classifier tells the field from the test set, whose figures therefore say little about it.",
+    }.get(found["verdict"], "Whether the test set is as varied as the field is not shown: take more field samples.")
     listed = tag("ul", [tag("li", line) for line in said], class_="plain")
     return join(tag("p", verdict, class_="intro"), listed, strange)
 

@@ -203,3 +203,27 @@ def test_bad_input_is_explained() -> None:
         loss.ExpectedCost([[0.0, 1.0], [1.0]])
     with pytest.raises(ConfigError, match=r"probe.*finetune"):
         LinearProbe().fit(np.zeros((4, 2), np.float32), np.array([0, 1, 0, 1]), 2, loss=loss_of("ldam", np.ones(2)))
+
+
+@pytest.mark.parametrize("settings", [{"gamma": -1.0}, {"gamma": float("nan")}, {"alpha": [0.5, 0.5]}, {"alpha": -1.0}])
+def test_focal_refuses_what_is_no_number_from_0_on(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        loss.Focal(**settings)
+
+
+@pytest.mark.parametrize("made", [loss.Focal(), loss.CrossEntropy(), loss.BalancedSoftmax(COUNTS), loss.Ldam(COUNTS)])
+def test_targets_that_do_not_fit_are_told(made: Any, batch: Batch) -> None:
+    logits, target = batch
+    for wrong, said in (
+        (target + 1, "codes reach from 1 to 3"), (target - 1, "outside the classes"), (target[:5], "shape"),
+        (target.float(), "no codes"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=said):
+            made(logits, wrong)
+
+
+def test_another_number_of_class_weights_is_told(batch: Batch) -> None:
+    with pytest.raises(DataError, match=r"2 class_weights.* 3 classes"):
+        loss.Focal(class_weights=[1.0, 2.0])(*batch)
+    with pytest.raises(DataError, match="4 prior"):
+        loss.BalancedSoftmax([5, 5, 5, 5])(*batch)

@@ -38,6 +38,8 @@ class AbstractDetector(Plugin, ABC):
 
     uses_features: ClassVar[bool] = False
     """Whether features are needed; without them the logits are enough."""
+    width_of: ClassVar[str] = ""
+    """Name of the learned array whose last axis is that of the features; empty = features of any width."""
 
     def fit(self, features: Array | None, logits: Array, labels: Array) -> Self:
         """Learn the known classes; returns itself.
@@ -48,7 +50,7 @@ class AbstractDetector(Plugin, ABC):
             labels: (N,) codes in 0..K-1.
 
         Raises:
-            DataError: shapes that do not fit, values that are not finite, or no sample.
+            DataError: shapes that do not fit, values that are not finite, or too few samples.
         """
         rows, values = self._checked(features, logits)
         codes = np.asarray(labels, np.int64)
@@ -74,6 +76,10 @@ class AbstractDetector(Plugin, ABC):
         """
         state = self.state
         rows, values = self._checked(features, logits)
+        width = state[self.width_of].shape[-1] if self.width_of else rows.shape[1]
+        if rows.shape[1] != width:
+            raise DataError(self._who, f"features have {rows.shape[1]} numbers each", f"it was fitted on {width}",
+                            "take the features of the same model and layer")  # fmt: skip
         nothing = np.zeros(0, np.int64)
         found = [
             self._foreign(Rows(rows[at : at + BLOCK], values[at : at + BLOCK], nothing), state)

@@ -29,6 +29,7 @@ class Knn(AbstractDetector):
     """
 
     uses_features: ClassVar[bool] = True
+    width_of: ClassVar[str] = "mean"
 
     k: int = 5
     most: int = 5000

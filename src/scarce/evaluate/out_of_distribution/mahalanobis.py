@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from scarce.dataset import Array, Floats
-from scarce.errors import ConfigError
+from scarce.errors import ConfigError, DataError
 from scarce.evaluate.out_of_distribution._base import AbstractDetector, Rows
 
 LEAST = 1e-8
@@ -28,10 +28,12 @@ class Mahalanobis(AbstractDetector):
     Args:
         shrinkage: share of the covariance that is replaced by its diagonal, in [0, 1]; helps where N is not far above
             D.
-        relative: subtract the distance to all samples as one class, which forgets what is common to all.
+        relative: subtract the distance to all samples as one class, which forgets what is common to all. With one known
+            class both are the same and would cancel: the plain distance is then used.
     """
 
     uses_features: ClassVar[bool] = True
+    width_of: ClassVar[str] = "means"
 
     shrinkage: float = 0.01
     relative: bool = True
@@ -45,19 +47,22 @@ class Mahalanobis(AbstractDetector):
         features = known.features
         present, own = np.unique(known.labels, return_inverse=True)
         counts = np.bincount(own)
+        if len(features) < len(present) + 2:
+            what = f"{len(features)} samples of {len(present)} classes show no spread inside a class"
+            raise DataError(self._who, what, do="give two samples more than classes at least, or use knn")
         means = np.zeros((len(present), features.shape[1]))
         np.add.at(means, own, features)
         means /= counts[:, None]
         center = features.mean(0)
         state = {"means": means, "whitening": _whitening(features - means[own], self.shrinkage)}
-        if self.relative:
+        if self.relative and len(present) > 1:
             state |= {"center": center, "background": _whitening(features - center, self.shrinkage)}
         return {name: np.asarray(value, np.float32) for name, value in state.items()}
 
     def _foreign(self, rows: Rows, state: Mapping[str, Array]) -> Floats:
         whitening = np.asarray(state["whitening"], np.float64)
         found = _squared(rows.features @ whitening, np.asarray(state["means"], np.float64) @ whitening).min(1)
-        if self.relative:
+        if "background" in state:
             away = (rows.features - state["center"]) @ np.asarray(state["background"], np.float64)
             found = found - (away**2).sum(1)
         return np.asarray(found)

@@ -9,8 +9,11 @@ from typing import ClassVar, final
 import numpy as np
 
 from scarce.dataset import Array, Floats
-from scarce.errors import ConfigError
+from scarce.errors import ConfigError, DataError
 from scarce.evaluate.out_of_distribution._base import AbstractDetector, Rows, log_sum_exp
+
+FEWEST = 3
+"""Samples that it can be fitted on."""
 
 
 @final
@@ -28,6 +31,7 @@ class Vim(AbstractDetector):
     """
 
     uses_features: ClassVar[bool] = True
+    width_of: ClassVar[str] = "scale"
 
     share: float = 0.95
 
@@ -38,6 +42,10 @@ class Vim(AbstractDetector):
 
     def _learn(self, known: Rows) -> dict[str, Array]:
         features, logits = known.features, known.logits
+        if len(features) < FEWEST:
+            raise DataError(
+                self._who, f"{len(features)} samples fill no space", do=f"give {FEWEST} at least, or use knn"
+            )
         scale = features.std(0)
         scale = np.where(scale > 1e-6 * max(1.0, float(scale.max(initial=0.0))), scale, 1.0)
         rows = features / scale
@@ -48,6 +56,10 @@ class Vim(AbstractDetector):
         wide = min(int(np.searchsorted(held, self.share)) + 1, len(values) - 1) if len(values) > 1 else 0
         rest = vectors[:, : len(values) - wide]
         residual = np.linalg.norm(centered @ rest, axis=1)
+        if not residual.mean() > 1e-9 * max(1.0, float(np.linalg.norm(centered, axis=1).mean())):
+            there = f"{len(features)} samples of {features.shape[1]} features"
+            raise DataError(self._who, "nothing of the known features lies outside their principal space", there,
+                            "give more samples, or use knn")  # fmt: skip
         alpha = float(np.abs(logits.max(1)).mean() / max(float(residual.mean()), 1e-12))
         state = {"scale": scale, "origin": origin, "rest": rest, "alpha": np.array([alpha])}
         return {name: np.asarray(value, np.float32) for name, value in state.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -41,6 +42,10 @@ class ImbalanceLoss(nn.Module):
         deferred: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        for name, number in (("gamma", gamma), ("alpha", alpha)):
+            if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= number < math.inf:
+                more = "; factors of single classes are class_weights" if name == "alpha" else ""
+                raise ConfigError("train.loss", f"{name} = {number!r}", do=f"use one number >= 0{more}")
         self.gamma, self.alpha, self.label_smoothing, self.deferred = gamma, alpha, label_smoothing, deferred
         self.progress = 1.0
         for name, values in (("class_weights", class_weights), ("prior", prior), ("margins", margins)):
@@ -77,10 +82,14 @@ class ImbalanceLoss(nn.Module):
             logits: (N, K).
             target: (N,) int64 codes or (N, K) soft labels.
             weight: (N,) sample weights >= 0.
+
+        Raises:
+            DataError: shapes that do not fit, or codes outside the classes.
         """
+        self._check(logits, target)
         logits = logits.float()
         n_classes = logits.shape[1]
-        soft = nn.functional.one_hot(target, n_classes).float() if target.ndim == 1 else target.float()
+        soft = nn.functional.one_hot(target.long(), n_classes).float() if target.ndim == 1 else target.float()
         if self.label_smoothing:
             soft = soft * (1 - self.label_smoothing) + self.label_smoothing / n_classes
         if self.prior is not None:
@@ -92,6 +101,28 @@ class ImbalanceLoss(nn.Module):
             soft = soft * self.class_weights
         cost = self.alpha * (soft * each).sum(1)
         return cost.mean() if weight is None else (cost * weight).sum() / weight.sum().clamp_min(1e-12)
+
+    def _check(self, logits: Tensor, target: Tensor) -> None:
+        """Refuse what does not fit; codes are looked at where that costs no waiting for a device."""
+        who = "train.loss"
+        fits = logits.ndim == 2 and (tuple(target.shape) in {(len(logits),), tuple(logits.shape)})
+        if not fits:
+            raise DataError(who, f"logits of shape {tuple(logits.shape)} for a target of shape {tuple(target.shape)}",
+                            do="give (N, K) logits, and (N,) codes or (N, K) shares")  # fmt: skip
+        n_classes = logits.shape[1]
+        for name in ("class_weights", "prior", "margins"):
+            held = getattr(self, name)
+            if held is not None and len(held) != n_classes:
+                raise DataError(who, f"{len(held)} {name}", f"the logits have {n_classes} classes",
+                                "give one for each class")  # fmt: skip
+        if target.ndim > 1:
+            return
+        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+            raise DataError(who, f"a target of type {target.dtype} holds no codes", do="give int64 codes")
+        if target.device.type == "cpu" and len(target) and not 0 <= int(target.min()) <= int(target.max()) < n_classes:
+            found = f"codes reach from {int(target.min())} to {int(target.max())}"
+            raise DataError(who, "a target is outside the classes", f"{found}, and there are {n_classes} classes",
+                            "leave unlabelled samples out")  # fmt: skip
 
 
 def _kind(spec: LossSpec) -> Any:
