@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import Final
+from numbers import Integral
+from typing import Any, Final
 
 import numpy as np
 
@@ -165,13 +165,13 @@ def _counted(counts: Mapping[str, int] | Sequence[int]) -> dict[str, int]:
     return out
 
 
-def _check_share(name: str, value: float | None) -> None:
+def _check_share(name: str, value: Any) -> None:
     """Refuse what is no share.
 
     Raises:
         DataError: it is no number in [0, 1].
     """
-    if value is None or (isinstance(value, Real) and 0 <= value <= 1):
+    if value is None or (isinstance(value, int | float | np.number) and 0 <= value <= 1):
         return
     raise DataError(WHO, f"{name} = {value!r} is no share", do="give a number from 0 to 1, or leave it out")
 

@@ -42,8 +42,9 @@ class ImbalanceLoss(nn.Module):
         deferred: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        for name, number in (("gamma", gamma), ("alpha", alpha)):
-            if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= number < math.inf:
+        numbers: tuple[tuple[str, Any], ...] = (("gamma", gamma), ("alpha", alpha))
+        for name, number in numbers:
+            if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= float(number) < math.inf:
                 more = "; factors of single classes are class_weights" if name == "alpha" else ""
                 raise ConfigError("train.loss", f"{name} = {number!r}", do=f"use one number >= 0{more}")
         self.gamma, self.alpha, self.label_smoothing, self.deferred = gamma, alpha, label_smoothing, deferred
