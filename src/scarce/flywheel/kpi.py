@@ -27,13 +27,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from scarce.dataset import Array, Floats, Ints, Mask
+from scarce.dataset import Array, Dataset, Floats, Ints, Mask, Schema
 from scarce.errors import DataError
 from scarce.flywheel._rate import Change, Rate, counted, difference, rate
+
+if TYPE_CHECKING:
+    from scarce.project import Project
 
 WHO: Final = "flywheel.kpi"
 WEEK, MONTH, ALL = "week", "month", "all"
@@ -174,6 +177,53 @@ class Period:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kpis:
+    """Figures of a project, the latest last.
+
+    Attributes:
+        weeks, months: the latest ones.
+        whole: over all time; None = nothing was answered.
+        outcomes, traffic: what they were counted from.
+    """
+
+    weeks: tuple[Period, ...]
+    months: tuple[Period, ...]
+    whole: Period | None
+    outcomes: Outcomes
+    traffic: Traffic
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"weeks": [row.to_json() for row in self.weeks], "months": [row.to_json() for row in self.months],
+                "all": self.whole and self.whole.to_json()}  # fmt: skip
+
+
+def measure(project: Project, ds: Dataset | None = None, *, weeks: int = 12, months: int = 12) -> Kpis:
+    """Return how production does.
+
+    Args:
+        project: with a log of predictions.
+        ds: its newest data, where it is open already.
+        weeks: so many of the latest weeks.
+        months: so many of the latest months.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    from scarce.flywheel._outcomes import outcomes, traffic
+
+    if ds is None and project.head:
+        ds = project.dataset()
+    schema = ds.schema if ds is not None else Schema()
+    normal = [schema.classes.index(name) for name in schema.normal_classes]
+    found, passed = outcomes(project, ds), traffic(project, ds)
+    rows = {every: over_time(found, passed, schema.classes, normal, every=every, most=most)
+            for every, most in ((WEEK, weeks), (MONTH, months), (ALL, 1))}  # fmt: skip
+    return Kpis(weeks=tuple(rows[WEEK]), months=tuple(rows[MONTH]), whole=rows[ALL][0] if rows[ALL] else None,
+                outcomes=found, traffic=passed)  # fmt: skip
+
+
 def figures(
     found: Outcomes, classes: Sequence[str], normal: Sequence[int], *, confidence: float = 0.95, seed: int = 0
 ) -> Figures:
@@ -206,9 +256,9 @@ def figures(
 
 def over_time(  # noqa: PLR0913 - one knob each
     found: Outcomes, traffic: Traffic, classes: Sequence[str], normal: Sequence[int], *, every: str = WEEK,
-    confidence: float = 0.95, seed: int = 0,
+    confidence: float = 0.95, most: int | None = None,
 ) -> list[Period]:  # fmt: skip
-    """Return one period after another, from the first to the last in which anything happened.
+    """Return one period after another in which anything happened, the oldest first.
 
     Answers count when they were given, not when their truth became known.
 
@@ -219,17 +269,18 @@ def over_time(  # noqa: PLR0913 - one knob each
         normal: codes of the sound classes.
         every: ``week``, ``month`` or ``all``.
         confidence: of each interval, two-sided.
-        seed: of the bootstrap.
+        most: only so many of the latest; None = all.
     """
     of_found, of_days, of_labels = (periods(times, every) for times in (found.at, traffic.day, traffic.labels))
     out = []
-    for name in sorted({*of_found.tolist(), *of_days.tolist(), *of_labels.tolist()}):
+    names = sorted({*of_found.tolist(), *of_days.tolist(), *of_labels.tolist()})
+    for name in names[-most:] if most else names:
         days = of_days == name
         answered, asked = int(traffic.answered[days].sum()), int(traffic.asked[days].sum())
         out.append(Period(
             name=name, answered=answered, labels_spent=int((of_labels == name).sum()),
             labels_full=int(traffic.fresh[days].sum()), to_person=counted(asked, answered, confidence),
-            figures=figures(found.take(of_found == name), classes, normal, confidence=confidence, seed=seed),
+            figures=figures(found.take(of_found == name), classes, normal, confidence=confidence),
         ))  # fmt: skip
     return out
 
