@@ -90,9 +90,8 @@ def traffic(project: Project, ds: Dataset | None) -> Traffic:
     day, served = sql.func.substr(log.c.at, 1, 10), log.c.served_as != SHADOW
     counts = _asked(project.state, sql.select(day, log.c.verdict, sql.func.count()).where(served)
                     .group_by(day, log.c.verdict))  # fmt: skip
-    first = sql.select(sql.func.min(log.c.at).label("at")).where(served).group_by(log.c.sample).subquery()
-    day = sql.func.substr(first.c.at, 1, 10)
-    fresh = dict(_asked(project.state, sql.select(day, sql.func.count()).group_by(day)))
+    first = sql.select(sql.func.min(log.c.number)).group_by(log.c.sample)  # a shadow's answer is never the first
+    fresh = dict(_asked(project.state, sql.select(day, sql.func.count()).where(log.c.number.in_(first)).group_by(day)))
     days = sorted({row[0] for row in counts} | set(fresh))
     place = {name: number for number, name in enumerate(days)}
     answered, asked = np.zeros(len(days), np.int64), np.zeros(len(days), np.int64)

@@ -98,7 +98,7 @@ def rate(
         drawn = cluster_weights(codes, repeats=DRAWS, seed=seed) * weights
         spread = (drawn @ hits) / drawn.sum(1)
         low = min(low, float(np.quantile(spread, (1 - confidence) / 2)))
-        high = max(high, float(np.quantile(spread, (1 + confidence) / 2)))
+        high = max(high, min(float(np.quantile(spread, (1 + confidence) / 2)), 1.0))
     return Rate(value=value, low=low, high=high, n=n, groups=units, effective=effective)
 
 

@@ -330,7 +330,7 @@ class Changes:
 def changes(
     earlier: Outcomes, later: Outcomes, classes: Sequence[str], normal: Sequence[int], *, alpha: float = 0.05
 ) -> Changes:
-    """Compare two times, all figures together; the chance of any false claim is at most about ``alpha``.
+    """Compare two times, all figures but those of single classes; the chance of any false claim is about ``alpha``.
 
     Args:
         earlier: answers with their truth; those that were not drawn at random are left out.
@@ -349,8 +349,7 @@ def changes(
 
 def _named(found: Figures) -> dict[str, Rate]:
     rows = {name: getattr(found, name) for name in NAMES}
-    named = {name: row for name, row in rows.items() if row is not None}
-    return {**named, **{f"recall of {name}": row for name, row in found.classes.items()}}
+    return {name: row for name, row in rows.items() if row is not None}
 
 
 def _gap(own: Outcomes, accuracy: Rate) -> Rate:
