@@ -153,7 +153,7 @@ def test_a_week_is_one_week_wherever_it_is_told() -> None:
     monday = datetime(2026, 11, 23, 0, 30, tzinfo=timezone(timedelta(hours=9)))  # still Sunday in UTC
     assert period_of(monday) == period_of(monday.astimezone(UTC)) == "2026-W47"
     assert period_of(monday + timedelta(hours=9)) == "2026-W48"
-    draws = [{"week": "2026-W47", "month": "2026-11", "asked": 60}, {"week": "2026-W48", "month": "2026-11", "asked": 5}]
+    draws = [{"week": f"2026-W{week}", "month": "2026-11", "asked": asked} for week, asked in ((47, 60), (48, 5))]
     sunday = datetime(2026, 11, 22, tzinfo=UTC)
     late = budget_of(draws, "week", 100, sunday)  # this clock is a day behind the one that drew last
     assert (late.period, late.spent, late.left, late.ahead) == ("2026-W48", 5, 95, True)
