@@ -275,6 +275,26 @@ class Serve:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Flywheel:
+    """What people are asked about in production, and how many labels that may cost."""
+
+    period: str = setting(
+        "week", "What the budget is for: week, or month once all is stable.", choices=("week", "month")
+    )
+    weekly: int = setting(100, "Labels a week (UTC, from Monday).", low=1)
+    monthly: int = setting(100, "Labels a month, where period = month.", low=1)
+    audit: float = setting(
+        0.1, "Share of them that is drawn at random: only that estimates anything.", low=0.1, high=1.0
+    )
+    strategy: str = setting(
+        "priority", "What chooses the others: priority with these three weights, or another strategy of [label.query]."
+    )
+    uncertainty: float = setting(0.5, "Weight of doubt.", low=0.0)
+    rarity: float = setting(0.3, "Weight of the rarity of the likely class.", low=0.0)
+    diversity: float = setting(0.2, "Weight of the distance to what is known.", low=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Whole experiments. Parameters of a study: [study.<study>]."""
 
@@ -309,5 +329,6 @@ class Sections:
     evaluate: Evaluate = Evaluate()
     ledger: Ledger = Ledger()
     serve: Serve = Serve()
+    flywheel: Flywheel = Flywheel()
     study: Study = Study()
     run: Run = Run()

@@ -100,7 +100,7 @@ class Choice:
 
 def choose(
     pool: Candidates, budget: int, *, strategy: AbstractQuery | None = None, audit: float = LEAST_AUDIT,
-    copies: float = COPIES, seed: int = 0,
+    copies: float = COPIES, seed: int | tuple[int, ...] = 0,
 ) -> Choice:  # fmt: skip
     """Choose what people are asked about: at most ``budget`` samples.
 
