@@ -55,8 +55,8 @@ def queue(
 
     A tenth or more is drawn at random from all that came since the draw before, is never trained on, and alone says how
     good the model is. The others are doubtful, of rare classes, and unlike what is known: half, three tenths and two
-    tenths of their worth. They wait for scarce label, or scarce label export (CSV, a page, Label Studio); scarce collect
-    takes the answers in.
+    tenths of their worth. They wait for scarce label, or scarce label export (CSV, a page, Label Studio); scarce
+    collect takes the answers in.
 
     Example:
         scarce queue photos-scarce

@@ -136,6 +136,8 @@ def settle(project: Project) -> bool:
         rows = told[0]["rows"]
         asked = {(row["sample"], row["reason"]) for status in STATUSES for row in project.state.queue(status)}
         missing = [row for row in rows if row["ask"] and (row["id"], row["reason"]) not in asked]
+        if not missing and any(row["ask"] for row in rows):  # questions come last: all is done
+            return False
         ds = project.dataset()
         known = set(ds.ids.astype(str).tolist())
         new = [row for row in rows if row["sample"] and row["id"] not in known]
