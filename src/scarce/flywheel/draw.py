@@ -158,8 +158,8 @@ def _period(project: Project) -> str:
     from scarce.flywheel.kpi import measure
     from scarce.flywheel.plan import plan
 
-    set_ = project.config.flywheel.period
-    return plan(project, measure(project)).budget.every if set_ == "auto" else set_
+    wanted = project.config.flywheel.period
+    return plan(project, measure(project)).budget.every if wanted == "auto" else wanted
 
 
 def _strategy(project: Project, name: str, budget: int) -> AbstractQuery:
