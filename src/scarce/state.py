@@ -29,14 +29,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 BUSY_SECONDS = 30
 SPARE_BYTES = 1 << 17
-PROMOTIONS = "promotions"
-"""Run of the ledger rows of :meth:`State.move_aliases`."""
-DRIFT = "drift"
-"""Run of the ledger rows of looks for drift."""
-DRAWS = "draws"
-"""Run of the ledger rows of what people were asked about."""
-BESIDE = (PROMOTIONS, DRIFT, DRAWS)
-"""Runs that judged no data: the latest run is never one of them."""
+BESIDE = PROMOTIONS, DRIFT, DRAWS = "promotions", "drift", "draws"
+"""Runs of the ledger that judged no data: which model became champion, looks for drift, and what people were asked."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +165,8 @@ class State:
 
         Args:
             run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why, ``"drift"`` =
-                looks for drift, ``"draws"`` = which production samples were asked about; by default the latest run that judged data.
+                looks for drift, ``"draws"`` = which production samples were asked about; by default the latest run
+                that judged data.
         """
         rows = self._rows("ledger")
         run = run or next((row["run"] for row in reversed(rows) if row["run"] not in BESIDE), None)
