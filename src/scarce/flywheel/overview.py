@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scarce.flywheel import kpi
-from scarce.flywheel._standing import alarms_of
+from scarce.flywheel._standing import looks_of
 from scarce.flywheel.plan import plan
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
 from scarce.state import PROMOTIONS
@@ -21,12 +21,14 @@ LAST, TOLD = 5, ("at", "decision", "verdict", "why")
 def overview(project: Project, ds: Dataset | None) -> dict[str, Any]:
     """Return plan, figures, aliases, decisions about models and alarms of drift, as plain values."""
     found = kpi.measure(project, ds)
-    alarms, decisions = alarms_of(project), project.state.ledger(PROMOTIONS)
+    champion, decisions = _meaning(project, CHAMPION), project.state.ledger(PROMOTIONS)
+    looks = looks_of(project, champion["target"] if champion else None)
     return {
         "plan": plan(project, found, ds).to_json(), "kpis": found.to_json(),
-        **{name: _meaning(project, name) for name in (CHAMPION, CHALLENGER)},
+        CHAMPION: champion, CHALLENGER: _meaning(project, CHALLENGER),
         "promotions": [{key: row.get(key) for key in TOLD} for row in decisions[-LAST:]],
-        "alarms": [{"at": row.at.isoformat(), "said": row.why, "open": row.open} for row in alarms[-LAST:]],
+        "alarms": [{"at": at.isoformat(), "said": said} for at, said in looks.alarms[-LAST:]],
+        "looked_for_drift": looks.at[-1].isoformat() if looks.at else None,
         "state_lost": project.head is not None and not project.state.intents(),
     }  # fmt: skip
 
