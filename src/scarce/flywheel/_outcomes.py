@@ -51,8 +51,15 @@ def outcomes(project: Project, ds: Dataset | None) -> Outcomes:
         (row, label, own or row["inclusion"] or audited.get(row["sample"], (None, None))[1])
         for row, label, own in found if row["served_as"] != SHADOW
     ]  # fmt: skip
-    schema = ds.schema if ds is not None else None
-    return from_rows(told, schema.classes if schema else (), schema.normal_classes if schema else ())
+    return from_rows(told, ds.schema.classes if ds is not None else (), sound_of(project, ds))
+
+
+def sound_of(project: Project, ds: Dataset | None) -> tuple[str, ...]:
+    """Return the sound classes: those of the data, or where it knows none those of the settings."""
+    if ds is None:
+        return ()
+    named = project.config.project.normal_classes
+    return ds.schema.normal_classes or tuple(name for name in ds.schema.classes if name in named)
 
 
 def from_rows(rows: Iterable[tuple[Row, str, float | None]], classes: Sequence[str], normal: Sequence[str]) -> Outcomes:
