@@ -38,6 +38,10 @@ from scarce.flywheel._rate import Change, Rate, counted, difference, rate
 if TYPE_CHECKING:
     from scarce.project import Project
 
+__all__ = [
+    "ALL", "MONTH", "WEEK", "Changes", "Figures", "Kpis", "Outcomes", "Period", "Rate", "Traffic", "changes", "figures",
+    "measure", "over_time", "periods", "rate",
+]  # fmt: skip
 WHO: Final = "flywheel.kpi"
 WEEK, MONTH, ALL = "week", "month", "all"
 
