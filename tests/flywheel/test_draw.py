@@ -122,7 +122,7 @@ def test_who_is_killed_spends_nothing_twice(
         raise StoreError("test", "the power failed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((Project, "commit") if broken == "commit" else (draw, "put")), killed)
+        patch.setattr(Project if broken == "commit" else draw, broken, killed)
         with pytest.raises(StoreError, match="power"):
             ask(project, budget=10)
     (kept,) = draws(project)
