@@ -87,6 +87,7 @@ class Line:
     def changed(content: bytes, brightness: int = 1) -> bytes:
         """Return the same picture a little brighter: other bytes, the same thing."""
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert picture is not None
         return bytes(cv2.imencode(".png", cv2.add(picture, np.full_like(picture, brightness)))[1])
 
 
