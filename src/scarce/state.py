@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 BUSY_SECONDS = 30
 SPARE_BYTES = 1 << 17
-PROMOTIONS, DRAWS = "promotions", "draws"
-"""Runs of the ledger that judged no data: of :meth:`State.move_aliases`, and what people were asked about."""
+BESIDE = PROMOTIONS, DRIFT, DRAWS = "promotions", "drift", "draws"
+"""Runs of the ledger that judged no data: which model became champion, looks for drift, and what people were asked."""
 
 
 @dataclass(frozen=True)
@@ -164,11 +164,12 @@ class State:
         """Return the rows of one run as they were added.
 
         Args:
-            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why, ``"draws"`` =
-                which production samples were asked about; by default the latest run that judged data.
+            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why, ``"drift"`` =
+                looks for drift, ``"draws"`` = which production samples were asked about; by default the latest run
+                that judged data.
         """
         rows = self._rows("ledger")
-        run = run or next((row["run"] for row in reversed(rows) if row["run"] not in (PROMOTIONS, DRAWS)), None)
+        run = run or next((row["run"] for row in reversed(rows) if row["run"] not in BESIDE), None)
         return [{**row["body"], "run": row["run"], "at": row["at"]} for row in rows if run in ("*", row["run"])]
 
     def count_test_look(self, *, version: str, why: str = "", metric: str | None = None, run: str | None = None) -> int:

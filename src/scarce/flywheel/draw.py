@@ -94,8 +94,8 @@ def ask(  # noqa: PLR0913 - one knob each
         ConflictError: others drew again and again meanwhile.
     """
     settings = project.config.flywheel
-    kind = period or settings.period
-    total = budget if budget is not None else settings.monthly if kind == MONTH else settings.weekly
+    kind = period or _period(project)
+    total = budget if budget is not None else settings.labels_per_month if kind == MONTH else settings.labels_per_week
     chosen = _strategy(project, strategy or settings.strategy, total)
     if project.head is None:
         raise DataError(WHO, "the project has no data", do="scarce add a source first")
@@ -151,6 +151,15 @@ def settle(project: Project) -> bool:
                  "version": project.head} for row in missing
             ])  # fmt: skip
         return bool(missing or new)
+
+
+def _period(project: Project) -> str:
+    """Return what the budget is for; ``auto`` asks the plan whether production is stable."""
+    from scarce.flywheel.kpi import measure
+    from scarce.flywheel.plan import plan
+
+    wanted = project.config.flywheel.period
+    return plan(project, measure(project)).budget.every if wanted == "auto" else wanted
 
 
 def _strategy(project: Project, name: str, budget: int) -> AbstractQuery:
