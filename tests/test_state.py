@@ -144,14 +144,17 @@ def test_a_state_of_format_1_is_migrated(state_url: str) -> None:
     postgres = state_url.startswith("postgresql")
     engine = sql.create_engine(state_url if postgres else f"sqlite:///{state_url}")
     key = "SERIAL PRIMARY KEY" if postgres else "INTEGER PRIMARY KEY"
+    results = (
+        "run VARCHAR, decision VARCHAR, verdict VARCHAR, kept BOOLEAN, gain FLOAT, body JSON, "
+        "version_before VARCHAR, version_after VARCHAR"
+    )
     with engine.begin() as old:  # as scarce wrote it before models were served
         for table, columns, names, values in (
             ("meta", "name VARCHAR UNIQUE, value VARCHAR", "name, value", "'format', '1'"),
             ("feedback", "sample VARCHAR, model VARCHAR, predicted VARCHAR, label VARCHAR, note VARCHAR",
              "sample, label", "'s1', 'torn'"),
             ("aliases", "name VARCHAR, target VARCHAR, why VARCHAR", "name, target", "'champion', 'v3-finetune'"),
-            ("ledger", "run VARCHAR, decision VARCHAR, verdict VARCHAR, kept BOOLEAN, gain FLOAT, "
-             "version_before VARCHAR, version_after VARCHAR, body JSON", "run, decision, verdict, kept, body",
+            ("ledger", results, "run, decision, verdict, kept, body",
              "'r', 'augment', 'helped', TRUE, '{\"decision\": \"augment\", \"p\": 0.25}'"),
         ):  # fmt: skip
             old.exec_driver_sql(f"CREATE TABLE {table} (number {key}, at VARCHAR NOT NULL, {columns})")

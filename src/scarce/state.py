@@ -1,7 +1,8 @@
 """What people said and what was decided, in SQL: annotations, review queue, feedback, ledger, test looks, aliases.
 
 SQLite by default, PostgreSQL by URL (see :mod:`scarce._sql`). The data itself is not here but in :mod:`scarce.store`.
-Nothing here is ever deleted by scarce; rows are only added, except that annotations, the queue, rounds and intents change their state.
+Nothing here is ever deleted by scarce; rows are only added, except that annotations, the queue, rounds and intents
+change their state.
 """
 
 from __future__ import annotations
