@@ -50,11 +50,18 @@ def _production(connection: Connection) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {column}")
         for name in SOUGHT.get(table, ()):
             connection.exec_driver_sql(f"CREATE INDEX {table}_by_{name} ON {table} ({name})")
-    if connection.dialect.name == "postgresql":  # its type json refuses numbers that are not finite
-        for table in (table for table in LAYOUT if sql.inspect(connection).has_table(table)):
-            for column in sql.inspect(connection).get_columns(table):
-                if isinstance(column["type"], sql.JSON):
-                    connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN {column['name']} TYPE TEXT")
+    if connection.dialect.name == "postgresql":
+        _as_text(connection)
+
+
+def _as_text(connection: Connection) -> None:
+    """Turn columns of PostgreSQL's type json, which refuses numbers that are not finite, into text."""
+    import sqlalchemy as sql
+
+    for table in (table for table in LAYOUT if sql.inspect(connection).has_table(table)):
+        found = sql.inspect(connection).get_columns(table)
+        for name in (column["name"] for column in found if isinstance(column["type"], sql.JSON)):
+            connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN {name} TYPE TEXT")
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_production,)
