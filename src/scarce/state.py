@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, MetaData
 
 Row = dict[str, Any]
-PROMOTIONS = "promotions"
-"""Run of the ledger rows of :meth:`State.move_aliases`."""
+BESIDE = PROMOTIONS, DRIFT, DRAWS = "promotions", "drift", "draws"
+"""Runs of the ledger that judged no data: which model became champion, looks for drift, and what people were asked."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,12 @@ class State:
         """Return the rows of one run as they were added.
 
         Args:
-            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why; by default
-                the latest run that judged data.
+            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why, ``"drift"`` =
+                looks for drift, ``"draws"`` = which production samples were asked about; by default the latest run
+                that judged data.
         """
         rows = self._rows("ledger")
-        run = run or next((row["run"] for row in reversed(rows) if row["run"] != PROMOTIONS), None)
+        run = run or next((row["run"] for row in reversed(rows) if row["run"] not in BESIDE), None)
         return [{**row["body"], "run": row["run"], "at": row["at"]} for row in rows if run in ("*", row["run"])]
 
     def count_test_look(self, *, version: str, why: str = "", metric: str | None = None, run: str | None = None) -> int:
