@@ -206,6 +206,53 @@ def test_a_project_is_judged_by_what_was_drawn(line: Any, open_line: Any) -> Non
     assert week.to_json()["accuracy"]["low"] < right
 
 
+def test_every_database_counts_the_same(state_url: str, tmp_path: Path) -> None:
+    from scarce.config import Config
+    from scarce.flywheel.feedback import give
+    from scarce.project import Project
+
+    config = Config().with_values("project", state_url=state_url if "://" in state_url else "")
+    with Project.init(tmp_path / "p", config=config) as project:
+        at = [f"2026-0{1 + n // 20}-0{1 + n % 9}T10:00:00.000+00:00" for n in range(60)]
+        rows: list[dict[str, Any]] = [
+            {"at": at[n], "request": f"r{n}", "sample": f"s{n % 50}", "model": "m", "served_as": "champion",
+             "label": "a", "probability": 0.8, "verdict": "ask" if n % 5 == 0 else "accept", "body": {}}
+            for n in range(60)
+        ]  # fmt: skip
+        project.state.log_predictions(rows)
+        project.state.log_predictions([{**row, "request": f"{row['request']}-shadow", "served_as": "shadow"}
+                                       for row in rows])  # fmt: skip
+        give(project, [{"request": f"r{n}", "label": "a" if n else "b"} for n in range(8)], source="http")
+        found = measure(project)
+    assert [(row.name, row.answered, row.labels_full) for row in found.months][:3] == [
+        ("2026-01", 20, 20), ("2026-02", 20, 20), ("2026-03", 20, 10),
+    ]  # fmt: skip
+    assert found.whole is not None
+    assert (found.whole.to_person.value, found.whole.figures.left_out) == (0.2, 8)
+
+
+def test_a_sample_that_was_drawn_counts_once(line: Any, open_line: Any) -> None:
+    from scarce.flywheel.collect import collect
+    from scarce.flywheel.draw import ask
+    from scarce.flywheel.feedback import give
+
+    known = [(content, label) for content, label in line.new if label != "Sandal"][:30]
+    line.answer([content for content, _ in known])
+    project = open_line()
+    told = ask(project, budget=20)
+    drawn = {row["sample"]: row["inclusion"] for row in told.rows if row["kind"] == "audit"}
+    assert len(drawn) == 2
+    again = line.answer([content for content, _ in known])
+    give(project, [{"request": row["request"], "label": line.truth[row["sample"]]}
+                   for row in project.state.predictions()], source="http")  # fmt: skip
+    collect(project)
+    found = measure(project)
+    assert found.whole is not None
+    assert found.whole.figures.drawn == len(drawn)
+    assert found.whole.figures.left_out == 2 * len(again) - len(drawn)
+    assert set(found.outcomes.inclusion[found.outcomes.drawn]) == set(drawn.values())
+
+
 def test_an_empty_project_says_nothing(open_line: Any) -> None:
     found = measure(open_line())
     assert (found.weeks, found.months, found.whole) == ((), (), None)
