@@ -59,14 +59,14 @@ def _chart(weeks: Sequence[Mapping[str, Any]], name: str) -> Safe:
 
 def _labels(whole: Mapping[str, Any]) -> str:
     told = f"{count(whole['labels_spent'])} labels in place of {count(whole['labels_full'])}"
-    return told + (f": {percent(whole['share_saved'])} saved." if whole["share_saved"] is not None else ".")
+    return told + (f": {percent(whole['share_saved'])} % saved." if whole["share_saved"] is not None else ".")
 
 
 def _notes(whole: Mapping[str, Any] | None) -> list[Safe]:
     if whole is None:
         return []
     text = (
-        f"Each with its 95 % interval, from {count(whole['drawn'])} samples that were drawn at random; "
+        f"In %, each with its 95 % interval, from {count(whole['drawn'])} samples that were drawn at random; "
         f"{count(whole['left_out'])} other confirmed answers are left out, since they were asked for because a model "
         "doubted. Answers left to a person are all counted."
     )
