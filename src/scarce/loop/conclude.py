@@ -114,7 +114,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         metrics={**final.card["metrics"], "test": judged["test"]["balanced_accuracy"]},
         data={**final.card["data"], "version": version},
     )
-    folder = fresh_place(project, f"{version}-{trainer}")
+    folder = fresh_place(project, f"{version}-{trainer}", final.card)
     final.save(folder)
     shutil.rmtree(begun, ignore_errors=True)
     project.state.add_ledger_rows([row.to_json() for row in ledger.rows], run=version)
