@@ -305,7 +305,7 @@ def _sources(held: Dataset, names: set[str], days: float) -> list[tuple[str, Arr
     """Return the rows of the held-out data proper, and those of recent production that were drawn at random."""
     field_rows = np.isin(held["source"].astype(str), list(names))
     recent = field_rows & np.array([_younger(value, days) for value in _times(held)], bool)
-    if "meta.inclusion" in held:
+    if "meta.inclusion" in held.table.column_names:
         recent &= np.array([value is not None for value in held.table["meta.inclusion"].to_pylist()], bool)
     return [("held-out", np.flatnonzero(~field_rows)), (PRODUCTION, np.flatnonzero(recent))]
 
