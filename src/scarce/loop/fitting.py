@@ -15,6 +15,7 @@ from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import fold_of_view, train_set
 from scarce.folds import Folds, views_of
 from scarce.ledger import Design, Row, out_of_fold, paired_effect
+from scarce.lineage import Step
 from scarce.probe import LinearProbe
 from scarce.train import originals
 
@@ -52,7 +53,13 @@ def _another(folder: Path, card: Mapping[str, Any]) -> bool:
     except (OSError, ValueError):
         return False
     sides = [
-        [side.get("trainer"), side.get("params"), side.get("seed"), (side.get("data") or {}).get("content_id")]
+        [
+            side.get("trainer"),
+            side.get("params"),
+            side.get("seed"),
+            (side.get("data") or {}).get("content_id"),
+            (side.get("training") or {}).get("plan"),
+        ]
         for side in (there, json.loads(json.dumps(card, default=str)))
     ]
     return bool(sides[0] != sides[1])
@@ -95,6 +102,11 @@ def fit_after(  # noqa: PLR0913  one knob each
     return train.fit(view, plugin, seed=seed, given=given, online=online, checkpoint=checkpoint)
 
 
+def plain_step(step: Step) -> dict[str, Any]:
+    """Return what a step was asked to do: how a decision's candidates were made."""
+    return {"stage": step.stage, "name": step.name, "params": dict(step.params), "seed": step.seed}
+
+
 def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed: int = 0) -> Any:
     """Return the model with what it needs to say ``unknown`` and ``ambiguous``, chosen without any test sample.
 
@@ -108,6 +120,20 @@ def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed:
 
     found = guard(model, view, foreign=foreign, seed=seed)
     return replace(model.stamped(unknown=found.unknown, ambiguous=found.ambiguous), guard=found.arrays)
+
+
+def how_trained(version: Dataset, trained: Dataset, *, beside: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+    """Return what a model's card says beside its parameters, so that it can be trained again from the record alone.
+
+    Args:
+        version: the data as it was committed, by whose last step it is known.
+        trained: what was trained on: the same and steps that were not committed.
+        beside: names of the arrays beside the version that were there already.
+        more: plain values.
+    """
+    then = [plain_step(step) for step in trained.steps[len(version.steps) :]]
+    after = version.steps[-1].step_id if version.steps else ""
+    return {"after": after, "beside": sorted(beside), "then": then, **more}
 
 
 def trainer_settings(config: Train, trainer: str) -> dict[str, Any]:
