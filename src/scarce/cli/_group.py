@@ -43,6 +43,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "collect": "Take feedback and answered questions into the project, as one new version.",
         "drift": "Compare what the champion met in production with held-out samples of its data.",
         "promote": "Let a challenger answer in production where paired tests prove that no class loses by it.",
+        "rebuild": "Make a promoted model and its data again from the ledger alone, and compare the hashes.",
         "rollback": "Put the champion before this one back at once, with the data that it stands on.",
     },
     "Data": {
