@@ -22,7 +22,7 @@ from scarce.errors import ConflictError, DataError, StoreError, unknown_name
 from scarce.lineage import canonical_json
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine, MetaData
+    from sqlalchemy import Engine, MetaData, Select
 
 Row = dict[str, Any]
 MANY = 500
@@ -292,6 +292,10 @@ class State:
     @cached_property
     def _database(self) -> Database:
         return Database(self.url, self._prepare)
+
+    def select(self, asked: Select[Any]) -> list[tuple[Any, ...]]:
+        """Return what a question in SQL finds, as counts of rows that are too many to be read; nothing is changed."""
+        return self._database.run(lambda one: [tuple(row) for row in one.connection.execute(asked)], reads=True)
 
     def _add(self, table: str, rows: Iterable[Mapping[str, Any]]) -> int:
         given = list(rows)

@@ -55,9 +55,9 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "verify": "List source files that changed or are missing.",
     },
     "Versions": {
-        "status": "Show versions, counts, quality, sizes and looks at the test set.",
+        "status": "Show the phase and what comes next, versions, counts, how production does, quality and sizes.",
         "log": "List the versions, newest first.",
-        "diff": "Show what changed between two versions: samples, labels, classes.",
+        "diff": "Show what changed between two versions: samples, labels, classes, rows that were grown.",
         "blame": "Show which step of which version set each field of a sample, and why.",
         "reproduce": "Make a version again from its sources, step by step, and compare the hashes.",
         "tag": "Give a version a name.",

@@ -12,6 +12,7 @@ import numpy as np
 
 from scarce.dataset import Dataset, Mask
 from scarce.errors import ScarceError
+from scarce.flywheel._outcomes import sound_of
 from scarce.flywheel.drift import last_alarms
 from scarce.flywheel.feedback import LOW
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
@@ -93,7 +94,7 @@ def standing_of(project: Project, ds: Dataset | None) -> Standing:
     split = ds["split"] if "split" in ds.table.column_names else np.full(len(ds), None, object)
     held = np.isin(split.astype(str), ("val", "test"))
     return Standing(
-        version=project.head, normal=ds.schema.normal_classes, modality=ds.schema.modality, split=bool(held.any()),
+        version=project.head, normal=sound_of(project, ds), modality=ds.schema.modality, split=bool(held.any()),
         train=_counts(ds, real & ~held), test=_groups(ds, real & (split == "test")),
         unlabelled=int((real & (ds["label"] < 0)).sum()), fresh=_fresh(project, ds, real & ~held, cards), **shared,
     )  # fmt: skip

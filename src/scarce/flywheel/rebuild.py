@@ -218,8 +218,8 @@ def _gone(project: Project, row: Mapping[str, Any]) -> list[str]:
                           strict=True))  # fmt: skip
     except ScarceError:
         counts = {name: sum(own.values()) for name, own in row["card"]["data"]["counts"].items()}
-        places = ", ".join(row["rebuild"]["sources"].values())
-        said = f"The store does not hold {row['version']} any more; its sources lay in {places}"
+        lay = ", ".join(row["rebuild"]["sources"].values())
+        said = f"The store does not hold {row['version']} any more; its sources lay in {lay}"
         return [f"{said}, and the model was trained on {counts}."]
     told = []
     for what, ids in (("are gone", tuple(found.missing)), ("are other ones now", found.changed)):

@@ -128,7 +128,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
             plan=[{**describe(decision), "kind": type(decision).__name__} for decision in plan],
         ),
     )  # fmt: skip
-    folder = fresh_place(project, f"{version}-{trainer}")
+    folder = fresh_place(project, f"{version}-{trainer}", final.card)
     final.save(folder)
     shutil.rmtree(begun, ignore_errors=True)
     project.state.add_ledger_rows([row.to_json() for row in ledger.rows], run=version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,14 +28,41 @@ CONFIRM_SEEDS = 3
 CONFIRM_FOLDS = 3
 
 
-def fresh_place(project: Project, name: str) -> Path:
-    """Return the folder of a new model; one that ever had an alias is never written over, the new one gets a number."""
+def fresh_place(project: Project, name: str, card: Mapping[str, Any]) -> Path:
+    """Return the folder of a new model; it gets a number where another model is in the way.
+
+    Only the same training (data, trainer, parameters, seed) done again is written over, and never what had an alias.
+
+    Args:
+        project: that the model belongs to.
+        name: version and trainer.
+        card: of the new model.
+    """
     served = {row["target"] for alias in ("champion", "challenger") for row in project.state.alias_history(alias)}
     number, place = 1, name
-    while place in served:
+    while place in served or _another(project.models / place, card):
         number += 1
         place = f"{name}-{number}"
     return project.models / place
+
+
+def _another(folder: Path, card: Mapping[str, Any]) -> bool:
+    """Return whether the model in a folder was trained in another way."""
+    try:
+        there = json.loads((folder / "card.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    sides = [
+        [
+            side.get("trainer"),
+            side.get("params"),
+            side.get("seed"),
+            (side.get("data") or {}).get("content_id"),
+            (side.get("training") or {}).get("plan"),
+        ]
+        for side in (there, json.loads(json.dumps(card, default=str)))
+    ]
+    return bool(sides[0] != sides[1])
 
 
 def training_view(ds: Dataset) -> FoldView:

@@ -30,13 +30,16 @@ def share_over_seeds(values: Floats) -> dict[str, Any]:
 
 
 def gain_over_seeds(values: Floats) -> dict[str, Any]:
-    """Return what :func:`over_seeds` does of (S,) paired differences, and the p-value of no difference (t-test)."""
+    """Return what :func:`over_seeds` does of (S,) paired differences, and the p-value of no difference.
+
+    By the t-test; of equal differences, which have no spread, by their signs: 2 / 2 ** S.
+    """
     from scipy.stats import ttest_1samp
 
     if len(values) < 2:
         p = float("nan")
     elif np.ptp(values) < 1e-12:
-        p = 1.0 if abs(values[0]) < 1e-12 else 0.0
+        p = 1.0 if abs(values[0]) < 1e-12 else 2.0 ** (1 - len(values))
     else:
         p = float(ttest_1samp(values, 0.0).pvalue)
     return {**over_seeds(values), "p": p}
