@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, MetaData, Select
 
 Row = dict[str, Any]
+MANY = 500
+"""Names asked for at once."""
 BESIDE = PROMOTIONS, DRIFT, DRAWS = "promotions", "drift", "draws"
 """Runs of the ledger that judged no data: which model became champion, looks for drift, and what people were asked."""
 
@@ -106,6 +108,31 @@ class State:
     def add_feedback(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Keep what came back from where a model is used; ``sample`` is needed."""
         return self._add("feedback", rows)
+
+    def add_new_feedback(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Keep what nobody has said yet and return it; ``sample``, ``request``, ``voter`` and ``label`` are needed.
+
+        A row is left out where the same person's last word on the same request is the same label, also where two
+        processes say it at once.
+        """
+
+        def add(session: Session) -> list[Row]:
+            asked = sorted({row["request"] for row in rows})
+            known: dict[tuple[Any, Any], Any] = {}
+            for start in range(0, len(asked), MANY):
+                part = asked[start : start + MANY]
+                found = self._select(session, "feedback", lambda table, part=part: table.c.request.in_(part))
+                known |= {(row["request"], row["voter"]): row["label"] for row in found}
+            fresh = []
+            for row in rows:
+                key = (row["request"], row["voter"])
+                if known.get(key) != row["label"]:
+                    known[key] = row["label"]
+                    fresh.append(dict(row))
+            self._insert(session, "feedback", fresh)
+            return fresh
+
+        return self._database.run(add)
 
     def feedback(self, *, after: int = 0, requests: Sequence[str] | None = None) -> list[Row]:
         """Return feedback, oldest first; ``after`` leaves out rows up to that number, ``requests`` all others."""
