@@ -38,6 +38,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     },
     "Production": {
         "serve": "Answer predictions over HTTP by the model that @champion means, and take feedback.",
+        "round": "Turn the wheel once: collect, audit, contract gate, ask or train, compare, propose. Safe in cron.",
         "feedback": "Confirm or correct predictions; without options, show what came back so far.",
         "promote": "Let a challenger answer in production where paired tests prove that no class loses by it.",
         "rollback": "Put the champion before this one back at once, with the data that it stands on.",
