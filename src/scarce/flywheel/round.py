@@ -166,6 +166,14 @@ class _Turning:
         challenger = self.project.state.aliases().get(CHALLENGER)
         base = Turn(state=NOTHING, needed=self.needed, new=int(last.get("new", 0)), champion=self.champion,
                     challenger=challenger, version=self.project.head)  # fmt: skip
+        why = ["Nothing is new since the last round; nothing was done."]
+        if last.get("state") == PROPOSED and challenger is not None:
+            return replace(base, state=PROPOSED, why=(*why, f"{challenger} waits for scarce promote."))
+        return replace(base, why=tuple(why))
+
+    def _turned(self, journal: Journal) -> Turn:
+        admit = journal.once("admit", lambda: self._admit(journal))
+        base = Turn(state=NOTHING, needed=self.needed, new=admit["new"], champion=self.champion)
         told = "; ".join(admit["broken"])
         why = [f"{admit['refused']:,} new samples are set aside: {told}."] if admit["refused"] else []
         if not admit["fine"]:
