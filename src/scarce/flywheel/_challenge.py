@@ -202,7 +202,7 @@ class Challenge:
         card: Mapping[str, Any] = {} if self.old is None else self.old.card
         if card.get("task") == "boxes":
             raise DataError(WHO, "rounds train classifiers, and this data has boxes", do="use scarce train")
-        wanted, own = self.project.config.train.trainer, str(card.get("trainer", ""))
+        wanted, own = registry.canonical(self.project.config.train.trainer), str(card.get("trainer", ""))
         if wanted == "auto" and own in registry.names("train"):
             wanted = own
         trainer = choose_trainer(self.ready.dataset, replace(self.options, trainer=wanted), self.notes)

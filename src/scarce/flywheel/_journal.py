@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from scarce.errors import ConflictError
+
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
     from scarce.project import Project
@@ -83,12 +85,15 @@ class Journal:
             ConflictError: somebody else has committed since.
             ContractError: the contract or a rule of the data would be broken.
         """
-        head, message = self.project.head, self._message(step)
-        if head is not None and head != self.head:
-            version = self.project.store.version(head)
-            if version.parent == self.head and version.message == message:
-                return head
-        return self.project.commit(ds, message, owner=owner)
+        self.project.dataset()  # the head that the commit then builds on, whatever this project saw before
+        head, message = str(self.project.head), self._message(step)
+        if head == self.head:
+            return self.project.commit(ds, message, owner=owner)
+        version = self.project.store.version(head)
+        if version.parent == self.head and version.message == message:
+            return head
+        raise ConflictError("flywheel.round", f"{head} was committed meanwhile ({version.message})",
+                            f"this round works on {self.head}", "call it again: it then begins anew")  # fmt: skip
 
     def _message(self, step: str) -> str:
         return f"round {self.number}: {step}"
