@@ -202,7 +202,7 @@ class _Turning:
         except ContractError as error:  # a rule that only a commit sees
             return {**told, **admission.refused_by(error)}
         left = admission.fresh(found.dataset, before)
-        trainable = left & np.isin(found.dataset["split"].astype(str), ("train", "val"))
+        trainable = left & (found.dataset["split"].astype(str) == "train")
         return {**told, "new": int(left.sum()) if trainable.any() else 0}
 
     def _since(self) -> str | None:
