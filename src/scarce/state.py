@@ -31,6 +31,12 @@ BUSY_SECONDS = 30
 SPARE_BYTES = 1 << 17
 PROMOTIONS = "promotions"
 """Run of the ledger rows of :meth:`State.move_aliases`."""
+DRIFT = "drift"
+"""Run of the ledger rows of looks for drift."""
+DRAWS = "draws"
+"""Run of the ledger rows of what people were asked about."""
+BESIDE = (PROMOTIONS, DRIFT, DRAWS)
+"""Runs that judged no data: the latest run is never one of them."""
 
 
 @dataclass(frozen=True)
@@ -164,11 +170,11 @@ class State:
         """Return the rows of one run as they were added.
 
         Args:
-            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why; by default
-                the latest run that judged data.
+            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why, ``"drift"`` =
+                looks for drift, ``"draws"`` = which production samples were asked about; by default the latest run that judged data.
         """
         rows = self._rows("ledger")
-        run = run or next((row["run"] for row in reversed(rows) if row["run"] != PROMOTIONS), None)
+        run = run or next((row["run"] for row in reversed(rows) if row["run"] not in BESIDE), None)
         return [{**row["body"], "run": row["run"], "at": row["at"]} for row in rows if run in ("*", row["run"])]
 
     def count_test_look(self, *, version: str, why: str = "", metric: str | None = None, run: str | None = None) -> int:

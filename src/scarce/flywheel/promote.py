@@ -199,6 +199,7 @@ def _judged(
     project: Project, rivals: Mapping[str, Any], *, margin: float, override: str, days: float, seed: int
 ) -> Promotion:
     from scarce.evaluate.compare import compare
+    from scarce.flywheel.pool import source_of
     from scarce.loop.judging import test_view
     from scarce.loop.measure import with_scan
 
@@ -214,7 +215,7 @@ def _judged(
     probs = tuple(_answers(model, held) for model in models)
     project.state.count_test_look(version=str(project.head), why=WHO, metric="recall of each class")
     evidence: list[Evidence] = []
-    for source, rows in _sources(held, days):
+    for source, rows in _sources(held, {PRODUCTION, source_of(project, ds)}, days):
         part = held.take(rows)
         samples = Samples(
             source=source, labels=part["label"], answers=(probs[0][rows].argmax(1), probs[1][rows].argmax(1)),
@@ -275,10 +276,12 @@ def _trained_on(project: Project, models: tuple[Any, ...], ds: Dataset) -> set[s
     return seen
 
 
-def _sources(held: Dataset, days: float) -> list[tuple[str, Array]]:
-    """Return the rows of the held-out data proper, and those of recent production."""
-    field_rows = np.asarray(held["source"] == PRODUCTION)
+def _sources(held: Dataset, names: set[str], days: float) -> list[tuple[str, Array]]:
+    """Return the rows of the held-out data proper, and those of recent production that were drawn at random."""
+    field_rows = np.isin(held["source"].astype(str), list(names))
     recent = field_rows & np.array([_younger(value, days) for value in _times(held)], bool)
+    if "meta.inclusion" in held:
+        recent &= np.array([value is not None for value in held.table["meta.inclusion"].to_pylist()], bool)
     return [("held-out", np.flatnonzero(~field_rows)), (PRODUCTION, np.flatnonzero(recent))]
 
 
