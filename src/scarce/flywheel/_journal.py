@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KIND: Final = "turn"
 OPEN, DONE, OVERTAKEN = "open", "done", "overtaken"
+DRAW: Final = "queue: "
+"""So begin the messages of versions that a draw of questions makes; it has a journal of its own."""
 Result = dict[str, Any]
 
 
@@ -72,11 +74,18 @@ class Journal:
 
     def overtaken(self) -> bool:
         """Return whether somebody else has committed since; what this round itself committed does not count."""
-        store, head = self.project.store, self.project.head
+        head = self.project.head
         if head in (None, self.head):
             return False
-        version = store.version(head)
-        return version.parent != self.head or not version.message.startswith(self._message(""))
+        version = self.project.store.version(head)
+        own = (self._message(""), DRAW) if "groups" in self.steps else (self._message(""),)
+        return version.parent != self.head or not version.message.startswith(own)
+
+    def adopted(self, step: str) -> str | None:
+        """Return the version that a killed process wrote for this step; None = there is none."""
+        head = str(self.project.head)
+        version = self.project.store.version(head)
+        return head if version.parent == self.head and version.message == self._message(step) else None
 
     def commit(self, ds: Dataset, step: str, owner: tuple[str, ...]) -> str:
         """Write a step's version; a version that a killed process wrote for the same step is taken as it is.
@@ -86,13 +95,14 @@ class Journal:
             ContractError: the contract or a rule of the data would be broken.
         """
         self.project.dataset()  # the head that the commit then builds on, whatever this project saw before
-        head, message = str(self.project.head), self._message(step)
+        head = str(self.project.head)
         if head == self.head:
-            return self.project.commit(ds, message, owner=owner)
-        version = self.project.store.version(head)
-        if version.parent == self.head and version.message == message:
-            return head
-        raise ConflictError("flywheel.round", f"{head} was committed meanwhile ({version.message})",
+            return self.project.commit(ds, self._message(step), owner=owner)
+        found = self.adopted(step)
+        if found is not None:
+            return found
+        told = self.project.store.version(head).message
+        raise ConflictError("flywheel.round", f"{head} was committed meanwhile ({told})",
                             f"this round works on {self.head}", "call it again: it then begins anew")  # fmt: skip
 
     def _message(self, step: str) -> str:

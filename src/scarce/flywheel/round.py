@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from scarce._lock import FileLock
 from scarce.errors import ContractError, DataError, ScarceError
 from scarce.flywheel import _admission as admission
+from scarce.flywheel import _intake as intake
 from scarce.flywheel._challenge import SCRATCH, TUNED, Challenge
 from scarce.flywheel._journal import KIND, OVERTAKEN, Journal, Result
 from scarce.flywheel.promote import CHALLENGER, CHAMPION, Promotion, promote
@@ -44,6 +43,10 @@ class Turn:
         needed: how many of them start a training.
         champion, challenger: names of models.
         version: the newest version of the data.
+        waiting: questions for a label that have no answer.
+        collected: what came back from production and from the queue; only what is not nothing.
+        alarms: of drift, since the round before.
+        wanted: labels of feedback that are no class of the project.
         resumed: whether a round that a killed process left was gone on with.
         why: sentences for people.
         steps: what each step gave.
@@ -56,6 +59,10 @@ class Turn:
     champion: str | None = None
     challenger: str | None = None
     version: str | None = None
+    waiting: int = 0
+    collected: Mapping[str, Any] = field(default_factory=dict)
+    alarms: tuple[Mapping[str, Any], ...] = ()
+    wanted: tuple[str, ...] = ()
     resumed: bool = False
     why: tuple[str, ...] = ()
     steps: Mapping[str, Any] = field(default_factory=dict)
@@ -63,13 +70,17 @@ class Turn:
     @property
     def exit_code(self) -> int:
         """0 = nothing for a person to do, 1 = somebody should look, 4 = another round runs."""
-        return 4 if self.state == BUSY else 1 if self.state in PERSON else 0
+        if self.state == BUSY:
+            return 4
+        return 1 if self.state in PERSON or self.alarms or self.wanted else 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {
             "state": self.state, "exit_code": self.exit_code, "number": self.number, "new": self.new,
-            "needed": self.needed, "champion": self.champion, "challenger": self.challenger, "version": self.version,
+            "needed": self.needed, "waiting": self.waiting, "collected": dict(self.collected),
+            "alarms": [dict(row) for row in self.alarms], "wanted": list(self.wanted),
+            "champion": self.champion, "challenger": self.challenger, "version": self.version,
             "resumed": self.resumed, "why": list(self.why), "steps": dict(self.steps),
         }  # fmt: skip
 
@@ -94,9 +105,12 @@ class Orders:
 def turn(project: Project, orders: Orders | None = None) -> Turn:
     """Turn the wheel once.
 
-    New labels below ``retrain_after`` of ``[flywheel]`` wait for more. From there on the rare classes are grown anew
-    (what the ledger keeps), two challengers are trained, one that goes on from the champion and one from scratch, and
-    the better one by held-back samples is ``@challenger`` and is compared with the champion on the test samples.
+    Feedback and answers are taken in first, and where the last look for drift is a day old another one is made. New
+    labels below ``retrain_after`` of ``[flywheel]`` wait for more, and people are asked within the budget; after an
+    alarm of a new class, whose samples are asked about at once, any number of answers is enough. From there on the rare
+    classes are grown anew (what the ledger keeps), two challengers are trained, one that goes on from the champion and
+    one from scratch, and the better one by held-back samples is ``@challenger`` and is compared with the champion on
+    the test samples.
 
     Where the contract does not hold with the new samples and holds without them, they are set aside with the reason and
     the round goes on without them. Where the older data breaks it as well, the round stops for a person.
@@ -131,42 +145,84 @@ class _Turning:
         self.options = Options.of({**from_config(project.config), **given})
         self.champion = project.state.aliases().get(CHAMPION)
         self.needed = project.config.flywheel.retrain_after
+        self.alarms: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+        self.taken: Result = {}
 
     def go(self) -> Turn:
         """Go on with the round that was left, or begin one if there is reason to."""
         if self.project.head is None:
             raise DataError(WHO, "the project holds no data yet", do="scarce add, or scarce run SOURCE --project DIR")
         journal = Journal.unfinished(self.project)
-        if journal is not None and (journal.overtaken() or journal.body["champion"] != self.champion):
+        if journal is not None and (journal.overtaken() or journal.body["champion"] != self._was(journal)):
             journal.close(OVERTAKEN)
             journal = None
         resumed = journal is not None
         if journal is None:
+            try:
+                self._take_in()
+            except ContractError as error:
+                return self._told(Turn(state=GATE, champion=self.champion, needed=self.needed,
+                                       why=(f"What came back is not taken in: {error}",)))  # fmt: skip
             journal = self._begun()
         if journal is None:
-            return self._standing()
-        found = self._turned(journal)
-        journal.close(state=found.state, why=list(found.why), new=found.new)
-        return replace(found, resumed=resumed, steps=journal.steps, version=self.project.head, number=journal.number)
+            return self._told(self._standing())
+        self.alarms, self.taken = journal.body["alarms"], journal.body["collected"]
+        found = self._told(self._turned(journal))
+        found = replace(found, resumed=resumed, steps=journal.steps, version=self.project.head, number=journal.number)
+        journal.close(state=found.state, why=list(found.why), new=0 if found.challenger else found.new,
+                      stopped=not journal.steps["admit"]["fine"], seen=self.project.head)  # fmt: skip
+        return found
+
+    def _was(self, journal: Journal) -> str | None:
+        """Return the champion, or the one before where this round itself has just promoted its challenger."""
+        name = journal.steps.get("name", {}).get("challenger")
+        return journal.body["champion"] if name is not None and name == self.champion else self.champion
+
+    def _take_in(self) -> None:
+        """Collect what came back, and look for drift where that is due; both can be done again."""
+        from scarce.flywheel.collect import collect
+
+        found = collect(self.project, workers=self.orders.workers, seed=self.orders.seed)
+        self.taken = {key: value for key, value in found.to_json().items() if value}
+        self.notes = intake.look(self.project, seed=self.orders.seed)
+        self.alarms = intake.alarms_since(self.project, (self._last() or {}).get("alarm_at"))
 
     def _begun(self) -> Journal | None:
-        """Begin a round if the data changed since the last one ended."""
-        done = self._last()
-        if done is not None and done["head"] == self.project.head:
+        """Begin a round if the data changed since the last one, an alarm is new, or people can be asked again."""
+        last = self._last()
+        same = last is not None and last["seen"] == self.project.head and not last["stopped"]
+        if same and not self.alarms and not intake.asking_due(self.project):
             return None
-        return Journal.begin(self.project, head=self.project.head, champion=self.champion, seed=self.orders.seed)
+        at = max((row["at"] for row in self.alarms), default=(last or {}).get("alarm_at"))
+        return Journal.begin(
+            self.project, head=self.project.head, champion=self.champion, seed=self.orders.seed, alarms=self.alarms,
+            alarm_at=at, collected=self.taken,
+        )  # fmt: skip
 
     def _last(self) -> Mapping[str, Any] | None:
         rows = [row for row in self.project.state.rounds(KIND) if row["status"] == "done"]
         return rows[-1]["body"] if rows else None
 
+    def _told(self, found: Turn) -> Turn:
+        """Return a turn with what came in, the alarms, and what else a person should know."""
+        wishes = self.taken.get("wishes") or {}
+        why = [f"{row['name']}: {row['said']}" for row in self.alarms]
+        if wishes:
+            named = ", ".join(f"{name} ({n:,})" for name, n in wishes.items())
+            why.append(f"Feedback names classes that the project does not have: {named}. To make them: scarce collect "
+                       f"{self.project.folder} --new-classes")  # fmt: skip
+        return replace(found, why=(*why, *self.notes, *found.why), collected=self.taken, alarms=tuple(self.alarms),
+                       wanted=tuple(wishes))  # fmt: skip
+
     def _standing(self) -> Turn:
         """Return where things stand when nothing is to be done."""
-        last = self._last() or {}
+        last, asked = self._last() or {}, intake.waiting(self.project)
         challenger = self.project.state.aliases().get(CHALLENGER)
-        base = Turn(state=NOTHING, needed=self.needed, new=int(last.get("new", 0)), champion=self.champion,
-                    challenger=challenger, version=self.project.head)  # fmt: skip
-        why = ["Nothing is new since the last round; nothing was done."]
+        base = Turn(state=WAITING if asked else NOTHING, needed=self.needed, new=int(last.get("new", 0)),
+                    champion=self.champion, challenger=challenger, version=self.project.head,
+                    waiting=asked)  # fmt: skip
+        why = ["Nothing is new since the last round; nothing was done.", *self._open(asked)]
         if last.get("state") == PROPOSED and challenger is not None:
             return replace(base, state=PROPOSED, why=(*why, f"{challenger} waits for scarce promote."))
         return replace(base, why=tuple(why))
@@ -179,16 +235,54 @@ class _Turning:
         if not admit["fine"]:
             return replace(base, state=GATE, why=(f"The contract does not hold: {told}.",
                                                   "Nothing was trained. Mend the data, or the contract."))  # fmt: skip
-        if not self._enough(admit):
-            why.append(f"{admit['new']:,} new labelled samples; training begins at {self.needed:,}.")
-            return replace(base, state=GATE if admit["refused"] else WAITING, why=tuple(why))
-        return self._trained(journal, replace(base, why=tuple(why)))
+        reason = journal.once("decide", lambda: {"train": self._reason(admit)})["train"]
+        if reason:
+            return self._trained(journal, replace(base, why=(*why, reason)))
+        why.append(f"{admit['new']:,} new labelled samples; training begins at {self.needed:,}.")
+        return self._asked(journal, replace(base, state=GATE if admit["refused"] else WAITING, why=tuple(why)))
 
-    def _enough(self, admit: Mapping[str, Any]) -> bool:
-        """Return whether to train: enough new labels, or no model yet."""
-        return bool(admit["new"] >= self.needed or (admit["new"] and admit["since"] is None))
+    def _reason(self, admit: Mapping[str, Any]) -> str:
+        """Return why to train; empty = there is no reason yet."""
+        if not admit["new"]:
+            return ""
+        told = f"{admit['new']:,} new labelled samples"
+        if admit["since"] is None:
+            return f"{told}, and no model was trained on any yet."
+        if admit["new"] >= self.needed:
+            return f"{told}; {self.needed:,} were wanted."
+        return f"{told} after an alarm of a new class." if self._new_class_answered() else ""
+
+    def _new_class_answered(self) -> bool:
+        """Return whether a new class was reported since the last training, and no question about it waits."""
+        reported = bool(intake.new_classes(self.alarms))
+        for row in reversed(self.project.state.rounds(KIND)[:-1]):
+            if row["status"] == "done" and "grow" in row["body"]["steps"]:
+                break
+            reported |= bool(intake.new_classes(row["body"]["alarms"]))
+        return reported and not intake.waiting(self.project, intake.GROUP)
+
+    def _asked(self, journal: Journal, base: Turn) -> Turn:
+        """Ask about what may be a new class, and about what is worth most within the budget."""
+        orders, why = self.orders, list(base.why)
+        groups = journal.once(
+            "groups", lambda: intake.ask_about(self.project, intake.new_classes(self.alarms), journal)
+        )  # fmt: skip
+        asked = journal.once("ask", lambda: intake.ask_people(self.project, seed=orders.seed, workers=orders.workers))
+        if groups["asked"]:
+            why.append(f"{groups['asked']:,} samples that may be of a new class are asked about at once.")
+        if asked["asked"]:
+            why.append(f"{asked['asked']:,} samples are asked about within the budget of {asked['period']}.")
+        left = intake.waiting(self.project)
+        return replace(base, why=(*why, *self._open(left), *groups["notes"], *asked["notes"]), waiting=left)
+
+    def _open(self, n: int) -> list[str]:
+        return [f"{n:,} questions wait for an answer: scarce label session {self.project.folder}"] if n else []
 
     def _admit(self, journal: Journal) -> Result:
+        last = self._last() or {}
+        if last.get("seen") == journal.head and not last["stopped"]:  # audited already
+            return {"since": self._since(), "broken": [], "refused": 0, "fine": True, "version": journal.head,
+                    "new": int(last["new"])}  # fmt: skip
         since = self._since()
         before: Dataset | None = None if since is None else self.project.dataset(since)
         ds = admission.measured(self.project, self.project.dataset(journal.head), self.options)
