@@ -86,24 +86,23 @@ class State:
         self._update("review_queue", "number", numbers, {"status": status})
 
     def open_round(self, body: Mapping[str, Any], version: str | None = None) -> int:
-        """Begin a round of labelling with what is known about it; return its number, counted from 1."""
-        import sqlalchemy as sql
+        """Begin a round with what is known about it; return its number among those of its kind, counted from 1."""
+        kind = body.get("kind", "label")
 
         def begin(session: Session) -> int:
             self._insert(session, "rounds", [{"status": "open", "version": version, "body": dict(body)}])
-            counted = sql.select(sql.func.count()).select_from(self._tables.tables["rounds"])
-            return int(session.connection.execute(counted).scalar_one())
+            return sum(row["body"].get("kind", "label") == kind for row in self._select(session, "rounds"))
 
         return self._database.run(begin)
 
     def update_round(self, number: int, body: Mapping[str, Any], *, status: str, version: str | None = None) -> None:
         """Write what became of a round."""
-        key = self.rounds()[number - 1]["number"]
+        key = self.rounds(body.get("kind", "label"))[number - 1]["number"]
         self._update("rounds", "number", [key], {"status": status, "version": version, "body": dict(body)})
 
-    def rounds(self) -> list[Row]:
-        """Return all rounds of labelling, oldest first."""
-        return self._rows("rounds")
+    def rounds(self, kind: str = "label") -> list[Row]:
+        """Return all rounds, oldest first: those of labelling, or of another ``kind`` that their body names."""
+        return [row for row in self._rows("rounds") if row["body"].get("kind", "label") == kind]
 
     def add_feedback(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Keep what came back from where a model is used; ``sample`` is needed."""

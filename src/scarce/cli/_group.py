@@ -38,6 +38,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     },
     "Production": {
         "serve": "Answer predictions over HTTP by the model that @champion means, and take feedback.",
+        "round": "Turn the wheel once: collect, audit, contract gate, ask or train, compare, propose. Safe in cron.",
         "feedback": "Confirm or correct predictions; without options, show what came back so far.",
         "queue": "Ask people about the production samples that are worth most, within the budget of the week.",
         "collect": "Take feedback and answered questions into the project, as one new version.",

@@ -85,6 +85,24 @@ def model_folder(path: Path) -> Path:
     return found[-1].parent
 
 
+def started(project: Project, named: str) -> Path:
+    """Return the folder of the model that a training begins with: a name in the project, an alias or a folder.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    aliases = project.state.aliases()
+    name = aliases.get(named.removeprefix("@"), named) if named.startswith("@") else named
+    places = [project.models / name, Path(name)]
+    found = next((place for place in places if (place / "card.json").is_file()), None)
+    if found is None:
+        there = sorted(card.parent.name for card in project.models.glob("*/card.json"))
+        raise ConfigError("train", f"--start {named}: there is no such model",
+                          f"models: {', '.join([*(f'@{alias}' for alias in aliases), *there]) or 'none'}",
+                          "name one of them, or leave it out")  # fmt: skip
+    return found
+
+
 def finding_rows(ds: Dataset, check: str | None = None) -> list[dict[str, Any]]:
     """Return findings as plain values, without the pairs that only link a group and without skipped checks."""
     from scarce.audit import says_skipped
