@@ -120,7 +120,7 @@ class State:
             known: dict[tuple[Any, Any], Any] = {}
             for start in range(0, len(asked), MANY):
                 part = asked[start : start + MANY]
-                found = self._select(session, "feedback", lambda table, part=part: table.c.request.in_(part))
+                found = self._select(session, "feedback", _among("request", part))
                 known |= {(row["request"], row["voter"]): row["label"] for row in found}
             fresh = []
             for row in rows:
@@ -363,3 +363,8 @@ def _ledger_row(row: Mapping[str, Any], run: str) -> Row:
     names = ("verdict", "kept", "gain", "version_before", "version_after")
     return {"run": run, "decision": row["decision"], "body": dict(row), "verdict": "not applicable", "kept": False,
             **{name: row[name] for name in names if row.get(name) is not None}}  # fmt: skip
+
+
+def _among(column: str, values: Sequence[Any]) -> Callable[[Any], Any]:
+    """Return what chooses the rows of a table that have one of the values."""
+    return lambda table: table.c[column].in_(values)

@@ -102,7 +102,8 @@ class Challenge:
         """Judge the plan on the development data, and commit what is kept: the rare classes grown from what is new."""
         from scarce.decision import describe
         from scarce.lineage import Step
-        from scarce.loop.conclude import OWNERS, materialize, plain_step, whole_train_fold
+        from scarce.loop.conclude import OWNERS, materialize, whole_train_fold
+        from scarce.loop.fitting import plain_step
 
         weighed, ds = self.weighed, self.ready.dataset
         fold = whole_train_fold(weighed.dataset, self.ready.embedding)
@@ -164,8 +165,9 @@ class Challenge:
         Args:
             kind: ``tuned`` (goes on from the champion) or ``scratch``.
         """
+        from scarce.decision import describe
         from scarce.loop.conclude import plan_for
-        from scarce.loop.fitting import fit_after, fresh_place, guarded, training_view
+        from scarce.loop.fitting import fit_after, fresh_place, guarded, how_trained, training_view
 
         trainer, settings = self.recipe
         if kind == TUNED:
@@ -179,17 +181,24 @@ class Challenge:
             return done
         view = training_view(self.weighed.dataset)
         begun = self.project.models / "begun" / f"round-{kind}"
+        plan = plan_for(trainer, self.weighed, self.notes)
         try:
             model = fit_after(
-                view, trainer, self.ready.embedding, plan_for(trainer, self.weighed, self.notes),
-                seed=self.options.seed, minutes=self.minutes, settings=settings, checkpoint=begun,
+                view, trainer, self.ready.embedding, plan, seed=self.options.seed, minutes=self.minutes,
+                settings=settings, checkpoint=begun,
             )  # fmt: skip
         except TrainError as error:
             if kind != TUNED:
                 raise
             return {"model": None, "why": str(error)}
         model = guarded(model, view, seed=self.options.seed)
-        model.stamped(data={**model.card["data"], "version": grown}, round=self.journal.number).save(place)
+        ds = self.ready.dataset
+        training = how_trained(
+            ds, self.weighed.dataset, beside=tuple(ds.wide), command="run", embedding=self.ready.embedding,
+            plan=[{**describe(decision), "kind": type(decision).__name__} for decision in plan],
+        )  # fmt: skip
+        data = {**model.card["data"], "version": grown}
+        model.stamped(data=data, round=self.journal.number, training=training).save(place)
         return self._saved(place) or {}
 
     @cached_property
