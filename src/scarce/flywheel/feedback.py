@@ -64,7 +64,7 @@ def worth_of(kind: str, probability: float | None, *, sure: float = SURE) -> str
 
 def give(
     project: Project, rows: Iterable[Mapping[str, Any]], *, source: str, voter: str = "", new_classes: bool = False,
-    sure: float = SURE,
+    sure: float | None = None,
 ) -> Said:  # fmt: skip
     """Keep feedback about logged predictions, in one transaction: all rows that can be kept, or none.
 
@@ -75,12 +75,13 @@ def give(
         source: how it came: ``http``, ``cli``, ``csv``.
         voter: who said it where a row does not.
         new_classes: accept labels that are no class of the project; they are kept as a wish for a new class.
-        sure: confirmations below this probability are worth more.
+        sure: confirmations below this probability are worth more; None = that of the settings.
 
     Raises:
         DataError: a row has a key that nobody knows.
         StoreError: the database cannot be written; nothing was kept.
     """
+    below = project.config.flywheel.sure if sure is None else sure
     given = [_clean(row, number) for number, row in enumerate(rows, start=1)]
     known = _predictions(project, [row["request"] for row in given if row["request"]])
     head = project.head
@@ -98,7 +99,7 @@ def give(
         said.append({
             "sample": about["sample"], "model": about["model"], "predicted": about["label"], "label": label,
             "note": row["note"] or None, "request": row["request"], "kind": kind,
-            "worth": worth_of(kind, about["probability"], sure=sure), "source": source,
+            "worth": worth_of(kind, about["probability"], sure=below), "source": source,
             "voter": row["voter"] or voter or "operator",
             "probability": about["probability"], "inclusion": about["inclusion"],
         })  # fmt: skip
