@@ -86,7 +86,7 @@ class Drift:
         tests: what each test says.
         groups: possible new classes: ``size``, ``members`` (content hashes, the most central first), ``before``
             (reference samples in it), ``p``, ``nearest`` (known class), ``away`` (in radii of a class), ``spread``,
-            ``sheet`` (a picture of its members, or None).
+            ``others_too`` (ordinary samples differ as well), ``sheet`` (a picture of its members, or None).
         notes: what to know about the samples.
         next_steps: what to do.
     """
@@ -226,7 +226,7 @@ def _groups(
         shown = sheet(project.folder / ".scarce" / "production", members, place) if draw else None
         out.append({
             "size": len(members), "members": members[:MOST_MEMBERS], "before": group.before, "p": group.p,
-            "nearest": group.nearest, "away": group.away, "spread": group.spread,
+            "nearest": group.nearest, "away": group.away, "spread": group.spread, "others_too": group.others_too,
             "sheet": str(shown.relative_to(project.folder)) if shown is not None else None,
         })  # fmt: skip
     return tuple(out)
@@ -239,9 +239,8 @@ def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]
     said = []
     for group in groups:
         sheet = f" Look at {group['sheet']}." if group["sheet"] else ""
-        said.append(f"{group['size']} unknown samples lie together, nearest to {group['nearest']} ({group['away']:.1f} "
-                    f"class radii away).{sheet} A new class: label them and start a round. {group['nearest']} after "
-                    "all: correct their labels by feedback.")  # fmt: skip
+        said.append(f"{group['size']} strange samples lie together ({group['before']} before), nearest to "
+                    f"{group['nearest']}, {group['away']:.1f} class radii away.{sheet} " + _meaning(group))  # fmt: skip
     if INPUT in kinds and NEW_CLASS not in kinds:
         said.append("The samples look different: check camera, light and lens first; if it is meant to stay, label "
                     "some of the new ones and start a round.")  # fmt: skip
@@ -254,6 +253,14 @@ def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]
         said.append("Probabilities are no longer honest: train a challenger with the confirmed samples; until then "
                     "thresholds let through another share than they say.")  # fmt: skip
     return tuple(said)
+
+
+def _meaning(group: Mapping[str, Any]) -> str:
+    if group["others_too"]:
+        return ("Ordinary samples look different as well: more likely another camera or light than a class. "
+                "Check those first.")  # fmt: skip
+    return (f"A new class: label them, and start a round. {group['nearest']} after all: correct them by feedback, so "
+            "that the next model knows them.")  # fmt: skip
 
 
 def _text(at: datetime) -> str:
