@@ -55,7 +55,7 @@ def look(reference: Seen, new: Seen, confirmed: Confirmed | None = None, *, rate
         reference: held-out samples of the data that the model was trained on.
         new: of production.
         confirmed: samples of production whose truth is known; None = none are.
-        rate: chance of any false alarm of this look, in (0, 0.5].
+        rate: chance of any false alarm of this look, in [0, 0.5]; 0 = nothing may raise one.
         seed: of everything random.
 
     Raises:
@@ -64,7 +64,7 @@ def look(reference: Seen, new: Seen, confirmed: Confirmed | None = None, *, rate
     checked_rate(rate)
     plans = _plans(reference, new, confirmed, seed)
     count = sum(plan.run is not None for plan in plans)
-    draws = min(max(LEAST_DRAWS, math.ceil(PLENTY * count / rate)), MOST_DRAWS)
+    draws = min(max(LEAST_DRAWS, math.ceil(PLENTY * count / rate)), MOST_DRAWS) if rate else LEAST_DRAWS
     done = [_made(plan, draws) for plan in plans]
     adjusted = iter(holm([test.p for test, _ in done if test.p is not None]))
     tests: list[Reading] = []
@@ -74,8 +74,9 @@ def look(reference: Seen, new: Seen, confirmed: Confirmed | None = None, *, rate
             tests.append(test)
             continue
         value = next(adjusted)
-        tests.append(replace(test, adjusted=value, alarm=value <= rate))
-        if value <= rate and found:
+        alarm = rate > 0 and value <= rate
+        tests.append(replace(test, adjusted=value, alarm=alarm))
+        if alarm and found:
             groups = found[:1] + tuple(group for group in found[1:] if group.p <= rate)
     return Look(tests=tuple(tests), rate=rate, groups=groups)
 

@@ -145,10 +145,11 @@ def _kept(project: Project, model: Model, rows: Sequence[Row], seed: int) -> tup
 
 def _with_content(project: Project, seen: Seen, kept: tuple[Dataset, Ints]) -> tuple[Seen, list[str]]:
     """Return the side with features and properties of the samples that can be opened."""
-    from scarce.loop.measure import with_features, with_scan
+    from scarce import modality
+    from scarce.loop.measure import with_features
 
     ds, places = kept
-    ds = with_scan(project, ds, workers=None)
+    ds = modality.scan(ds, cache=project.features / "scan")
     good = ds["keep"].astype(bool)
     notes = [f"{int((~good).sum()):,} kept samples cannot be opened."] if not good.all() else []
     ds, places = ds.take(good), places[good]

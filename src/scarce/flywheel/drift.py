@@ -62,6 +62,8 @@ class Settings:
             DataError: a number out of its range, or an unknown word.
         """
         checked_rate(self.rate)
+        if not self.rate:
+            raise DataError(WHO, "a rate of 0", do="give a share above 0: 0.01 is 1 %")
         if not 0 < self.days <= 3660:
             raise DataError(WHO, f"{self.days:g} days", do="give a number above 0 and up to 3660")
         if not 0 <= self.together_minutes <= 525_960:
@@ -151,7 +153,7 @@ def drift(
         reference = _observed.earlier(project, model, champion, window, seed=own.seed)
     new = _observed.production(project, model, champion, window, seed=own.seed)
     truth = _observed.confirmed(project, champion, surplus, until)
-    found = look(reference.seen, new.seen, truth, rate=max(rate, 1e-9), seed=own.seed)
+    found = look(reference.seen, new.seen, truth, rate=rate, seed=own.seed)
     tested = any(test.p is not None for test in found.tests)
     groups = _groups(project, found, new, until, draw=record)
     body = Drift(
