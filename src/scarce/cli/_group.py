@@ -39,6 +39,8 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     "Production": {
         "serve": "Answer predictions over HTTP by the model that @champion means, and take feedback.",
         "feedback": "Confirm or correct predictions; without options, show what came back so far.",
+        "queue": "Ask people about the production samples that are worth most, within the budget of the week.",
+        "collect": "Take feedback and answered questions into the project, as one new version.",
         "drift": "Compare what the champion met in production with held-out samples of its data.",
         "promote": "Let a challenger answer in production where paired tests prove that no class loses by it.",
         "rollback": "Put the champion before this one back at once, with the data that it stands on.",

@@ -57,12 +57,13 @@ def look(reference: Seen, new: Seen, confirmed: Confirmed | None = None, *, rate
         confirmed: samples of production whose truth is known; None = none are.
         rate: chance of any false alarm of this look, in [0, 0.5]; 0 = nothing may raise one.
         seed: of everything random.
+        only: kinds of tests; None = all.
 
     Raises:
         DataError: a rate that is none, or features of different encoders.
     """
     checked_rate(rate)
-    plans = _plans(reference, new, confirmed, seed)
+    plans = [plan for plan in _plans(reference, new, confirmed, seed) if only is None or plan.test.kind in only]
     count = sum(plan.run is not None for plan in plans)
     draws = min(max(LEAST_DRAWS, math.ceil(PLENTY * count / rate)), MOST_DRAWS) if rate else LEAST_DRAWS
     done = [_made(plan, draws) for plan in plans]

@@ -130,7 +130,7 @@ def drift(
 
     Args:
         project: with a ``@champion`` and logged predictions.
-        settings: how.
+        settings: how; None = as by default, at the rate of ``[flywheel] drift_rate``.
         now: the end of the window; None = the present.
         record: write the look, and the pictures of possible new classes.
 
@@ -139,7 +139,7 @@ def drift(
     """
     from scarce.flywheel import _observed
 
-    own = settings or Settings()
+    own = settings or Settings(rate=project.config.flywheel.drift_rate)
     champion = project.state.aliases().get(CHAMPION)
     if champion is None:
         raise DataError(WHO, "there is no @champion", do="scarce train, then scarce promote")
@@ -219,13 +219,14 @@ def _groups(
     project: Project, found: Look, new: Observed, until: datetime, *, draw: bool
 ) -> tuple[Mapping[str, Any], ...]:
     from scarce.flywheel._sheet import sheet
+    from scarce.flywheel.pool import folder_of
 
     out: list[Mapping[str, Any]] = []
     for number, group in enumerate(found.groups, start=1):
         assert new.seen.ids is not None
         members = [str(name) for name in new.seen.ids[group.rows]]
         place = project.reports / "drift" / f"{until:%Y%m%d-%H%M%S}-group-{number}.png"
-        shown = sheet(project.folder / ".scarce" / "production", members, place) if draw else None
+        shown = sheet(folder_of(project), members, place) if draw else None
         out.append({
             "size": len(members), "members": members[:MOST_MEMBERS], "before": group.before, "p": group.p,
             "nearest": group.nearest, "away": group.away, "spread": group.spread, "others_too": group.others_too,

@@ -18,6 +18,7 @@ import numpy as np
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError, ReadError, ScarceError
 from scarce.flywheel._paired import OPEN, WORSE, Evidence, Samples, per_class
+from scarce.folds import groups_of
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -102,7 +103,8 @@ def promote(  # noqa: PLR0913 - one knob each
         found = Promotion(verdict="promoted", champion=None, challenger=name, version=_version(model), margin=margin,
                           why=("There was no champion to compare it with.",))  # fmt: skip
     else:
-        found = _judged(project, (old, name), margin=margin, override=override, days=days, seed=seed)
+        rivals = {old: _load(project, old), name: model}
+        found = _judged(project, rivals, margin=margin, override=override, days=days, seed=seed)
     if not dry_run:
         _carry_out(project, found, model)
     return found
@@ -194,13 +196,14 @@ def _version(model: Any) -> str | None:
 
 
 def _judged(
-    project: Project, names: tuple[str, str], *, margin: float, override: str, days: float, seed: int
+    project: Project, rivals: Mapping[str, Any], *, margin: float, override: str, days: float, seed: int
 ) -> Promotion:
     from scarce.evaluate.compare import compare
+    from scarce.flywheel.pool import source_of
     from scarce.loop.judging import test_view
     from scarce.loop.measure import with_scan
 
-    models = tuple(_load(project, name) for name in names)
+    names, models = tuple(rivals), tuple(rivals.values())
     ds = with_scan(project, project.dataset(), workers=None)
     held = test_view(ds).eval
     seen = _trained_on(project, models, ds)
@@ -212,15 +215,15 @@ def _judged(
     probs = tuple(_answers(model, held) for model in models)
     project.state.count_test_look(version=str(project.head), why=WHO, metric="recall of each class")
     evidence: list[Evidence] = []
-    for source, rows in _sources(held, days):
+    for source, rows in _sources(held, {PRODUCTION, source_of(project, ds)}, days):
         part = held.take(rows)
         samples = Samples(
             source=source, labels=part["label"], answers=(probs[0][rows].argmax(1), probs[1][rows].argmax(1)),
-            groups=_groups(part), weights=_weights(part) if source == PRODUCTION else None,
+            groups=groups_of(part), weights=_weights(part) if source == PRODUCTION else None,
         )  # fmt: skip
         evidence += per_class(samples, ds.schema.classes, margin=margin, seed=seed)
     evidence = [row for row in evidence if row.n or row.source != PRODUCTION]
-    whole = compare(held["label"], probs[0], probs[1], groups=_groups(held), seed=seed)
+    whole = compare(held["label"], probs[0], probs[1], groups=groups_of(held), seed=seed)
     verdict, why = _verdict(evidence, margin, override)
     return Promotion(verdict=verdict, champion=names[0], challenger=names[1], version=_version(models[1]),
                      margin=margin, evidence=tuple(evidence), compare=whole.to_json(), left_out=left_out,
@@ -273,10 +276,12 @@ def _trained_on(project: Project, models: tuple[Any, ...], ds: Dataset) -> set[s
     return seen
 
 
-def _sources(held: Dataset, days: float) -> list[tuple[str, Array]]:
-    """Return the rows of the held-out data proper, and those of recent production."""
-    field_rows = np.asarray(held["source"] == PRODUCTION)
+def _sources(held: Dataset, names: set[str], days: float) -> list[tuple[str, Array]]:
+    """Return the rows of the held-out data proper, and those of recent production that were drawn at random."""
+    field_rows = np.isin(held["source"].astype(str), list(names))
     recent = field_rows & np.array([_younger(value, days) for value in _times(held)], bool)
+    if "meta.inclusion" in held.table.column_names:
+        recent &= np.array([value is not None for value in held.table["meta.inclusion"].to_pylist()], bool)
     return [("held-out", np.flatnonzero(~field_rows)), (PRODUCTION, np.flatnonzero(recent))]
 
 
@@ -289,12 +294,6 @@ def _younger(value: datetime | None, days: float) -> bool:
         return True
     at = value if value.tzinfo else value.replace(tzinfo=UTC)
     return datetime.now(UTC) - at <= timedelta(days=days)
-
-
-def _groups(ds: Dataset) -> Array:
-    from scarce.folds import groups_of
-
-    return groups_of(ds)
 
 
 def _weights(ds: Dataset) -> Array | None:

@@ -66,11 +66,14 @@ def again(ds: Dataset, step: Step, scene: Scene) -> Dataset:
 
 def _io(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     from scarce import io
+    from scarce.io.production import drawn
 
     if step.name == "as_test":
         return io.as_test(ds)
     if step.name == "with_normal":
         return io.with_normal(ds, step.params["names"])
+    if step.name == "drawn":
+        return drawn(ds, step.params["shares"])
     if step.name != "merge":
         return _known_then(_read(step.params, scene), scene)
     params = step.params

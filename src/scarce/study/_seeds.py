@@ -24,6 +24,11 @@ def over_seeds(values: Floats) -> dict[str, Any]:
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
+def share_over_seeds(values: Floats) -> dict[str, Any]:
+    """Return what :func:`over_seeds` does of shares; their interval ends at 0 and 1."""
+    return {key: None if value is None else min(max(value, 0.0), 1.0) for key, value in over_seeds(values).items()}
+
+
 def gain_over_seeds(values: Floats) -> dict[str, Any]:
     """Return what :func:`over_seeds` does of (S,) paired differences, and the p-value of no difference (t-test)."""
     from scipy.stats import ttest_1samp

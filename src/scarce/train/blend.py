@@ -182,7 +182,9 @@ def mixed(sides: tuple[Floats, Floats], scales: list[float], share: float) -> Fl
         scales: their temperatures.
         share: of the head.
     """
-    net, head = (_log_softmax(side / scale) for side, scale in zip(sides, scales, strict=True))
+    from scipy.special import log_softmax
+
+    net, head = (log_softmax(side / scale, axis=1) for side, scale in zip(sides, scales, strict=True))
     return np.asarray((1 - share) * net + share * head, np.float64)
 
 
@@ -207,8 +209,3 @@ def best_share(sides: tuple[Floats, Floats], scales: list[float], labels: Ints, 
     error = excess.std(1, ddof=1) / np.sqrt(len(labels))
     near = SHARES[excess.mean(1) <= error + 1e-9]
     return float(near[np.abs(near - 0.5).argmin()])
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max(1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)), np.float64)
