@@ -45,7 +45,10 @@ PLENTY: Final = 3
 LEAST_DRAWS, MOST_DRAWS = 1999, 49_999
 
 
-def look(reference: Seen, new: Seen, confirmed: Confirmed | None = None, *, rate: float = 0.01, seed: int = 0) -> Look:
+def look(
+    reference: Seen, new: Seen, confirmed: Confirmed | None = None, *, rate: float = 0.01, seed: int = 0,
+    only: frozenset[str] | None = None,
+) -> Look:  # fmt: skip
     """Compare production with the reference.
 
     Of each group one sample is drawn, so that what is compared is independent. Every test holds its rate at any number
