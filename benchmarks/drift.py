@@ -73,6 +73,7 @@ def world(work: Path) -> None:
     from scarce.dataset import Dataset, Schema
     from scarce.flywheel._answering import verdict_of
     from scarce.flywheel._observed import _properties
+    from scarce.probe import Projection
     from scarce.train import load
     from scarce.train.predict import predict_contents
 
@@ -130,22 +131,20 @@ def world(work: Path) -> None:
         right = np.mean(found[kind]["answers"] == np.array(NAMES)[labels[rows]])
         print(kind, len(rows), "accuracy", round(float(right), 3), "unknown",
               round(float(np.mean(found[kind]["verdicts"] == "unknown")), 3), flush=True)  # fmt: skip
+    narrow = Projection.fit(found["same"]["features"], components=64)
+    for body in found.values():
+        body["features"] = narrow(body["features"])
     flat = {f"{kind}|{name}": values for kind, body in found.items() for name, values in body.items()}
     np.savez(work / "world.npz", **flat)
 
 
 def opened(work: Path) -> dict[str, dict[str, np.ndarray]]:
     """Return what was kept; features as 64 principal components of the ordinary pictures, which saves hours."""
-    from scarce.probe import Projection
-
     found: dict[str, dict[str, np.ndarray]] = {}
     with np.load(work / "world.npz") as kept:
         for key in kept.files:
             kind, _, name = key.partition("|")
             found.setdefault(kind, {})[name] = kept[key]
-    narrow = Projection.fit(found["same"]["features"], components=64)
-    for body in found.values():
-        body["features"] = narrow(body["features"])
     return found
 
 
@@ -209,7 +208,7 @@ def quiet(work: Path, repeats: int) -> dict:
 def power(work: Path, repeats: int) -> dict:
     """Return how often looks raise an alarm where something changed, and which."""
     pools, out = opened(work), {}
-    for size in SIZES[::-1]:
+    for size in SIZES:
         for kind in (*KINDS[1:], "mix", "new 5 %", "new 10 %"):
             hits, names, others = 0, {}, []
             for number in range(repeats):
