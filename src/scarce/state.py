@@ -120,8 +120,7 @@ class State:
             asked = sorted({row["request"] for row in rows})
             known: dict[tuple[Any, Any], Any] = {}
             for start in range(0, len(asked), MANY):
-                part = asked[start : start + MANY]
-                found = self._select(session, "feedback", lambda table, part=part: table.c.request.in_(part))
+                found = self._select(session, "feedback", _about(asked[start : start + MANY]))
                 known |= {(row["request"], row["voter"]): row["label"] for row in found}
             fresh = []
             for row in rows:
@@ -358,6 +357,11 @@ class State:
         elif version < FORMAT:
             changed = meta.update().where(meta.c.name == "format")
             connection.execute(changed.values(value=str(FORMAT), at=session.now))
+
+
+def _about(requests: Sequence[str]) -> Callable[[Any], Any]:
+    """Return the condition that a row is about one of the requests."""
+    return lambda table: table.c.request.in_(requests)
 
 
 def _ledger_row(row: Mapping[str, Any], run: str) -> Row:
