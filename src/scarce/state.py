@@ -119,8 +119,7 @@ class State:
             asked = sorted({row["request"] for row in rows})
             known: dict[tuple[Any, Any], Any] = {}
             for start in range(0, len(asked), MANY):
-                part = asked[start : start + MANY]
-                found = self._select(session, "feedback", _among("request", part))
+                found = self._select(session, "feedback", _about(asked[start : start + MANY]))
                 known |= {(row["request"], row["voter"]): row["label"] for row in found}
             fresh = []
             for row in rows:
@@ -359,12 +358,12 @@ class State:
             connection.execute(changed.values(value=str(FORMAT), at=session.now))
 
 
+def _about(requests: Sequence[str]) -> Callable[[Any], Any]:
+    """Return the condition that a row is about one of the requests."""
+    return lambda table: table.c.request.in_(requests)
+
+
 def _ledger_row(row: Mapping[str, Any], run: str) -> Row:
     names = ("verdict", "kept", "gain", "version_before", "version_after")
     return {"run": run, "decision": row["decision"], "body": dict(row), "verdict": "not applicable", "kept": False,
             **{name: row[name] for name in names if row.get(name) is not None}}  # fmt: skip
-
-
-def _among(column: str, values: Sequence[Any]) -> Callable[[Any], Any]:
-    """Return what chooses the rows of a table that have one of the values."""
-    return lambda table: table.c[column].in_(values)
