@@ -39,6 +39,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     "Production": {
         "serve": "Answer predictions over HTTP by the model that @champion means, and take feedback.",
         "feedback": "Confirm or correct predictions; without options, show what came back so far.",
+        "trial": "Compare a challenger with the champion in production; may be looked at at any time.",
         "promote": "Let a challenger answer in production where paired tests prove that no class loses by it.",
         "rollback": "Put the champion before this one back at once, with the data that it stands on.",
     },
