@@ -146,11 +146,13 @@ def serve(project: Project, door: Door | None = None, *, started: Callable[[str]
     door = door or Door()
     app = application(project, token=door.token)
     uvicorn: Any = need("uvicorn", extra="serve")
+    from scarce.flywheel._patience import patient
+
     listening = _bound(door)
     shown = f"[{door.host}]" if ":" in door.host else door.host
     config = uvicorn.Config(
-        app, http="h11", ws="none", log_config=None, access_log=False, lifespan="on", server_header=False,
-        limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=65536,
+        app, http=patient(project.config.serve.seconds), ws="none", log_config=None, access_log=False, lifespan="on",
+        server_header=False, limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=65536,
         timeout_graceful_shutdown=int(project.config.serve.seconds) + STOP_SECONDS,
     )  # fmt: skip
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
