@@ -72,8 +72,8 @@ def picture(draw: Draw, pictures: Sequence[bytes]) -> bytes:
     if odd == 1:
         extra = zlib.compress(bytes(20_000_000), 9) if draw.random() < 0.2 else draw.bytes(100)
         return png(28, 28, between=chunk(draw.choice([b"iCCP", b"zTXt", b"eXIf", b"tRNS"]), b"x\0\0" + extra))
-    image = Image.open(io.BytesIO(pictures[int(draw.integers(len(pictures)))]))
-    image = image.convert(str(draw.choice(["L", "RGB", "RGBA", "1", "P", "CMYK", "I;16"])) if odd == 2 else "RGB")
+    opened = Image.open(io.BytesIO(pictures[int(draw.integers(len(pictures)))]))
+    image = opened.convert(str(draw.choice(["L", "RGB", "RGBA", "1", "P", "CMYK", "I;16"])) if odd == 2 else "RGB")
     body = io.BytesIO()
     name = "TIFF" if image.mode in {"CMYK", "I;16"} else str(draw.choice(FORMATS))
     if name == "JPEG" and image.mode in {"RGBA", "P"}:

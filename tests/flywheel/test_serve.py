@@ -219,7 +219,9 @@ def test_the_server_keeps_what_its_openapi_says(server: Server) -> None:
 
 def memory(server: Server) -> float:
     text = server.ask("GET", "/metrics")[1].decode()
-    return float(re.search(r"^process_resident_memory_bytes ([\d.e+]+)", text, re.MULTILINE)[1])
+    found = re.search(r"^process_resident_memory_bytes ([\d.e+]+)", text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
 
 
 def test_a_connection_that_says_nothing_whole_is_closed(server: Server) -> None:

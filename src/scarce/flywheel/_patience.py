@@ -9,7 +9,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-class Patient(H11Protocol):
+class Patient(H11Protocol):  # type: ignore[misc, unused-ignore]
     """uvicorn's protocol with a limit on the time that the head of a request may take.
 
     uvicorn has one between requests only: a client that sends a byte now and then could stay for ever.
@@ -18,7 +18,7 @@ class Patient(H11Protocol):
     seconds: ClassVar[float] = 10.0
     _late: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override, unused-ignore]
         """Begin to wait."""
         super().connection_made(transport)
         self._watch()
