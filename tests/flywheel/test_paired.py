@@ -26,6 +26,9 @@ def test_bounds_of_swapped_models_are_mirrored_and_groups_widen_them() -> None:
     assert gain_bounds(9, 1, 50, groups=10)[0] < low
     assert gain_bounds(20, 0, 20)[0] == -1.0
     assert gain_bounds(0, 0, 0) == (-1.0, 1.0)
+    for least in (1e-16, 1e-13, 1e-11, 1e-7):  # shares that sum to all but what rounding leaves
+        assert gain_bounds(3 * (1 - least), 0, 3)[0] == pytest.approx(-1.0, abs=1e-3)
+        assert gain_bounds(0, 3 * (1 - least), 3)[1] == pytest.approx(1.0, abs=1e-3)
     with pytest.raises(DataError, match="sum to n"):
         gain_bounds(3, 3, 5)
 

@@ -53,11 +53,10 @@ def _lower(won: float, lost: float, n: float, z: float) -> float:
     """Return the difference at which the score statistic is z."""
     from scipy.optimize import brentq
 
-    found = (won - lost) / n
-    if found <= -1:
+    found, least = (won - lost) / n, -1 + 1e-12
+    if found <= least or _score(won, lost, n, least) <= z:  # all lost, but for what rounding leaves
         return -1.0
-    edge = 1e-12
-    return float(brentq(lambda difference: _score(won, lost, n, difference) - z, -1 + edge, found, xtol=1e-10))
+    return float(brentq(lambda difference: _score(won, lost, n, difference) - z, least, found, xtol=1e-10))
 
 
 def _score(won: float, lost: float, n: float, difference: float) -> float:
