@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,6 +19,7 @@ from scarce.flywheel._answering import Answering
 from scarce.flywheel._deployed import Deployment
 from scarce.flywheel._gather import Item
 from scarce.lineage import digest
+from scarce.loop import asking
 from scarce.project import Project
 
 WORN = {"Bag": 40, "Coat": 40, "Trouser": 12}
@@ -63,6 +67,28 @@ class Line:
         (at,) = [number for number, line in enumerate(lines) if line.startswith(f"#{key} = ")]
         lines[at] = f"{key} = {value}"
         place.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def label(self, project: Project, table: Path, say: Callable[[str], str | None], *, voter: str = "bob") -> int:
+        """Fill in the table of questions with what ``say`` tells of each hash (None = no answer), and take it."""
+        asking.write_questions(project, project.dataset(), table, (asking.LABEL,))
+        ds = project.dataset()
+        hashes = dict(zip(ds.ids.tolist(), ds.table["content_hash"].to_pylist(), strict=True))
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        with table.open("w", encoding="utf-8", newline="") as file:
+            out = csv.DictWriter(file, asking.HEADS)
+            out.writeheader()
+            out.writerows({**row, "new_label": say(hashes[row["sample"]]) or ""} for row in rows)
+        heard = asking.read_answers(project, project.dataset(), table, voter=voter)
+        asking.take(project, heard)
+        return len(heard.said)
+
+    @staticmethod
+    def changed(content: bytes, brightness: int = 1) -> bytes:
+        """Return the same picture a little brighter: other bytes, the same thing."""
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert picture is not None
+        return bytes(cv2.imencode(".png", cv2.add(picture, np.full_like(picture, brightness)))[1])
 
 
 @pytest.fixture(scope="session")

@@ -152,7 +152,7 @@ def fit(
     from scarce import train as stage
     from scarce.loop import boxes
     from scarce.loop.conclude import choose_trainer
-    from scarce.loop.fitting import guarded, training_view
+    from scarce.loop.fitting import guarded, how_trained, training_view
     from scarce.loop.judging import read_plain
     from scarce.loop.measure import with_features
     from scarce.loop.options import Options
@@ -174,7 +174,8 @@ def fit(
         tracking=stage.tracking_of(project.config.train.tracking),
     )  # fmt: skip
     fitted = fitted if drawn else guarded(fitted, view, foreign=others, seed=seed)
-    return fitted.stamped(data={**fitted.card["data"], "version": version}), notes
+    training = how_trained(project.dataset(version), ds, command="train", foreign=foreign and str(foreign.absolute()))
+    return fitted.stamped(data={**fitted.card["data"], "version": version}, training=training), notes
 
 
 def check_names(project: Project, modality: str, *, model: str | None, told: Mapping[str, Any]) -> None:

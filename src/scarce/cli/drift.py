@@ -56,7 +56,7 @@ def drift(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Compare what the champion met in production with held-out samples of the data that it was trained on.
+    """Compare what the champion met in production with held-out samples of its data.
 
     Tests the look of the samples (features and measured properties; only with [serve] keep_images = true), the
     predictions (class mix, confidence, shares of unknown and ask), how honest probabilities are on confirmed samples

@@ -109,7 +109,7 @@ def train(
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
             if not is_main():  # several processes train one model, and the first of them keeps it
                 return
-            folder = fresh_place(opened, f"{name}-{fitted.card['trainer']}")
+            folder = fresh_place(opened, f"{name}-{fitted.card['trainer']}", fitted.card)
             fitted.save(folder)
         body = {"model": str(folder), "version": name, "notes": notes, "card": fitted.card}
 

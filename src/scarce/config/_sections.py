@@ -39,6 +39,10 @@ class Project:
         "", "Where annotations, ledger and looks at the test set are kept. Empty = SQLite in .scarce/state.db; a team "
         "gives a PostgreSQL URL: postgresql+psycopg://user@host/database.",
     )  # fmt: skip
+    registry_url: str = setting(
+        "", "Registry of models of MLflow that shows @champion and @challenger as well: http://host:5000, or "
+        "sqlite:///mlflow.db. Empty = none.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

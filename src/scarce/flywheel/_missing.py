@@ -26,6 +26,7 @@ class Missing:
 
     Attributes:
         name: the class.
+        sound: whether it is a sound one.
         train, test: what it has: training samples, and independent groups in test.
         to_learn: more training samples that growing would otherwise make.
         to_promote: more test samples until a promotion can be proven.
@@ -34,6 +35,7 @@ class Missing:
     """
 
     name: str
+    sound: bool
     train: int
     test: int
     to_learn: int
@@ -47,8 +49,8 @@ class Missing:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"class": self.name, "train": self.train, "test": self.test, "to_learn": self.to_learn,
-                "to_promote": self.to_promote, "to_prove": self.to_prove}  # fmt: skip
+        return {"class": self.name, "sound": self.sound, "train": self.train, "test": self.test,
+                "to_learn": self.to_learn, "to_promote": self.to_promote, "to_prove": self.to_prove}  # fmt: skip
 
 
 def missing(
@@ -73,7 +75,7 @@ def missing(
              False: max(needed_for(DETECTION) - defects, 0) if more_defects is None else more_defects}  # fmt: skip
     rows = [
         Missing(
-            name=name, train=n, test=test.get(name, 0),
+            name=name, sound=name in normal, train=n, test=test.get(name, 0),
             to_learn=max(aims.get(name, 0) - n, ENOUGH - n if n < ENOUGH else 0),
             to_promote=max(needed_to_promote(margin) - test.get(name, 0), 0),
             to_prove=proof[name in normal] if normal else None,

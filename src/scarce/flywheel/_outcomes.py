@@ -12,14 +12,12 @@ import numpy as np
 
 from scarce._state_layout import tables
 from scarce.dataset import Array, Dataset
-from scarce.errors import StoreError
 from scarce.flywheel.feedback import latest
 from scarce.flywheel.kpi import Outcomes, Traffic
 from scarce.flywheel.promote import PRODUCTION
+from scarce.metric.interval import group_codes
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
-
     from scarce.project import Project
     from scarce.state import State
 
@@ -45,14 +43,24 @@ def outcomes(project: Project, ds: Dataset | None) -> Outcomes:
     for row in _chunks(project.state, "samples", [sample for sample in audited if sample not in spoken]):
         if row["served_as"] != SHADOW:
             later.setdefault(row["sample"], row)
-    found = [(row, said[request]["label"], said[request]["inclusion"]) for request, row in answers.items()]
+    found = [(row, said[request]["label"], said[request]["inclusion"] or row["inclusion"])
+             for request, row in answers.items() if row["served_as"] != SHADOW]  # fmt: skip
     found += [(row, audited[sample][0], None) for sample, row in later.items()]
-    told = [
-        (row, label, own or row["inclusion"] or audited.get(row["sample"], (None, None))[1])
-        for row, label, own in found if row["served_as"] != SHADOW
-    ]  # fmt: skip
-    schema = ds.schema if ds is not None else None
-    return from_rows(told, schema.classes if schema else (), schema.normal_classes if schema else ())
+    own = {row["sample"] for row, _, share in found if share}
+    told = []
+    for row, label, share in found:  # a sample was drawn once, however often it was answered
+        drawn = share or (audited.get(row["sample"], (None, None))[1] if row["sample"] not in own else None)
+        own |= {row["sample"]} if drawn else set()
+        told.append((row, label, drawn))
+    return from_rows(told, ds.schema.classes if ds is not None else (), sound_of(project, ds))
+
+
+def sound_of(project: Project, ds: Dataset | None) -> tuple[str, ...]:
+    """Return the sound classes: those of the data, or where it knows none those of the settings."""
+    if ds is None:
+        return ()
+    named = project.config.project.normal_classes
+    return ds.schema.normal_classes or tuple(name for name in ds.schema.classes if name in named)
 
 
 def from_rows(rows: Iterable[tuple[Row, str, float | None]], classes: Sequence[str], normal: Sequence[str]) -> Outcomes:
@@ -73,7 +81,7 @@ def from_rows(rows: Iterable[tuple[Row, str, float | None]], classes: Sequence[s
         called=np.array([_called(row, normal) for row, _, _ in known], bool),
         probability=np.array([_probability(row) for row, _, _ in known], np.float64),
         inclusion=np.array([np.nan if share is None else share for _, _, share in known], np.float64),
-        groups=np.array([row["sample"] for row, _, _ in known], object),
+        groups=group_codes(np.array([row["sample"] for row, _, _ in known], object)),
     )  # fmt: skip
 
 
@@ -87,19 +95,17 @@ def traffic(project: Project, ds: Dataset | None) -> Traffic:
     import sqlalchemy as sql
 
     log = tables().tables["predictions"]
-    day, served = sql.func.substr(log.c.at, 1, 10), log.c.served_as != SHADOW
-    counts = _asked(project.state, sql.select(day, log.c.verdict, sql.func.count()).where(served)
-                    .group_by(day, log.c.verdict))  # fmt: skip
+    day = sql.func.substr(log.c.at, sql.literal_column("1"), sql.literal_column("10"))
+    served = log.c.served_as != SHADOW
     first = sql.select(sql.func.min(log.c.number)).group_by(log.c.sample)  # a shadow's answer is never the first
-    fresh = dict(_asked(project.state, sql.select(day, sql.func.count()).where(log.c.number.in_(first)).group_by(day)))
-    days = sorted({row[0] for row in counts} | set(fresh))
-    place = {name: number for number, name in enumerate(days)}
-    answered, asked = np.zeros(len(days), np.int64), np.zeros(len(days), np.int64)
-    for name, verdict, count in counts:
-        answered[place[name]] += count
-        asked[place[name]] += count if verdict in FOR_A_PERSON else 0
-    return Traffic(day=np.array(days, "datetime64[D]"), answered=answered, asked=asked,
-                   fresh=np.array([fresh.get(name, 0) for name in days], np.int64),
+    new = sql.func.sum(sql.case((log.c.number.in_(first), 1), else_=0))
+    chosen = sql.select(day, log.c.verdict, sql.func.count(), new).where(served).group_by(day, log.c.verdict)
+    counts = project.state.select(chosen)
+    days = sorted({row[0] for row in counts})
+    found = np.zeros((3, len(days)), np.int64)
+    for name, verdict, count, fresh in counts:
+        found[:, days.index(name)] += (count, count if verdict in FOR_A_PERSON else 0, int(fresh))
+    return Traffic(day=np.array(days, "datetime64[D]"), answered=found[0], asked=found[1], fresh=found[2],
                    labels=labelled(project.state, ds, served=True))  # fmt: skip
 
 
@@ -114,9 +120,9 @@ def labelled(state: State, ds: Dataset | None, *, served: bool = False) -> Array
     import sqlalchemy as sql
 
     said, noted = tables().tables["feedback"], tables().tables["annotations"]
-    found = dict(_asked(state, sql.select(said.c.sample, sql.func.min(said.c.at)).group_by(said.c.sample)))
+    found = dict(state.select(sql.select(said.c.sample, sql.func.min(said.c.at)).group_by(said.c.sample)))
     chosen = sql.select(noted.c.sample, sql.func.min(noted.c.at)).where(noted.c.kind == "human")
-    by_id = dict(_asked(state, chosen.where(noted.c.label.is_not(None)).group_by(noted.c.sample)))
+    by_id = dict(state.select(chosen.where(noted.c.label.is_not(None)).group_by(noted.c.sample)))
     names = _names(ds, np.array(list(by_id), str))
     for sample, at in by_id.items():
         name, from_production = names.get(sample, (sample, False))
@@ -173,14 +179,3 @@ def _chunks(state: State, by: str, names: Sequence[str]) -> list[Row]:
         part = names[start : start + MANY]
         found += state.predictions(requests=part) if by == "requests" else state.predictions(samples=part)
     return found
-
-
-def _asked(state: State, chosen: Select[Any]) -> list[Any]:
-    import sqlalchemy as sql
-
-    try:
-        with state.engine.begin() as connection:
-            return [tuple(row) for row in connection.execute(chosen)]
-    except sql.exc.SQLAlchemyError as error:
-        what = f"the log cannot be read ({getattr(error, 'orig', error)})"
-        raise StoreError("flywheel.kpi", what, do="see `scarce doctor`") from error

@@ -16,6 +16,8 @@ from scarce.metric.interval import clopper_pearson, cluster_weights, group_codes
 
 NOTHING: Final = "nothing can be said: none was drawn at random"
 DRAWS: Final = 500
+ALIKE: Final = 0.95
+"""Weights that leave so large a part of the samples are as good as equal: no bootstrap."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +95,7 @@ def rate(
     effective = float(by_group.sum() ** 2 / (by_group**2).sum())
     value = 1.0 if hits.all() else float(weights @ hits / weights.sum())
     low, high = clopper_pearson(value * effective if value < 1 else effective, effective, confidence)
-    alike = np.allclose(weights, weights[0])
-    if not (alike and units == n) and 0 < value < 1:
+    if effective < ALIKE * units and 0 < value < 1:
         drawn = cluster_weights(codes, repeats=DRAWS, seed=seed) * weights
         spread = (drawn @ hits) / drawn.sum(1)
         low = min(low, float(np.quantile(spread, (1 - confidence) / 2)))

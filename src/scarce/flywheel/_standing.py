@@ -12,13 +12,17 @@ import numpy as np
 
 from scarce.dataset import Dataset, Mask
 from scarce.errors import ScarceError
+from scarce.flywheel._outcomes import sound_of
+from scarce.flywheel.drift import last_alarms
+from scarce.flywheel.feedback import LOW
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
+from scarce.state import DRAWS, DRIFT
 
 if TYPE_CHECKING:
     from scarce.project import Project
 
-DRIFT: Final = "drift"
-"""Run of the ledger rows that say what a look for drift found."""
+LABEL: Final = "label: "
+"""So begin questions for a label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,8 @@ class Standing:
         champion: what answers; None = nothing.
         challenger: what ``@challenger`` means; None = nothing.
         fresh: training samples that got a label since the newest model was trained; None = not known.
-        asked: questions that wait for an answer.
+        asked: questions for a label that wait for an answer.
+        answers: answers and feedback that are not in the data yet.
     """
 
     version: str | None = None
@@ -52,15 +57,22 @@ class Standing:
     challenger: str | None = None
     fresh: int | None = None
     asked: int = 0
+    answers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alarm:
-    """One alarm of drift: when, in words, and whether it is of the latest look."""
+class Looks:
+    """Looks for drift.
 
-    at: datetime
-    why: str
-    open: bool
+    Attributes:
+        at: when somebody looked, UTC, oldest first.
+        alarms: when there was an alarm, and in words, oldest first.
+        open: the alarms of the latest look, where it was at the present champion.
+    """
+
+    at: tuple[datetime, ...] = ()
+    alarms: tuple[tuple[datetime, str], ...] = ()
+    open: tuple[str, ...] = ()
 
 
 def standing_of(project: Project, ds: Dataset | None) -> Standing:
@@ -71,27 +83,39 @@ def standing_of(project: Project, ds: Dataset | None) -> Standing:
         ds: its newest data; None = no version yet.
     """
     aliases, cards = project.state.aliases(), _cards(project)
-    shared: dict[str, Any] = {"models": len(cards), "champion": aliases.get(CHAMPION),
-                              "challenger": aliases.get(CHALLENGER), "asked": len(project.state.queue())}  # fmt: skip
+    shared: dict[str, Any] = {
+        "models": len(cards), "champion": aliases.get(CHAMPION), "challenger": aliases.get(CHALLENGER),
+        "asked": sum(row["reason"].startswith(LABEL) for row in project.state.queue()),
+        "answers": _loose(project),
+    }  # fmt: skip
     if ds is None:
         return Standing(**shared)
     real = ds["keep"].astype(bool) & (ds["origin"] == "real")
     split = ds["split"] if "split" in ds.table.column_names else np.full(len(ds), None, object)
     held = np.isin(split.astype(str), ("val", "test"))
     return Standing(
-        version=project.head, normal=ds.schema.normal_classes, modality=ds.schema.modality, split=bool(held.any()),
+        version=project.head, normal=sound_of(project, ds), modality=ds.schema.modality, split=bool(held.any()),
         train=_counts(ds, real & ~held), test=_groups(ds, real & (split == "test")),
         unlabelled=int((real & (ds["label"] < 0)).sum()), fresh=_fresh(project, ds, real & ~held, cards), **shared,
     )  # fmt: skip
 
 
-def alarms_of(project: Project) -> list[Alarm]:
-    """Return all alarms of drift, oldest first."""
-    looks = project.state.ledger(DRIFT)
-    return [
-        Alarm(at=datetime.fromisoformat(row["at"]).astimezone(UTC), why=str(test["said"]), open=row is looks[-1])
-        for row in looks for test in row.get("tests", ()) if test.get("alarm")
-    ]  # fmt: skip
+def looks_of(project: Project, champion: str | None) -> Looks:
+    """Return the looks for drift and their alarms."""
+    rows = project.state.ledger(DRIFT)
+    if not rows:
+        return Looks()
+    alarms = last_alarms(project, looks=len(rows))[::-1]
+    latest = rows[-1]["at"]
+    return Looks(
+        at=tuple(_moment(row["at"]) for row in rows), alarms=tuple((_moment(row["at"]), row["said"]) for row in alarms),
+        open=tuple(row["said"] for row in alarms if row["at"] == latest and row["champion"] == champion),
+    )  # fmt: skip
+
+
+def asked_in(project: Project, every: str, period: str) -> int:
+    """Return how many questions were asked in a week or month."""
+    return sum(int(row["asked"]) for row in project.state.ledger(DRAWS) if row[every] == period)
 
 
 def defects_wanted(project: Project, model: str | None) -> int | None:
@@ -114,6 +138,22 @@ def _groups(ds: Dataset, rows: Mask) -> dict[str, int]:
 
     groups = groups_of(ds)
     return {name: len(np.unique(groups[rows & (ds["label"] == code)])) for code, name in enumerate(ds.schema.classes)}
+
+
+def _loose(project: Project) -> int:
+    """Return how many answers, and how much feedback that is worth it, came after the newest version."""
+    loose = len(project.state.annotations(frozen=False))
+    if project.head is None:
+        return loose
+    made = _moment(project.store.version(project.head).at)
+    folder = project.folder / ".scarce" / "production"
+    said = {row["sample"] for row in project.state.feedback()
+            if row["source"] != "queue" and row["worth"] != LOW and _moment(row["at"]) > made}  # fmt: skip
+    return loose + len([sample for sample in said if (folder / sample).is_file()])
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _cards(project: Project) -> list[dict[str, Any]]:

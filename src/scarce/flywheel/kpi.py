@@ -31,13 +31,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset, Floats, Ints, Mask, Schema
+from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
 from scarce.flywheel._rate import Change, Rate, counted, difference, rate
 
 if TYPE_CHECKING:
     from scarce.project import Project
 
+__all__ = [
+    "ALL", "MONTH", "WEEK", "Changes", "Figures", "Kpis", "Outcomes", "Period", "Rate", "Traffic", "changes", "figures",
+    "measure", "over_time", "periods", "rate",
+]  # fmt: skip
 WHO: Final = "flywheel.kpi"
 WEEK, MONTH, ALL = "week", "month", "all"
 
@@ -211,14 +215,14 @@ def measure(project: Project, ds: Dataset | None = None, *, weeks: int = 12, mon
     Raises:
         StoreError: the database cannot be read.
     """
-    from scarce.flywheel._outcomes import outcomes, traffic
+    from scarce.flywheel._outcomes import outcomes, sound_of, traffic
 
     if ds is None and project.head:
         ds = project.dataset()
-    schema = ds.schema if ds is not None else Schema()
-    normal = [schema.classes.index(name) for name in schema.normal_classes]
+    classes = ds.schema.classes if ds is not None else ()
+    normal = [classes.index(name) for name in sound_of(project, ds)]
     found, passed = outcomes(project, ds), traffic(project, ds)
-    rows = {every: over_time(found, passed, schema.classes, normal, every=every, most=most)
+    rows = {every: over_time(found, passed, classes, normal, every=every, most=most)
             for every, most in ((WEEK, weeks), (MONTH, months), (ALL, 1))}  # fmt: skip
     return Kpis(weeks=tuple(rows[WEEK]), months=tuple(rows[MONTH]), whole=rows[ALL][0] if rows[ALL] else None,
                 outcomes=found, traffic=passed)  # fmt: skip

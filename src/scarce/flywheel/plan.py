@@ -6,8 +6,8 @@ phase               begins where
 ``initial data``    fewer than two classes have ten real labelled training samples
 ``initial model``   they have, and no model is ``@champion`` yet
 ``active loop``     a champion answers
-``stabilization``   the last eight weeks are stable: no alarm of drift, and no figure of the random audit differs
-                    beyond chance between their first and their last half, of which each has 30 audited samples or more
+``stabilization``   the last eight weeks are stable: each half of them has a look for drift and 30 audited samples or
+                    more, no look raised an alarm, and no figure of the audit differs beyond chance between the halves
 ==================  ===================================================================================================
 
 Once stable, people are asked by the month; an alarm or a changed figure brings the weekly budget back.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +28,7 @@ import numpy as np
 from scarce.dataset import Array, Dataset
 from scarce.flywheel._missing import ENOUGH, Missing, missing
 from scarce.flywheel._outcomes import labelled
-from scarce.flywheel._standing import Standing, alarms_of, defects_wanted, standing_of
+from scarce.flywheel._standing import Looks, Standing, asked_in, defects_wanted, looks_of, standing_of
 from scarce.flywheel.kpi import MONTH, WEEK, Changes, Kpis, Outcomes, changes, periods
 from scarce.rebalance import strategy
 
@@ -69,7 +69,7 @@ class Allowance:
         every: ``week`` or ``month``.
         period: its name, UTC.
         total: labels that people can give in it.
-        spent: labels that they gave.
+        spent: labels that they gave; once a champion answers, questions that they were asked.
         ends: the first day of the next one, ISO 8601.
     """
 
@@ -148,19 +148,22 @@ def plan(project: Project, kpis: Kpis, ds: Dataset | None = None, *, now: dateti
         ds = project.dataset()
     settings, place = project.config.flywheel, str(project.folder)
     standing = standing_of(project, ds)
-    alarms = alarms_of(project)
+    looks = looks_of(project, standing.champion)
     classes = ds.schema.classes if ds is not None else ()
     codes = [classes.index(name) for name in standing.normal]
     steady = None
     if standing.champion is not None:
-        steady = steadiness(kpis.outcomes, classes, codes, alarms=[row.at for row in alarms], now=now)
+        steady = steadiness(kpis.outcomes, classes, codes, looks=looks, now=now)
     name, why = phase(standing, steady)
-    budget = allowance(labelled(project.state, ds), stable=name == STABLE, per_week=settings.labels_per_week,
-                       per_month=settings.labels_per_month, now=now)  # fmt: skip
+    every = {"auto": MONTH if name == STABLE else WEEK}.get(settings.period, settings.period)
+    budget = allowance(labelled(project.state, ds), every, settings.labels_per_month if every == MONTH
+                       else settings.labels_per_week, now=now)  # fmt: skip
+    if standing.champion is not None:  # what scarce queue keeps to: questions, answered or not
+        budget = replace(budget, spent=asked_in(project, every, budget.period))
     short = missing(standing.train, standing.test, standing.normal, margin=settings.margin,
                     more_defects=defects_wanted(project, standing.champion))  # fmt: skip
     step = next_step(standing, place, budget, retrain_after=settings.retrain_after,
-                     alarm=next((row.why for row in alarms if row.open), ""))  # fmt: skip
+                     alarm=next(iter(looks.open), ""))  # fmt: skip
     return Plan(phase=name, why=why, next=step, budget=budget, retrain=(standing.fresh, settings.retrain_after),
                 missing=short, grow=growing(standing, short, place), steady=steady)  # fmt: skip
 
@@ -171,7 +174,7 @@ def phase(standing: Standing, steady: Steady | None) -> tuple[str, str]:
     if standing.champion is not None:
         if steady is not None and steady.stable:
             return STABLE, steady.why[0]
-        return LOOP, steady.why[0] if steady else f"{standing.champion} answers"
+        return LOOP, f"it is not called stable: {steady.why[0]}" if steady else f"{standing.champion} answers"
     if standing.version is None:
         return INITIAL_DATA, "there is no data yet"
     if len(enough) < 2:
@@ -183,8 +186,7 @@ def phase(standing: Standing, steady: Steady | None) -> tuple[str, str]:
 
 
 def steadiness(
-    found: Outcomes, classes: Sequence[str], normal: Sequence[int], *, alarms: Sequence[datetime] = (), now: datetime,
-    weeks: int = WEEKS,
+    found: Outcomes, classes: Sequence[str], normal: Sequence[int], *, looks: Looks, now: datetime, weeks: int = WEEKS,
 ) -> Steady:  # fmt: skip
     """Say whether the last weeks were stable.
 
@@ -192,7 +194,7 @@ def steadiness(
         found: answers with their truth; only those that were drawn at random count.
         classes: names.
         normal: codes of the sound classes.
-        alarms: when drift was reported, UTC.
+        looks: for drift.
         now: the time.
         weeks: how many weeks, an even number; the present one is not over and does not count.
     """
@@ -200,11 +202,14 @@ def steadiness(
     start, half = end - np.timedelta64(7 * weeks, "D"), end - np.timedelta64(7 * weeks // 2, "D")
     parts = found.take((found.at >= start) & (found.at < half)), found.take((found.at >= half) & (found.at < end))
     compared = changes(*parts, classes, normal)
+    middle = monday(now) - timedelta(weeks=weeks // 2)
     since = monday(now) - timedelta(weeks=weeks)
-    late = [at for at in alarms if at >= since]
+    late = [at for at, _ in looks.alarms if at >= since]
     why = []
     if late:
         why.append(f"{len(late)} alarm{'s' * (len(late) != 1)} of drift in the last {weeks} weeks")
+    if not (any(since <= at < middle for at in looks.at) and any(at >= middle for at in looks.at)):
+        why.append(f"nobody looked for drift in each half of the last {weeks} weeks: scarce drift")
     if min(compared.drawn) < AUDITED:
         why.append(f"the random audit of the last {weeks} weeks has {compared.drawn[0]} and {compared.drawn[1]} "
                    f"samples in its halves; {AUDITED} of each are needed to call them alike")  # fmt: skip
@@ -218,23 +223,21 @@ def steadiness(
     return Steady(stable=True, why=(f"{text} have shown",), changes=compared)
 
 
-def allowance(labels: Array, *, stable: bool, per_week: int, per_month: int, now: datetime) -> Allowance:
-    """Return what the present week may still cost, or once stable the present month.
+def allowance(labels: Array, every: str, total: int, *, now: datetime) -> Allowance:
+    """Return what the present week or month may still cost.
 
     Args:
         labels: (L,) datetime64[s] when labels were given.
-        stable: whether the budget is monthly.
-        per_week: labels of a week.
-        per_month: labels of a month, once stable.
+        every: ``week`` or ``month``.
+        total: labels of it.
         now: the time.
     """
-    every = MONTH if stable else WEEK
     today = now.astimezone(UTC)
     period = str(periods(np.array([today.replace(tzinfo=None)], "datetime64[s]"), every)[0])
     next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
-    ends = next_month if stable else monday(today) + timedelta(weeks=1)
-    return Allowance(every=every, period=period, total=per_month if stable else per_week,
-                     spent=int((periods(labels, every) == period).sum()), ends=ends.date().isoformat())  # fmt: skip
+    ends = next_month if every == MONTH else monday(today) + timedelta(weeks=1)
+    return Allowance(every=every, period=period, total=total, spent=int((periods(labels, every) == period).sum()),
+                     ends=ends.date().isoformat())  # fmt: skip
 
 
 def next_step(standing: Standing, place: str, budget: Allowance, *, retrain_after: int, alarm: str = "") -> Step:
@@ -254,6 +257,8 @@ def next_step(standing: Standing, place: str, budget: Allowance, *, retrain_afte
         return Step(command=f"scarce round {at}", why=f"{alarm}: a round at once")
     if standing.asked:
         return Step(command=f"scarce label session {at}", why=f"{standing.asked:,} questions wait for an answer")
+    if standing.answers:
+        return Step(command=f"scarce collect {at}", why=f"{standing.answers:,} answers are not in the data yet")
     if standing.challenger is not None and standing.challenger != standing.champion:
         return Step(command=f"scarce promote {at}", why=f"{standing.challenger} wants to be judged")
     if standing.fresh is not None and standing.fresh >= retrain_after:

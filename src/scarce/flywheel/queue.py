@@ -144,12 +144,17 @@ def choose(
     notes: list[str] = []
     if len(frame) and many < math.ceil(audit * budget - 1e-9):
         notes.append(f"the audit is all of the {len(frame)} samples that came since the draw before")
-    open_ = ~answered & np.isfinite(pool.features).all(axis=1)
+    here = np.isfinite(pool.features).all(axis=1)
+    open_ = ~answered & here
     open_[drawn] = False
     if pool.probs is not None:
         open_ &= np.isfinite(pool.probs).all(axis=1)
     if left and open_.any():
-        rows += _picked(pool, chosen, (np.flatnonzero(open_), drawn), left, copies, notes)
+        beside = np.zeros(n, bool)
+        beside[drawn] = True
+        some = np.flatnonzero(open_ | (beside & here))
+        found = _picked(_part(pool, some), chosen, (open_[some], beside[some]), (left, copies), notes)
+        rows += [replace(one, row=int(some[one.row])) for one in found]
     return Choice(rows=tuple(rows), frame=len(frame), strategy=chosen.plugin_name(), notes=tuple(notes))
 
 
@@ -159,35 +164,49 @@ def _priority() -> AbstractQuery:
     return Priority()
 
 
-def _picked(  # noqa: PLR0917 - the parts of a draw
-    pool: Candidates, chosen: AbstractQuery, rows: tuple[Ints, Ints], left: int, copies: float, notes: list[str]
+def _part(pool: Candidates, rows: Ints) -> Candidates:
+    """Return some of the candidates beside the same known samples."""
+    groups = np.arange(len(pool)) if pool.groups is None else pool.groups
+    probs = None if pool.probs is None else pool.probs[rows]
+    return replace(pool, features=pool.features[rows], probs=probs, groups=groups[rows], frame=None, answered=None)
+
+
+def _picked(
+    pool: Candidates, chosen: AbstractQuery, masks: tuple[Mask, Mask], limits: tuple[int, float], notes: list[str]
 ) -> list[Chosen]:
-    """Return what the strategy picks of open rows, beside what is known and what was drawn."""
-    open_, drawn = rows
+    """Return what the strategy picks of the open rows, beside what is known and what was drawn.
+
+    Args:
+        pool: n open and drawn rows, all with features.
+        chosen: the strategy.
+        masks: (n,) which rows are open, and which were drawn.
+        limits: how many to pick, and from which cosine on rows are copies.
+        notes: takes what a person should know.
+    """
+    open_, drawn = (np.flatnonzero(mask) for mask in masks)
     n, d = pool.features.shape
     known = np.zeros((0, d), np.float32) if pool.known_features is None else pool.known_features
     labels = np.full(len(known), -1, np.int64) if pool.known_labels is None else pool.known_labels
-    fine = np.isfinite(known).all(axis=1)
     groups = np.arange(n) if pool.groups is None else pool.groups
-    beside = np.arange(len(known)) + groups.max(initial=-1) + 1 if pool.known_groups is None else pool.known_groups
-    features = np.nan_to_num(np.concatenate([pool.features, known[fine]]).astype(np.float32))
-    classes = pool.classes or tuple(map(str, range(0 if pool.probs is None else pool.probs.shape[1])))
+    theirs = np.arange(len(known)) + groups.max(initial=-1) + 1 if pool.known_groups is None else pool.known_groups
+    fine = np.isfinite(known).all(axis=1)
+    features = np.concatenate([pool.features.astype(np.float32), known[fine].astype(np.float32)])
     probs = None
     if pool.probs is not None:
         probs = np.full((len(features), pool.probs.shape[1]), np.nan, np.float32)
         probs[:n] = pool.probs
     codes = np.concatenate([np.full(n, -1, np.int64), labels[fine]])
-    beyond = np.flatnonzero(codes[n:] < 0) + n
-    drawn = drawn[np.isfinite(pool.features[drawn]).all(axis=1)]
-    seen = Pool(labels=codes, candidates=open_, asked=np.concatenate([drawn, beyond]), embeddings=features,
-                pred_probs=probs, classes=classes)  # fmt: skip
-    sieve = Sieve(np.concatenate([groups, beside[fine]]), np.arange(len(features)), features, copies)
+    covered = np.flatnonzero(codes[n:] < 0) + n
+    sieve = Sieve(np.concatenate([groups, theirs[fine]]), np.arange(len(features)), features, limits[1])
     free = sieve.cover(np.concatenate([drawn, np.arange(n, len(features))]), open_)
     if len(free) < len(open_):
         notes.append(f"{len(open_) - len(free)} samples are copies of known or drawn ones and are not asked about")
     if not len(free):
         return []
-    picked, value, why = batch_of(chosen, replace(seen, candidates=free), sieve, left, notes)
+    names = pool.classes or tuple(map(str, range(0 if probs is None else probs.shape[1])))
+    seen = Pool(labels=codes, candidates=free, asked=np.concatenate([drawn, covered]), embeddings=features,
+                pred_probs=probs, classes=names)  # fmt: skip
+    picked, value, why = batch_of(chosen, seen, sieve, limits[0], notes)
     return [
         Chosen(row=row, kind=PICK, ask=True, utility=float(worth), why=reason)
         for row, worth, reason in zip(picked, value, why, strict=True)
