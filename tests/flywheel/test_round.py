@@ -21,6 +21,8 @@ from scarce.cli import main
 from scarce.errors import DataError
 from scarce.flywheel._challenge import SCRATCH, TUNED, better
 from scarce.flywheel._journal import KIND, Journal
+from scarce.flywheel.promote import promote
+from scarce.flywheel.rebuild import rebuild
 from scarce.flywheel.round import LOCK, Orders, Turn, turn
 from scarce.project import Project
 
@@ -283,7 +285,8 @@ def test_one_goes_on_from_the_champion_and_one_from_scratch(project: Project, ba
     assert main(["train", str(project.folder), "--quiet"]) == 0
     project.state.set_alias("champion", "v2-finetune", version="v2")
     add(project, base / "new")
-    found = turn(project)
+    with Project.open(project.folder) as opened:  # the settings are others now
+        found = turn(opened)
     assert found.steps[TUNED]["model"], found.steps[TUNED]["why"]
     cards = {kind: json.loads((project.models / found.steps[kind]["model"] / "card.json").read_text())
              for kind in (TUNED, SCRATCH)}  # fmt: skip
@@ -295,3 +298,8 @@ def test_one_goes_on_from_the_champion_and_one_from_scratch(project: Project, ba
     assert set(chosen["scores"]) == {TUNED, SCRATCH}
     assert found.challenger == found.steps[chosen["model"]]["model"]
     assert found.champion == "v2-finetune"
+    with Project.open(project.folder) as opened:
+        promote(opened, found.steps[TUNED]["model"], override="to be made again")
+        again = rebuild(opened, dry_run=True, workers=1)
+    assert again.model == found.steps[TUNED]["model"]
+    assert again.same, again.differs
