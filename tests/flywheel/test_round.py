@@ -47,7 +47,8 @@ def base(garments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / f"{row['row']}.png").write_bytes(image)
     folder = place / "p"
     assert main(["init", str(folder), "--from", str(place / "old"), "--quiet"]) == 0
-    settings(folder, encoder="pixel", retrain_after=20, trainer="linear_probe", folds=2, repeats=1)
+    settings(folder, encoder="pixel", retrain_after=20, trainer="linear_probe", folds=2, repeats=1,
+             only=["exact_duplicate", "near_duplicate"])  # fmt: skip
     with Project.open(folder) as project:
         first = turn(project)
         assert (first.state, first.exit_code, first.number, first.new) == ("proposed", 1, 1, 68)
@@ -124,6 +125,7 @@ def test_few_labels_wait_and_enough_of_them_train(
         assert turn(opened).state == "nothing new"
 
 
+@pytest.mark.slow
 def test_the_first_model_may_be_promoted_without_a_person(base: Path, tmp_path: Path) -> None:
     folder = tmp_path / "p"
     assert main(["init", str(folder), "--from", str(base / "new"), "--quiet"]) == 0
@@ -156,6 +158,7 @@ def test_what_breaks_the_contract_is_set_aside_with_the_reason(project: Project,
     assert turn(project).state in {"not provable", "proposed", "refused"}  # it goes on with what comes next
 
 
+@pytest.mark.slow
 def test_where_the_old_data_breaks_the_contract_a_person_is_asked(project: Project, base: Path) -> None:
     (project.folder / "contract.toml").write_text("format = 1\nclass_minimum = {Bag = 500}\n", encoding="utf-8")
     add(project, base / "new")
@@ -179,6 +182,7 @@ def test_two_rounds_at_once_the_second_does_nothing(project: Project, base: Path
     assert len(project.state.rounds(KIND)) == 1
 
 
+@pytest.mark.slow
 def test_a_round_that_somebody_overtook_is_left_and_a_new_one_begins(project: Project, base: Path) -> None:
     Journal.begin(project, head=project.head, champion="v2-linear_probe", seed=0)
     add(project, base / "new")
