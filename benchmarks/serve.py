@@ -1,7 +1,9 @@
 """Load on the real server with the public tool hey: requests a second, p50 and p99 at rising concurrency, memory.
 
-    python benchmarks/serve.py PROJECT PICTURE [--seconds 5] [--requests 20000]
+    python benchmarks/serve.py PROJECT PICTURE [--seconds 5] [--requests 100000] [--out FILE]
 
+First a few seconds at each concurrency, then so many requests in all, most of them at 64 at once; memory is looked at
+every 10,000. Processor time beside wall time: the latter says little on a machine that others use as well.
 Needs scarce[serve], a project with a @champion, and hey (Debian's package hey).
 """
 
@@ -19,6 +21,9 @@ import urllib.request
 from pathlib import Path
 
 CONCURRENCY = (1, 4, 16, 64)
+SHARES = {1: 0.01, 4: 0.02, 16: 0.1, 64: 0.87}
+"""Of the requests, by how many come at once."""
+EACH = 10_000
 
 
 def main() -> None:
@@ -26,24 +31,39 @@ def main() -> None:
     parser.add_argument("project", type=Path)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--requests", type=int, default=20_000, help="for the look at memory; 0 = leave it out")
+    parser.add_argument("--requests", type=int, default=100_000, help="for the look at memory; 0 = leave it out")
+    parser.add_argument("--out", type=Path, help="write what was found as JSON, after each step")
     given = parser.parse_args()
     hey = shutil.which("hey") or sys.exit("hey is not installed: apt-get install hey")
     words = [sys.executable, "-m", "scarce", "serve", str(given.project), "--port", "0", "--json"]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    body: dict = {"cores": os.cpu_count(), "load_before": os.getloadavg()[0], "steps": []}
     try:
-        url = json.loads(server.stdout.readline())["url"]
+        said = json.loads(server.stdout.readline())
+        url, body["model"] = said["url"], said["champion"]
         load = [hey, "-t", "60", "-m", "POST", "-T", "application/octet-stream", "-D", str(given.picture)]
-        for count in CONCURRENCY:
+
+        def step(limit: list[str], count: int) -> None:
             before = cpu(server.pid)
-            found = told([*load, "-z", f"{given.seconds:g}s", "-c", str(count), f"{url}/predict"])
+            found = told([*load, *limit, "-c", str(count), f"{url}/predict"])
             spent = cpu(server.pid) - before
             found["processor_ms_each"] = 1000 * spent / max(found["answers"].get("200", 0), 1)
-            print(json.dumps({"concurrency": count, **found, "resident_mb": resident(url)}))
-        for part in range(4 if given.requests else 0):
-            found = told([*load, "-n", str(given.requests // 4), "-c", "64", f"{url}/predict"])
-            print(json.dumps({"requests": (part + 1) * given.requests // 4, "answers": found["answers"],
-                              "resident_mb": resident(url)}))  # fmt: skip
+            done = sum(row["answers"].get("200", 0) for row in body["steps"]) + found["answers"].get("200", 0)
+            found |= {"concurrency": count, "answered_so_far": done, "resident_mb": resident(url)}
+            found["load"] = os.getloadavg()[0]
+            body["steps"].append(found)
+            print(json.dumps(found), flush=True)
+            if given.out is not None:
+                given.out.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+
+        for count in CONCURRENCY:
+            step(["-z", f"{given.seconds:g}s"], count)
+        for count, share in SHARES.items():
+            left = int(given.requests * share)
+            while left > 0:
+                part = min(left, EACH) // count * count or count
+                step(["-n", str(part)], count)
+                left -= part
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)

@@ -46,6 +46,10 @@ elif what == "write":
     for turn in range(20):
         state.add_feedback([{"sample": f"{name}{turn}"}, {"sample": f"{name}{turn}b"}])
         said.append([state.open_round({"by": name}), state.begin(name)])
+elif what == "feedback":
+    for turn in range(20):
+        row = {"sample": "s", "request": f"r{turn}", "voter": "ann", "label": "torn"}
+        said.append(len(state.add_new_feedback([row, row])))
 elif what == "die":
     def half(session):
         state._insert(session, "feedback", [{"sample": "half"}])
@@ -119,6 +123,15 @@ def test_two_processes_give_feedback_begin_rounds_and_intents_at_once(state: Sta
     numbers = [row["number"] for row in state.feedback()]
     assert numbers == sorted(numbers)
     assert [row["at"] for row in state.feedback()] == sorted(row["at"] for row in state.feedback())
+
+
+def test_what_two_processes_hear_at_once_is_kept_once(state: State) -> None:
+    one, two = both("feedback", state.url)
+    assert [a + b for a, b in zip(one, two, strict=True)] == [1] * 20
+    assert len(state.feedback()) == 20
+    row = {"sample": "s", "request": "r0", "voter": "ann", "label": "good"}
+    assert state.add_new_feedback([row]) == [row]  # a change of mind counts
+    assert state.add_new_feedback([{**row, "label": "torn"}, {**row, "voter": "bob"}])[1]["voter"] == "bob"
 
 
 def test_a_kill_in_the_middle_leaves_no_half_row(state: State) -> None:

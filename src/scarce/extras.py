@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from functools import cache
+from importlib import metadata
 from types import ModuleType
 
 from scarce.errors import MissingExtraError
@@ -27,6 +29,16 @@ def need(module: str, *, extra: str) -> ModuleType:
             f"this needs the package {module!r}, which cannot be imported ({error})",
             do=f"pip install 'scarce[{extra}]'",
         ) from error
+
+
+@cache
+def installed(package: str) -> str:
+    """Return the version of an installed package, by its name on the package index; looked up once.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    return metadata.version(package)
 
 
 def available(module: str) -> bool:

@@ -48,7 +48,7 @@ class Plugin:
         Raises:
             ConfigError: a key is unknown or a value has the wrong type.
         """
-        hints = typing.get_type_hints(cls)
+        hints = _hints(typing.cast("Any", cls))
         known = [field.name for field in dataclasses.fields(cls)]
         values: dict[str, Any] = {}
         for key, value in params.items():
@@ -62,6 +62,11 @@ class Plugin:
     def summary(cls) -> str:
         """Return the first line of the docstring: what the command line and the report show."""
         return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, MetaData, Select
 
 Row = dict[str, Any]
+MANY = 500
+"""Names asked for at once."""
 BESIDE = PROMOTIONS, DRIFT, DRAWS = "promotions", "drift", "draws"
 """Runs of the ledger that judged no data: which model became champion, looks for drift, and what people were asked."""
 
@@ -85,14 +87,11 @@ class State:
 
     def open_round(self, body: Mapping[str, Any], version: str | None = None) -> int:
         """Begin a round with what is known about it; return its number among those of its kind, counted from 1."""
-        import sqlalchemy as sql
-
         kind = body.get("kind", "label")
 
         def begin(session: Session) -> int:
             self._insert(session, "rounds", [{"status": "open", "version": version, "body": dict(body)}])
-            bodies = session.connection.execute(sql.select(self._tables.tables["rounds"].c.body)).scalars()
-            return sum(one.get("kind", "label") == kind for one in bodies)
+            return sum(row["body"].get("kind", "label") == kind for row in self._select(session, "rounds"))
 
         return self._database.run(begin)
 
@@ -108,6 +107,30 @@ class State:
     def add_feedback(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Keep what came back from where a model is used; ``sample`` is needed."""
         return self._add("feedback", rows)
+
+    def add_new_feedback(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Keep what nobody has said yet and return it; ``sample``, ``request``, ``voter`` and ``label`` are needed.
+
+        A row is left out where the same person's last word on the same request is the same label, also where two
+        processes say it at once.
+        """
+
+        def add(session: Session) -> list[Row]:
+            asked = sorted({row["request"] for row in rows})
+            known: dict[tuple[Any, Any], Any] = {}
+            for start in range(0, len(asked), MANY):
+                found = self._select(session, "feedback", _about(asked[start : start + MANY]))
+                known |= {(row["request"], row["voter"]): row["label"] for row in found}
+            fresh = []
+            for row in rows:
+                key = (row["request"], row["voter"])
+                if known.get(key) != row["label"]:
+                    known[key] = row["label"]
+                    fresh.append(dict(row))
+            self._insert(session, "feedback", fresh)
+            return fresh
+
+        return self._database.run(add)
 
     def feedback(self, *, after: int = 0, requests: Sequence[str] | None = None) -> list[Row]:
         """Return feedback, oldest first; ``after`` leaves out rows up to that number, ``requests`` all others."""
@@ -333,6 +356,11 @@ class State:
         elif version < FORMAT:
             changed = meta.update().where(meta.c.name == "format")
             connection.execute(changed.values(value=str(FORMAT), at=session.now))
+
+
+def _about(requests: Sequence[str]) -> Callable[[Any], Any]:
+    """Return the condition that a row is about one of the requests."""
+    return lambda table: table.c.request.in_(requests)
 
 
 def _ledger_row(row: Mapping[str, Any], run: str) -> Row:

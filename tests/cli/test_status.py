@@ -119,3 +119,23 @@ def test_a_lost_state_is_told(project: Path, call: Call, capsys: pytest.CaptureF
     assert main(["status", str(project), "--json"]) == 2
     shown = json.loads(capsys.readouterr().out)
     assert "state" in shown["error"]["message"]
+
+
+def test_the_page_draws_the_weeks_and_needs_nothing_else(project: Path, call: Call, tmp_path: Path) -> None:
+    log(project)
+    with Project.open(project) as opened:
+        old = opened.state.predictions()
+        opened.state.log_predictions([
+            {**{key: row[key] for key in row if key != "number"}, "request": f"{row['request']}-old",
+             "at": "2026-03-02T10:00:00.000+00:00"} for row in old
+        ])  # fmt: skip
+    body = call("status", project, "--page", tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert body["page"] == str(tmp_path / "p.html")
+    assert "26-W10" in text
+    assert "<svg" in text
+    assert "100.0" in text
+    assert "src=" not in text
+    assert "http" not in text.replace("http-equiv", "")
+    empty = call("status", project, "--page", tmp_path / "no" / "p.html")
+    assert Path(empty["page"]).is_file()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.flywheel.malformed import storm
 
 from scarce.cli import main
 from scarce.project import Project
@@ -187,6 +189,55 @@ def test_nothing_malformed_is_an_error_of_the_server(server: Server, made: tuple
     assert server.ask("POST", "/predict", new[0])[0] == 200
 
 
+@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.full)])
+def test_a_storm_of_malformed_requests_costs_nothing(
+    server: Server, made: tuple[Path, list[bytes]], count: int
+) -> None:
+    early, _ = storm(server.port, made[1], first=0, count=count // 4, threads=8)
+    before = memory(server)
+    late, longest = storm(server.port, made[1], first=count // 4, count=count - count // 4, threads=8)
+    found = {status: early.get(status, 0) + late.get(status, 0) for status in {*early, *late}}
+    assert sum(found.values()) == count
+    assert not [status for status in found if status.startswith("5") or status == "hang"], found
+    assert found.get("closed", 0) < count / 20, found
+    assert {"200", "400", "404", "413", "415", "422"} <= set(found), found
+    assert longest < 25
+    assert memory(server) - before < 48e6
+    assert server.ask("POST", "/predict", made[1][0])[0] == 200
+
+
+def test_the_server_keeps_what_its_openapi_says(server: Server) -> None:
+    pytest.importorskip("schemathesis")
+    found = subprocess.run(
+        [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json", "--seed", "0",
+         "--max-examples", "10", "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--no-color",
+         "--request-timeout", "20"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout[-4000:]
+
+
+def memory(server: Server) -> float:
+    text = server.ask("GET", "/metrics")[1].decode()
+    found = re.search(r"^process_resident_memory_bytes ([\d.e+]+)", text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+def test_a_connection_that_says_nothing_whole_is_closed(server: Server) -> None:
+    for begun in (
+        b"",
+        b"GET /health HTTP/1.1\r\nHost: local",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /h",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as link:
+            link.sendall(begun)
+            since = time.monotonic()
+            while link.recv(1000):
+                pass
+            assert time.monotonic() - since < 12
+
+
 def test_what_cannot_be_logged_is_not_answered(server: Server, made: tuple[Path, list[bytes]]) -> None:
     folder, new = made
     before = count(folder)
@@ -234,6 +285,8 @@ def test_kill_loses_no_feedback_that_was_accepted(made: tuple[Path, list[bytes]]
                 accepted.append(request)
 
     threads = [threading.Thread(target=work, args=(requests[k::4],)) for k in range(4)]
+    answered: list[str] = []
+    threads += [threading.Thread(target=ask_on, args=(server, new[0], answered)) for _ in range(4)]
     for thread in threads:
         thread.start()
     while len(accepted) < 10:
@@ -244,8 +297,22 @@ def test_kill_loses_no_feedback_that_was_accepted(made: tuple[Path, list[bytes]]
         thread.join(30)
     with Project.open(folder) as project:
         kept = {row["request"] for row in project.state.feedback() if row["voter"] == "killed"}
+        logged = {row["request"] for row in project.state.predictions()}
     assert len(accepted) >= 10
     assert set(accepted) <= kept
+    assert answered
+    assert set(answered) <= logged
+
+
+def ask_on(server: Server, content: bytes, answered: list[str]) -> None:
+    """Ask until nobody answers."""
+    while True:
+        try:
+            status, said = server.ask("POST", "/predict", content)
+        except (OSError, http.client.HTTPException):
+            return
+        if status == 200:
+            answered.append(said["request"])
 
 
 def test_a_stop_finishes_what_is_in_flight(made: tuple[Path, list[bytes]]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.flywheel.malformed import picture
 
 from scarce.errors import ConfigError
 from scarce.flywheel._gather import Gatherer, Item
@@ -56,6 +57,17 @@ def test_a_picture_is_judged_by_its_header() -> None:
         LIMITS.picture(jpeg() + b"\xff\xda" * 200)
     with pytest.raises(RefusedError, match="empty"):
         LIMITS.text("  ")
+
+
+def test_no_broken_picture_breaks_the_limits() -> None:
+    told: set[int] = set()
+    for number in range(400):
+        content = picture(np.random.default_rng(number), [jpeg(), bomb(28, 28)])
+        try:
+            assert 0 < LIMITS.picture(content) <= LIMITS.pixels
+        except RefusedError as error:
+            told.add(error.status)
+    assert told == {413, 415, 422}
 
 
 def items(n: int, weight: int = 1) -> list[Item]:

@@ -43,6 +43,7 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "queue": "Ask people about the production samples that are worth most, within the budget of the week.",
         "collect": "Take feedback and answered questions into the project, as one new version.",
         "drift": "Compare what the champion met in production with held-out samples of its data.",
+        "trial": "Compare a challenger with the champion in production; may be looked at at any time.",
         "promote": "Let a challenger answer in production where paired tests prove that no class loses by it.",
         "rebuild": "Make a promoted model and its data again from the ledger alone, and compare the hashes.",
         "rollback": "Put the champion before this one back at once, with the data that it stands on.",

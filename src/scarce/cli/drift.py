@@ -34,8 +34,10 @@ def drift(
     project: ProjectFolder = None,
     days: Annotated[float, typer.Option(min=0.01, max=3660, help="Days of production that are looked at.")] = 7.0,
     rate: Annotated[
-        float, typer.Option("--rate", min=0.0001, max=0.5, help="Chance of any false alarm: 0.01 = 1 %.")
-    ] = 0.01,
+        float | None,
+        typer.Option("--rate", min=0.0001, max=0.5, help="Chance of any false alarm: 0.01 = 1 %.",
+                     show_default="[flywheel] drift_rate"),
+    ] = None,
     per: Annotated[Per, typer.Option("--per", help="Whose chance that is: each look's, or a year's of looks.")] = (
         Per.look
     ),
@@ -72,10 +74,11 @@ def drift(
         from scarce.flywheel.drift import Settings
         from scarce.project import Project
 
-        settings = Settings(
-            days=days, rate=rate, per=per.value, against=against.value, together_minutes=together, seed=seed
-        )
         with Project.open(folder_of(project, named)) as opened:
+            chance = opened.config.flywheel.drift_rate if rate is None else rate
+            settings = Settings(
+                days=days, rate=chance, per=per.value, against=against.value, together_minutes=together, seed=seed
+            )
             found = looked(opened, settings, record=not dry_run)
         out.show({**found.to_json(), "dry_run": dry_run}, lambda console: _draw(console, found))
         if found.alarms:

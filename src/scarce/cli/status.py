@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, folder_of
 from scarce.cli._screen import screen, size, table
@@ -12,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def status(
-    project: ProjectFolder = None, named: InProject = None, as_json: AsJson = False, debug: Debug = False
+    project: ProjectFolder = None,
+    named: InProject = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE", help="Write the figures of production as a page: FILE.html."),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Show the phase and what comes next, versions, counts, how production does, quality and sizes.
 
@@ -21,9 +31,10 @@ def status(
 
     Example:
         scarce status photos-scarce
+        scarce status photos-scarce --page production.html
     """
     with screen(as_json, debug=debug) as out:
-        from scarce import quality
+        from scarce import __version__, quality
         from scarce.classes import by_origin
         from scarce.cli._production import class_table, draw_kpis, draw_plan, lacking
         from scarce.cli._summary import quality_table
@@ -40,6 +51,11 @@ def status(
             if ds is not None:
                 body["origins"] = by_origin(ds)
                 body["quality"] = quality.measure(ds).to_json()
+            if page is not None:
+                from scarce.report import production
+                from scarce.report.page import save
+
+                body["page"] = str(save(production.to_html(opened.name, body, __version__), page))
 
         def draw(console: Console) -> None:
             store, kept = body["store"], [row["decision"] for row in body["ledger"] if row.get("kept")]

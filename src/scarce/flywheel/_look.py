@@ -34,8 +34,13 @@ FEWEST_CONFIRMED: Final = 30
 MOST: Final = 1000
 """Samples of a side that the tests on features compare; of more, so many are drawn."""
 MOST_LOOKED: Final = 5000
+STRANGE: Final = 0.1
+"""Share of the samples of both sides, those with the highest unknown score, that count as strange beside those that are
+called unknown: a detector that lets nearly every known sample pass calls few of a new class unknown."""
+OTHERS: Final = 0.01
+"""From this p-value down ordinary samples are said to differ too."""
 NOT_KEPT: Final = "no production sample was kept ([serve] keep_images = true keeps them)"
-PLENTY: Final = 5
+PLENTY: Final = 3
 """So many permutations are drawn for each one that the strictest threshold needs, at most."""
 LEAST_DRAWS, MOST_DRAWS = 1999, 49_999
 
@@ -53,7 +58,7 @@ def look(
         reference: held-out samples of the data that the model was trained on.
         new: of production.
         confirmed: samples of production whose truth is known; None = none are.
-        rate: chance of any false alarm of this look, in (0, 0.5].
+        rate: chance of any false alarm of this look, in [0, 0.5]; 0 = nothing may raise one.
         seed: of everything random.
         only: kinds of tests; None = all.
 
@@ -63,7 +68,7 @@ def look(
     checked_rate(rate)
     plans = [plan for plan in _plans(reference, new, confirmed, seed) if only is None or plan.test.kind in only]
     count = sum(plan.run is not None for plan in plans)
-    draws = min(max(LEAST_DRAWS, math.ceil(PLENTY * count / rate)), MOST_DRAWS)
+    draws = min(max(LEAST_DRAWS, math.ceil(PLENTY * count / rate)), MOST_DRAWS) if rate else LEAST_DRAWS
     done = [_made(plan, draws) for plan in plans]
     adjusted = iter(holm([test.p for test, _ in done if test.p is not None]))
     tests: list[Reading] = []
@@ -73,8 +78,9 @@ def look(
             tests.append(test)
             continue
         value = next(adjusted)
-        tests.append(replace(test, adjusted=value, alarm=value <= rate))
-        if value <= rate and found:
+        alarm = rate > 0 and value <= rate
+        tests.append(replace(test, adjusted=value, alarm=alarm))
+        if alarm and found:
             groups = found[:1] + tuple(group for group in found[1:] if group.p <= rate)
     return Look(tests=tuple(tests), rate=rate, groups=groups)
 
@@ -239,28 +245,43 @@ def _strange(reference: Seen, new: Seen, seed: int) -> _Plan:
     n, m = len(rows[0]), len(rows[1])
     if min(n, m) < FEWEST:
         return _few(NEW_CLASS, NEW_CLASS, n, m, NOT_KEPT * (not m))
-    unknown = [side.verdicts[own] == UNKNOWN for side, own in zip((reference, new), rows, strict=True)]
-    if not unknown[1].any():
-        return _few(NEW_CLASS, NEW_CLASS, n, m, "no production sample is called unknown")
+    strange = _are_strange(reference, new, rows)
+    if not strange[n:].any():
+        return _few(NEW_CLASS, NEW_CLASS, n, m, "no production sample is called unknown, and there is no unknown score")
 
     def run(draws: int) -> _Said:
-        spots = _apart.together(reference.features[rows[0]], new.features[rows[1]])
-        answers = (reference.answers[rows[0]], new.answers[rows[1]])
-        calm = ~np.concatenate(unknown)
-        variance = class_variance(np.concatenate(spots)[calm], np.concatenate(answers)[calm])
-        p, groups = groups_of_strangers((spots[0], unknown[0]), (spots[1], unknown[1]), variance=variance,
+        spots = np.concatenate(_apart.together(reference.features[rows[0]], new.features[rows[1]]))
+        answers = np.concatenate([reference.answers[rows[0]], new.answers[rows[1]]])
+        variance = class_variance(spots[~strange], answers[~strange])
+        p, groups = groups_of_strangers((spots[:n], strange[:n]), (spots[n:], strange[n:]), variance=variance,
                                         permutations=draws, seed=seed)  # fmt: skip
-        kinds = np.unique(answers[0])
-        middles = np.stack([spots[0][answers[0] == kind].mean(0) for kind in kinds])
+        if not groups:
+            return _Said(_apart.Apart(0.0, p), "no compact group of strange samples is commoner than before")
+        kinds = np.unique(answers[:n])
+        middles = np.stack([spots[:n][answers[:n] == kind].mean(0) for kind in kinds])
+        calm = np.flatnonzero(~strange)
+        others = _apart.classifier_test(spots[calm[calm < n]], spots[calm[calm >= n]], permutations=LEAST_DRAWS,
+                                        seed=seed).p <= OTHERS  # fmt: skip
         found = []
         for group in groups:
             away = np.sqrt(((middles - group.center) ** 2).sum(1) / max(variance, 1e-12))
             found.append(Strangers(
                 rows=rows[1][group.rows], before=group.before, p=group.p, spread=group.spread,
-                nearest=str(kinds[away.argmin()]), away=float(away.min()),
+                nearest=str(kinds[away.argmin()]), away=float(away.min()), others_too=others,
             ))  # fmt: skip
-        size = len(found[0].rows) if found else 0
-        return _Said(_apart.Apart(float(size), p), f"largest surplus in a compact group of unknown samples: {size}",
+        size, before = len(found[0].rows), found[0].before
+        return _Said(_apart.Apart(float(size), p), f"a compact group of strange samples: {before} before, {size} now",
                      tuple(found))  # fmt: skip
 
     return _Plan(test=Reading(name=NEW_CLASS, kind=NEW_CLASS, reference=n, new=m), run=run)
+
+
+def _are_strange(reference: Seen, new: Seen, rows: list[Ints]) -> Mask:
+    """Return (N + M,) whether samples are called unknown, or are among the most foreign of both sides together."""
+    sides = list(zip((reference, new), rows, strict=True))
+    foreign = np.concatenate([np.asarray(side.foreign, np.float64)[own] for side, own in sides])
+    unknown = np.concatenate([side.verdicts[own] == UNKNOWN for side, own in sides])
+    if not np.isfinite(foreign).any():
+        return np.asarray(unknown)
+    foreign = np.where(np.isfinite(foreign), foreign, -np.inf)
+    return np.asarray(unknown | (foreign > np.quantile(foreign, 1 - STRANGE)))

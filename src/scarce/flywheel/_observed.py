@@ -16,7 +16,10 @@ from scarce.errors import DataError, ScarceError
 from scarce.flywheel._answering import verdict_of
 from scarce.flywheel._chance import WHO
 from scarce.flywheel._look import FEWEST, MOST_LOOKED
+from scarce.flywheel._outcomes import audited_samples
 from scarce.flywheel._seen import Confirmed, Seen
+from scarce.flywheel.feedback import latest
+from scarce.flywheel.pool import folder_of
 from scarce.flywheel.promote import CHAMPION, PRODUCTION
 from scarce.lineage import digest
 from scarce.modality import raw
@@ -126,7 +129,7 @@ def _units(rows: Sequence[Row], minutes: float) -> Array | None:
 
 def _kept(project: Project, model: Model, rows: Sequence[Row], seed: int) -> tuple[Dataset, Ints] | None:
     """Return kept samples as a dataset, and the row that each belongs to; None where none was kept."""
-    folder = project.folder / ".scarce" / "production"
+    folder = folder_of(project)
     there = {item.name for item in folder.iterdir()} if folder.is_dir() else set()
     places = np.array([place for place, row in enumerate(rows) if row["sample"] in there], np.int64)
     if len(places) > ENCODED:
@@ -145,10 +148,11 @@ def _kept(project: Project, model: Model, rows: Sequence[Row], seed: int) -> tup
 
 def _with_content(project: Project, seen: Seen, kept: tuple[Dataset, Ints]) -> tuple[Seen, list[str]]:
     """Return the side with features and properties of the samples that can be opened."""
-    from scarce.loop.measure import with_features, with_scan
+    from scarce import modality
+    from scarce.loop.measure import with_features
 
     ds, places = kept
-    ds = with_scan(project, ds, workers=None)
+    ds = modality.scan(ds, cache=project.features / "scan")
     good = ds["keep"].astype(bool)
     notes = [f"{int((~good).sum()):,} kept samples cannot be opened."] if not good.all() else []
     ds, places = ds.take(good), places[good]
@@ -299,13 +303,12 @@ def confirmed(project: Project, champion: str, reference: Floats, until: datetim
     rows = {row["request"]: row for row in predictions(project, champion, since)}
     by_sample = {row["sample"]: row for row in rows.values()}
     truth: dict[str, tuple[str, float]] = {}
-    from scarce.flywheel.feedback import latest
-
     for request, said in latest(project.state.feedback()).items():
         share = said["inclusion"]
         if request in rows and share is not None and 0 < share <= 1:
             truth[rows[request]["sample"]] = (str(said["label"]), float(share))
-    truth |= {sample: told for sample, told in _audited(project).items() if sample in by_sample}
+    ds = project.dataset() if project.head else None
+    truth |= {sample: told for sample, told in audited_samples(ds).items() if sample in by_sample}
     if not truth:
         return None
     samples = list(truth)
@@ -314,21 +317,3 @@ def confirmed(project: Project, champion: str, reference: Floats, until: datetim
     right = np.array([row["label"] == truth[row["sample"]][0] for row in own])
     weights = np.array([1 / truth[sample][1] for sample in samples])
     return Confirmed(reference=reference, surplus=sure - right, weights=weights)
-
-
-def _audited(project: Project) -> dict[str, tuple[str, float]]:
-    """Return content hash to label and inclusion probability of production samples that were drawn into the data."""
-    if project.head is None:
-        return {}
-    ds = project.dataset()
-    columns = ds.table.column_names
-    if "meta.inclusion" not in columns or "content_hash" not in columns:
-        return {}
-    from scarce.ballot import vouched
-
-    rows = np.flatnonzero(vouched(ds) & (ds["source"] == PRODUCTION))
-    shares = ds.table["meta.inclusion"].take(rows).to_pylist()
-    hashes = ds.table["content_hash"].take(rows).to_pylist()
-    names = [ds.schema.classes[code] for code in ds["label"][rows].tolist()]
-    return {key: (name, float(share)) for key, name, share in zip(hashes, names, shares, strict=True)
-            if key and share and 0 < share <= 1}  # fmt: skip

@@ -37,7 +37,7 @@ def outcomes(project: Project, ds: Dataset | None) -> Outcomes:
     """
     said = {request: row for request, row in latest(project.state.feedback()).items() if row["label"]}
     answers = {row["request"]: row for row in _chunks(project.state, "requests", list(said))}
-    audited = _audited(ds)
+    audited = audited_samples(ds)
     spoken = {row["sample"] for row in answers.values()}
     later: dict[str, Row] = {}
     for row in _chunks(project.state, "samples", [sample for sample in audited if sample not in spoken]):
@@ -136,7 +136,7 @@ def moments(times: Sequence[str]) -> Array:
     return np.array([time[:19] for time in times], "datetime64[s]")
 
 
-def _audited(ds: Dataset | None) -> dict[str, tuple[str, float]]:
+def audited_samples(ds: Dataset | None) -> dict[str, tuple[str, float]]:
     """Return content hash to label and inclusion probability of the samples that were drawn at random."""
     if ds is None or "meta.inclusion" not in ds.table.column_names or "content_hash" not in ds.table.column_names:
         return {}

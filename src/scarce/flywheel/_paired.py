@@ -13,6 +13,8 @@ from scarce.metric.paired import gain_bounds
 
 DRAWS = 2000
 PROVEN, WORSE, OPEN = "not worse", "worse", "not provable"
+UNDECIDED = "undecided"
+"""Of a test that goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +22,15 @@ class Evidence:
     """What the samples of one class, from one place, say.
 
     Attributes:
-        source: ``held-out`` or ``production``.
+        source: ``held-out``, ``production`` or ``trial``.
         name: the class.
         n, groups: samples and the independent groups that they come from.
         champion, challenger: recall of each.
         gain: challenger minus champion.
         low, high: its one-sided 95 % bounds: the wider of score bounds and a bootstrap over groups.
-        verdict: ``not worse`` (low above minus the margin), ``worse`` (high below it), or ``not provable``.
-        needed: samples without a disagreement that would prove it.
+        verdict: ``not worse`` (low above minus the margin), ``worse`` (high below it), ``not provable``, or in a trial,
+            whose bounds hold at every look, ``undecided``.
+        needed: samples without a disagreement that would prove it; in a trial samples like those so far, 0 = never.
     """
 
     source: str

@@ -19,7 +19,9 @@ def _storable(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
+WHOLE: Final = {"pattern": "^[^\\u0000]*$"}
+"""What OpenAPI says about it."""
+Name = Annotated[str, Field(max_length=200, json_schema_extra=WHOLE), AfterValidator(_storable)]
 
 
 class Answer(BaseModel):
@@ -64,7 +66,7 @@ class Row(BaseModel):
     label: Name = Field(default="", description="What it is.")
     confirm: bool = Field(default=False, description="The answer was right.")
     voter: Name = Field(default="", description="Who says so.")
-    note: Annotated[str, Field(max_length=2000), AfterValidator(_storable)] = ""
+    note: Annotated[str, Field(max_length=2000, json_schema_extra=WHOLE), AfterValidator(_storable)] = ""
 
 
 class Refusal(BaseModel):
@@ -89,7 +91,7 @@ class Text(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    text: str
+    text: str = Field(min_length=1, description="Not only blanks.", json_schema_extra={"pattern": r"\S"})
 
 
 class Texts(BaseModel):
@@ -97,7 +99,7 @@ class Texts(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    texts: list[str] = Field(min_length=1)
+    texts: list[str] = Field(min_length=1, description="None of them empty.")
 
 
 class Trouble(BaseModel):
@@ -144,16 +146,21 @@ def body_of(*parts: tuple[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 FILE: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
-ONE: Final = body_of(
-    ("application/octet-stream", FILE), ("image/*", FILE),
-    ("multipart/form-data", {"type": "object", "properties": {"file": FILE}, "required": ["file"]}),
-    ("application/json", Text.model_json_schema()),
-)  # fmt: skip
-MANY: Final = body_of(
-    ("multipart/form-data", {"type": "object", "properties": {"files": {"type": "array", "items": FILE, "minItems": 1}},
-                             "required": ["files"]}),
-    ("application/json", Texts.model_json_schema()),
-)  # fmt: skip
+ONE: Final = {
+    "image": body_of(
+        ("application/octet-stream", FILE), ("image/*", FILE),
+        ("multipart/form-data", {"type": "object", "properties": {"file": FILE}, "required": ["file"]}),
+    ),
+    "text": body_of(("application/json", Text.model_json_schema())),
+}  # fmt: skip
+"""How one sample is sent, by the kind of data that the model reads."""
+MANY: Final = {
+    "image": body_of(
+        ("multipart/form-data", {"type": "object", "required": ["files"], "properties": {
+            "files": {"type": "array", "items": FILE, "minItems": 1}}}),
+    ),
+    "text": body_of(("application/json", Texts.model_json_schema())),
+}  # fmt: skip
 SAID: Final = body_of(
     ("application/json", {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": Row.model_json_schema()}),
 )  # fmt: skip

@@ -113,6 +113,8 @@ class Strangers:
         spread: its variance over that of a known class; about 1 = as compact as a class.
         nearest: the known class whose middle lies nearest.
         away: distance to that middle, in units of a class's radius.
+        others_too: whether samples that are not strange at all differ from the reference as well, as after a change of
+            camera or light, which makes known classes strange.
     """
 
     rows: Ints
@@ -121,6 +123,7 @@ class Strangers:
     spread: float
     nearest: str
     away: float
+    others_too: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -19,9 +19,9 @@ LEAST: Final = 3
 """Samples of a group."""
 MOST: Final = 1000
 """Unknown samples that are clustered, at most; of more, so many are drawn."""
-COMPACT: Final = 1.25
+COMPACT: Final = 2.5
 """A group is compact where its variance is at most so many times that of a known class: samples that merely look
-strange for many reasons, as under another light, are no class."""
+strange for many reasons are no class, and an encoder that never saw a class spreads it more than those it knows."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -252,9 +252,10 @@ def application(service: Service) -> Any:
         app.add_api_route(path, call, methods=[method], responses={200: {"model": answer}, **told},
                           response_model=None, openapi_extra=more.pop("body", None), **more)  # fmt: skip
 
+    kind = service.deployment.champion.modality
     every = (400, 401, 403, 408, 413, 415, 422, 503)
-    route("/predict", "POST", service.predict, schema.Answer, codes=every, body=schema.ONE)
-    route("/predict/batch", "POST", service.predict_batch, schema.Batch, codes=every, body=schema.MANY)
+    route("/predict", "POST", service.predict, schema.Answer, codes=every, body=schema.ONE[kind])
+    route("/predict/batch", "POST", service.predict_batch, schema.Batch, codes=every, body=schema.MANY[kind])
     route("/feedback", "POST", service.feedback, schema.Kept, codes=(401, 403, 408, 413, 422, 503), body=schema.SAID)
     route("/health", "GET", service.health, dict[str, str], codes=(403,))
     route("/ready", "GET", service.ready, schema.Ready, codes=(403,),

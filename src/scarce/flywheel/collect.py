@@ -250,9 +250,10 @@ def _heard(project: Project) -> int:
     for row in missing:
         about, said = answers[row["request"]], told[row["id"]]
         kind = feedback.CONFIRMED if labels[row["id"]] == about["label"] else feedback.CORRECTED
+        worth = feedback.worth_of(kind, about["probability"], sure=project.config.flywheel.sure)
         rows.append({
             "sample": row["sample"], "model": about["model"], "predicted": about["label"], "label": labels[row["id"]],
-            "request": row["request"], "kind": kind, "worth": feedback.worth_of(kind, about["probability"]),
+            "request": row["request"], "kind": kind, "worth": worth,
             "voter": said["voter"], "source": QUEUE, "probability": about["probability"],
             "inclusion": row["inclusion"], "at": said["at"],
         })  # fmt: skip

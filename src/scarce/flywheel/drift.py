@@ -62,6 +62,8 @@ class Settings:
             DataError: a number out of its range, or an unknown word.
         """
         checked_rate(self.rate)
+        if not self.rate:
+            raise DataError(WHO, "a rate of 0", do="give a share above 0: 0.01 is 1 %")
         if not 0 < self.days <= 3660:
             raise DataError(WHO, f"{self.days:g} days", do="give a number above 0 and up to 3660")
         if not 0 <= self.together_minutes <= 525_960:
@@ -86,7 +88,7 @@ class Drift:
         tests: what each test says.
         groups: possible new classes: ``size``, ``members`` (content hashes, the most central first), ``before``
             (reference samples in it), ``p``, ``nearest`` (known class), ``away`` (in radii of a class), ``spread``,
-            ``sheet`` (a picture of its members, or None).
+            ``others_too`` (ordinary samples differ as well), ``sheet`` (a picture of its members, or None).
         notes: what to know about the samples.
         next_steps: what to do.
     """
@@ -128,7 +130,7 @@ def drift(
 
     Args:
         project: with a ``@champion`` and logged predictions.
-        settings: how.
+        settings: how; None = as by default, at the rate of ``[flywheel] drift_rate``.
         now: the end of the window; None = the present.
         record: write the look, and the pictures of possible new classes.
 
@@ -137,7 +139,7 @@ def drift(
     """
     from scarce.flywheel import _observed
 
-    own = settings or Settings()
+    own = settings or Settings(rate=project.config.flywheel.drift_rate)
     champion = project.state.aliases().get(CHAMPION)
     if champion is None:
         raise DataError(WHO, "there is no @champion", do="scarce train, then scarce promote")
@@ -151,7 +153,7 @@ def drift(
         reference = _observed.earlier(project, model, champion, window, seed=own.seed)
     new = _observed.production(project, model, champion, window, seed=own.seed)
     truth = _observed.confirmed(project, champion, surplus, until)
-    found = look(reference.seen, new.seen, truth, rate=max(rate, 1e-9), seed=own.seed)
+    found = look(reference.seen, new.seen, truth, rate=rate, seed=own.seed)
     tested = any(test.p is not None for test in found.tests)
     groups = _groups(project, found, new, until, draw=record)
     body = Drift(
@@ -217,16 +219,17 @@ def _groups(
     project: Project, found: Look, new: Observed, until: datetime, *, draw: bool
 ) -> tuple[Mapping[str, Any], ...]:
     from scarce.flywheel._sheet import sheet
+    from scarce.flywheel.pool import folder_of
 
     out: list[Mapping[str, Any]] = []
     for number, group in enumerate(found.groups, start=1):
         assert new.seen.ids is not None
         members = [str(name) for name in new.seen.ids[group.rows]]
         place = project.reports / "drift" / f"{until:%Y%m%d-%H%M%S}-group-{number}.png"
-        shown = sheet(project.folder / ".scarce" / "production", members, place) if draw else None
+        shown = sheet(folder_of(project), members, place) if draw else None
         out.append({
             "size": len(members), "members": members[:MOST_MEMBERS], "before": group.before, "p": group.p,
-            "nearest": group.nearest, "away": group.away, "spread": group.spread,
+            "nearest": group.nearest, "away": group.away, "spread": group.spread, "others_too": group.others_too,
             "sheet": str(shown.relative_to(project.folder)) if shown is not None else None,
         })  # fmt: skip
     return tuple(out)
@@ -239,9 +242,8 @@ def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]
     said = []
     for group in groups:
         sheet = f" Look at {group['sheet']}." if group["sheet"] else ""
-        said.append(f"{group['size']} unknown samples lie together, nearest to {group['nearest']} ({group['away']:.1f} "
-                    f"class radii away).{sheet} A new class: label them and start a round. {group['nearest']} after "
-                    "all: correct their labels by feedback.")  # fmt: skip
+        said.append(f"{group['size']} strange samples lie together ({group['before']} before), nearest to "
+                    f"{group['nearest']}, {group['away']:.1f} class radii away.{sheet} " + _meaning(group))  # fmt: skip
     if INPUT in kinds and NEW_CLASS not in kinds:
         said.append("The samples look different: check camera, light and lens first; if it is meant to stay, label "
                     "some of the new ones and start a round.")  # fmt: skip
@@ -254,6 +256,14 @@ def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]
         said.append("Probabilities are no longer honest: train a challenger with the confirmed samples; until then "
                     "thresholds let through another share than they say.")  # fmt: skip
     return tuple(said)
+
+
+def _meaning(group: Mapping[str, Any]) -> str:
+    if group["others_too"]:
+        return ("Ordinary samples look different as well: more likely another camera or light than a class. "
+                "Check those first.")  # fmt: skip
+    return (f"A new class: label them, and start a round. {group['nearest']} after all: correct them by feedback, so "
+            "that the next model knows them.")  # fmt: skip
 
 
 def _text(at: datetime) -> str:

@@ -2,7 +2,7 @@
 
 What is compared: recall of every class, on the real held-out samples and on recent confirmed production samples that
 were drawn at random (never on those that were picked because a model doubted: they cannot estimate anything). A sample
-that either model was trained on takes no part.
+that either model was trained on takes no part. A trial in production that shows a loss refuses as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError, ReadError, ScarceError
-from scarce.flywheel._paired import OPEN, WORSE, Evidence, Samples, per_class
+from scarce.flywheel._paired import OPEN, UNDECIDED, WORSE, Evidence, Samples, per_class
 from scarce.flywheel.mirror import mirror
 from scarce.folds import groups_of
 from scarce.state import PROMOTIONS
@@ -99,7 +99,7 @@ def promote(  # noqa: PLR0913 - one knob each
     if not 0 < margin < 1:
         raise DataError(WHO, f"a margin of {margin:g}", do="give a share between 0 and 1: 0.05 is 5 points")
     aliases = project.state.aliases()
-    name = _wanted(project, challenger, aliases)
+    name = wanted(project, challenger, aliases)
     old = aliases.get(CHAMPION)
     if name == old:
         raise DataError(WHO, f"{name} is @champion already", do="name another model, or train one")
@@ -108,7 +108,7 @@ def promote(  # noqa: PLR0913 - one knob each
         found = Promotion(verdict="promoted", champion=None, challenger=name, version=_version(model), margin=margin,
                           why=("There was no champion to compare it with.",))  # fmt: skip
     else:
-        rivals = {old: _load(project, old), name: model}
+        rivals = ((old, _load(project, old)), (name, model))
         found = _judged(project, rivals, margin=margin, override=override, days=days, seed=seed)
     if not dry_run:
         _carry_out(project, found, model)
@@ -189,7 +189,12 @@ def _content(project: Project, version: str) -> str:
     return str(project.store.version(version).content_id)
 
 
-def _wanted(project: Project, challenger: str | None, aliases: Mapping[str, str]) -> str:
+def wanted(project: Project, challenger: str | None, aliases: Mapping[str, str]) -> str:
+    """Return the name of the model that is meant: by name, folder or alias; None = ``@challenger``, else the newest.
+
+    Raises:
+        DataError: there is none.
+    """
     there = sorted(project.models.glob("*/card.json"), key=lambda card: card.stat().st_mtime)
     names = [card.parent.name for card in there]
     if challenger is None:
@@ -221,14 +226,21 @@ def _version(model: Any) -> str | None:
 
 
 def _judged(
-    project: Project, rivals: Mapping[str, Any], *, margin: float, override: str, days: float, seed: int
+    project: Project,
+    rivals: tuple[tuple[str, Any], tuple[str, Any]],
+    *,
+    margin: float,
+    override: str,
+    days: float,
+    seed: int,
 ) -> Promotion:
     from scarce.evaluate.compare import compare
     from scarce.flywheel.pool import source_of
+    from scarce.flywheel.trial import evidence_of
     from scarce.loop.judging import test_view
     from scarce.loop.measure import with_scan
 
-    names, models = tuple(rivals), tuple(rivals.values())
+    names, models = (rivals[0][0], rivals[1][0]), (rivals[0][1], rivals[1][1])
     ds = with_scan(project, project.dataset(), workers=None)
     held = test_view(ds).eval
     seen = _trained_on(project, models, ds)
@@ -248,6 +260,7 @@ def _judged(
         )  # fmt: skip
         evidence += per_class(samples, ds.schema.classes, margin=margin, seed=seed)
     evidence = [row for row in evidence if row.n or row.source != PRODUCTION]
+    evidence += evidence_of(project, names, margin)
     whole = compare(held["label"], probs[0], probs[1], groups=groups_of(held), seed=seed)
     verdict, why = _verdict(evidence, margin, override)
     return Promotion(verdict=verdict, champion=names[0], challenger=names[1], version=_version(models[1]),
@@ -270,6 +283,9 @@ def _verdict(evidence: list[Evidence], margin: float, override: str) -> tuple[st
     verdict = "refused" if worse else "not provable" if unsure else "promoted"
     if verdict == "promoted":
         why.append(f"No class loses more than {points} of recall: every lower bound lies above that.")
+        why += ["The trial in production has not decided yet; it can stop a promotion, and is not waited for."] * any(
+            row.verdict == UNDECIDED for row in evidence
+        )
     elif override:
         why.append(f"Promoted all the same, by a person: {override}")
         verdict = "overridden"

@@ -12,12 +12,14 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce.errors import ConfigError, StoreError
+from scarce.execute.local import cores
 from scarce.extras import need
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ def read_token(path: Path | None) -> str | None:
 def application(project: Project, *, token: str | None = None) -> Any:
     """Return the ASGI application of a project, for a server of your own.
 
+    The process computes algebra with one thread from here on, and networks with ``[serve] threads``.
+
     Args:
         project: with a ``@champion``; it stays open as long as the application lives.
         token: what clients must show; None = only programs of this machine are answered.
@@ -116,6 +120,7 @@ def application(project: Project, *, token: str | None = None) -> Any:
     )  # fmt: skip
     meter = Meter()
     deployment = Deployment(project, challenger=own.shadow or own.share > 0, warm=_warm)
+    _give_threads(own.threads)
     answering = Answering(project, deployment, meter)
     gatherer = Gatherer(
         answering, batch=own.batch, weight=limits.pixels, wait=own.wait_ms / 1000, waiting=own.waiting
@@ -141,11 +146,13 @@ def serve(project: Project, door: Door | None = None, *, started: Callable[[str]
     door = door or Door()
     app = application(project, token=door.token)
     uvicorn: Any = need("uvicorn", extra="serve")
+    from scarce.flywheel._patience import patient
+
     listening = _bound(door)
     shown = f"[{door.host}]" if ":" in door.host else door.host
     config = uvicorn.Config(
-        app, http="h11", ws="none", log_config=None, access_log=False, lifespan="on", server_header=False,
-        limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=65536,
+        app, http=patient(project.config.serve.seconds), ws="none", log_config=None, access_log=False, lifespan="on",
+        server_header=False, limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=65536,
         timeout_graceful_shutdown=int(project.config.serve.seconds) + STOP_SECONDS,
     )  # fmt: skip
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -176,6 +183,16 @@ def _bound(door: Door) -> socket.socket:
         raise ConfigError(WHO, f"{door.host}:{door.port} cannot be used ({error.strerror})",
                           do="choose another --port or --host") from error  # fmt: skip
     return listening
+
+
+def _give_threads(wanted: int) -> None:
+    """Let a network compute with so many threads, and algebra with one: threads wait for each other, and spin."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="blas")
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(wanted or max(1, cores() // 2))
 
 
 def _warm(deployed: Any) -> None:

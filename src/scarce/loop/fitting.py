@@ -28,7 +28,7 @@ CONFIRM_SEEDS = 3
 CONFIRM_FOLDS = 3
 
 
-def fresh_place(project: Project, name: str, card: Mapping[str, Any]) -> Path:
+def fresh_place(project: Project, name: str, card: Mapping[str, Any] | None = None) -> Path:
     """Return the folder of a new model; it gets a number where another model is in the way.
 
     Only the same training (data, trainer, parameters, seed) done again is written over, and never what had an alias.
@@ -36,11 +36,11 @@ def fresh_place(project: Project, name: str, card: Mapping[str, Any]) -> Path:
     Args:
         project: that the model belongs to.
         name: version and trainer.
-        card: of the new model.
+        card: of the new model; None = whatever never had an alias may be written over.
     """
     served = {row["target"] for alias in ("champion", "challenger") for row in project.state.alias_history(alias)}
     number, place = 1, name
-    while place in served or _another(project.models / place, card):
+    while place in served or (card is not None and _another(project.models / place, card)):
         number += 1
         place = f"{name}-{number}"
     return project.models / place

@@ -61,9 +61,9 @@ def stages_of(net: Any) -> list[Any]:
     if getattr(net, "output_fmt", "NCHW") not in ("NCHW", None):
         return []
     found = []
+    layers = dict(net.named_modules())
     for entry in getattr(net, "feature_info", None) or ():
-        name = entry.get("module", "") if isinstance(entry, dict) else ""
-        layer = dict(net.named_modules()).get(name)
+        layer = layers.get(entry.get("module", "") if isinstance(entry, dict) else "")
         if layer is not None and not isinstance(layer, torch.nn.Identity):
             found.append(layer)
     return found

@@ -297,7 +297,8 @@ def infer(
     net: nn.Module, samples: Array, batch: Callable[[Array, Any], Tensor], *, device: str, mirror: bool = False
 ) -> Floats:
     """Return (n, K) float64 logits of (n, ...) samples; ``mirror`` averages with the mirrored picture."""
-    net.eval()
+    if net.training:
+        net.eval()
     parts = []
     with torch.inference_mode(), mixed(device):
         for start in range(0, len(samples), BLOCK):
