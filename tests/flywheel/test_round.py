@@ -21,6 +21,8 @@ from scarce.cli import main
 from scarce.errors import DataError
 from scarce.flywheel._challenge import SCRATCH, TUNED, better
 from scarce.flywheel._journal import KIND, Journal
+from scarce.flywheel.promote import promote
+from scarce.flywheel.rebuild import rebuild
 from scarce.flywheel.round import LOCK, Orders, Turn, turn
 from scarce.project import Project
 
@@ -45,7 +47,8 @@ def base(garments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / f"{row['row']}.png").write_bytes(image)
     folder = place / "p"
     assert main(["init", str(folder), "--from", str(place / "old"), "--quiet"]) == 0
-    settings(folder, encoder="pixel", retrain_after=20, trainer="linear_probe", folds=2, repeats=1)
+    settings(folder, encoder="pixel", retrain_after=20, trainer="linear_probe", folds=2, repeats=1,
+             only=["exact_duplicate", "near_duplicate"])  # fmt: skip
     with Project.open(folder) as project:
         first = turn(project)
         assert (first.state, first.exit_code, first.number, first.new) == ("proposed", 1, 1, 68)
@@ -122,6 +125,7 @@ def test_few_labels_wait_and_enough_of_them_train(
         assert turn(opened).state == "nothing new"
 
 
+@pytest.mark.slow
 def test_the_first_model_may_be_promoted_without_a_person(base: Path, tmp_path: Path) -> None:
     folder = tmp_path / "p"
     assert main(["init", str(folder), "--from", str(base / "new"), "--quiet"]) == 0
@@ -154,6 +158,7 @@ def test_what_breaks_the_contract_is_set_aside_with_the_reason(project: Project,
     assert turn(project).state in {"not provable", "proposed", "refused"}  # it goes on with what comes next
 
 
+@pytest.mark.slow
 def test_where_the_old_data_breaks_the_contract_a_person_is_asked(project: Project, base: Path) -> None:
     (project.folder / "contract.toml").write_text("format = 1\nclass_minimum = {Bag = 500}\n", encoding="utf-8")
     add(project, base / "new")
@@ -177,6 +182,7 @@ def test_two_rounds_at_once_the_second_does_nothing(project: Project, base: Path
     assert len(project.state.rounds(KIND)) == 1
 
 
+@pytest.mark.slow
 def test_a_round_that_somebody_overtook_is_left_and_a_new_one_begins(project: Project, base: Path) -> None:
     Journal.begin(project, head=project.head, champion="v2-linear_probe", seed=0)
     add(project, base / "new")
@@ -283,7 +289,8 @@ def test_one_goes_on_from_the_champion_and_one_from_scratch(project: Project, ba
     assert main(["train", str(project.folder), "--quiet"]) == 0
     project.state.set_alias("champion", "v2-finetune", version="v2")
     add(project, base / "new")
-    found = turn(project)
+    with Project.open(project.folder) as opened:  # the settings are others now
+        found = turn(opened)
     assert found.steps[TUNED]["model"], found.steps[TUNED]["why"]
     cards = {kind: json.loads((project.models / found.steps[kind]["model"] / "card.json").read_text())
              for kind in (TUNED, SCRATCH)}  # fmt: skip
@@ -295,3 +302,8 @@ def test_one_goes_on_from_the_champion_and_one_from_scratch(project: Project, ba
     assert set(chosen["scores"]) == {TUNED, SCRATCH}
     assert found.challenger == found.steps[chosen["model"]]["model"]
     assert found.champion == "v2-finetune"
+    with Project.open(project.folder) as opened:
+        promote(opened, found.steps[TUNED]["model"], override="to be made again")
+        again = rebuild(opened, dry_run=True, workers=1)
+    assert again.model == found.steps[TUNED]["model"]
+    assert again.same, again.differs

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conftest import Line
 
 
+pytestmark = pytest.mark.slow
 Opened = Callable[[], Project]
 
 

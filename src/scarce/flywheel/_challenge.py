@@ -5,8 +5,9 @@ Which of the two challenges the champion is told by held-back samples of the tra
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,7 +97,6 @@ class Challenge:
     champion: str | None
     options: Options
     minutes: float | None = None
-    notes: list[str] = field(default_factory=list)
 
     def grow(self) -> dict[str, Any]:
         """Judge the plan on the development data, and commit what is kept: the rare classes grown from what is new."""
@@ -167,7 +167,7 @@ class Challenge:
         """
         from scarce.decision import describe
         from scarce.loop.conclude import plan_for
-        from scarce.loop.fitting import fit_after, fresh_place, guarded, how_trained, training_view
+        from scarce.loop.fitting import fit_after, guarded, how_trained, training_view
 
         trainer, settings = self.recipe
         if kind == TUNED:
@@ -176,29 +176,29 @@ class Challenge:
                 return {"model": None, "why": why}
             settings = {**settings, "start": str(self.project.models / str(self.champion))}
         grown = self.journal.steps["grow"]["version"]
-        place = fresh_place(self.project, f"{grown}-{trainer}" + "-tuned" * (kind == TUNED))
+        place = self._place(f"{grown}-{trainer}" + "-tuned" * (kind == TUNED))
         if (done := self._saved(place)) is not None:
             return done
-        view = training_view(self.weighed.dataset)
+        view, plan = training_view(self.weighed.dataset), plan_for(trainer, self.weighed, [])
         begun = self.project.models / "begun" / f"round-{kind}"
-        plan = plan_for(trainer, self.weighed, self.notes)
         try:
-            model = fit_after(
-                view, trainer, self.ready.embedding, plan, seed=self.options.seed, minutes=self.minutes,
-                settings=settings, checkpoint=begun,
-            )  # fmt: skip
+            model = fit_after(view, trainer, self.ready.embedding, plan, seed=self.options.seed, minutes=self.minutes,
+                              settings=settings, checkpoint=begun)  # fmt: skip
         except TrainError as error:
             if kind != TUNED:
                 raise
             return {"model": None, "why": str(error)}
-        model = guarded(model, view, seed=self.options.seed)
-        ds = self.ready.dataset
+        committed = self.project.dataset(self.ready.version)
         training = how_trained(
-            ds, self.weighed.dataset, beside=tuple(ds.wide), command="run", embedding=self.ready.embedding,
+            committed, self.weighed.dataset, beside=tuple(committed.wide), command="run",
+            embedding=self.ready.embedding,
             plan=[{**describe(decision), "kind": type(decision).__name__} for decision in plan],
         )  # fmt: skip
-        data = {**model.card["data"], "version": grown}
-        model.stamped(data=data, round=self.journal.number, training=training).save(place)
+        model = guarded(model, view, seed=self.options.seed)
+        model.stamped(data={**model.card["data"], "version": grown}, round=self.journal.number, training=training).save(
+            place
+        )
+        shutil.rmtree(begun, ignore_errors=True)
         return self._saved(place) or {}
 
     @cached_property
@@ -214,7 +214,7 @@ class Challenge:
         wanted, own = registry.canonical(self.project.config.train.trainer), str(card.get("trainer", ""))
         if wanted == "auto" and own in registry.names("train"):
             wanted = own
-        trainer = choose_trainer(self.ready.dataset, replace(self.options, trainer=wanted), self.notes)
+        trainer = choose_trainer(self.ready.dataset, replace(self.options, trainer=wanted), [])
         taken = {name: value for name, value in dict(card.get("params", {})).items() if name not in NOT_ITS_OWN}
         settings = taken if trainer == own else {}
         return trainer, {**settings, **trainer_settings(self.project.config.train, trainer)}
@@ -246,12 +246,23 @@ class Challenge:
             return f"{odd} has no network that training could go on from"
         return ""
 
+    def _place(self, name: str) -> Path:
+        """Return the folder of a new model; only one that this round itself wrote may lie there."""
+        state, number, place = self.project.state, 1, self.project.models / name
+        served = {row["target"] for alias in ("champion", "challenger") for row in state.alias_history(alias)}
+        while (place.name in served or (place / "card.json").is_file()) and self._saved(place) is None:
+            number += 1
+            place = self.project.models / f"{name}-{number}"
+        return place
+
     def _saved(self, place: Path) -> dict[str, Any] | None:
+        """Return what a step of training gives, if this round has written the model in a folder."""
         from scarce.train import load
 
-        if not (place / "card.json").is_file():
+        try:
+            model = load(place)
+        except ScarceError:  # none there, or a damaged one
             return None
-        model = load(place)
         if model.card.get("round") != self.journal.number:
             return None
         held = (model.card["metrics"].get("held_out") or {}).get("balanced_accuracy")

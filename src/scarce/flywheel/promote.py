@@ -304,11 +304,14 @@ def _answers(model: Any, ds: Dataset) -> Array:
 
 
 def _trained_on(project: Project, models: tuple[Any, ...], ds: Dataset) -> set[str]:
-    """Return the test samples of today that were training or validation samples of one of the models."""
+    """Return the test samples of today that were training or validation samples of one of the models.
+
+    What a model's network was begun with has learned too.
+    """
     test = set(ds.ids[ds["split"] == "test"].astype(str).tolist())
     seen: set[str] = set()
-    for model in models:
-        version = _version(model)
+    before = [name for model in models for name in (model.card.get("started_from") or {}).get("versions", ())]
+    for version in dict.fromkeys([*before, *(_version(model) for model in models)]):
         try:
             then = project.dataset(version) if version else ds
         except ScarceError:  # a version that was pruned: nothing is known about it but what holds now

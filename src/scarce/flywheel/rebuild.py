@@ -140,7 +140,7 @@ def rebuild(
             raise ReadError(WHO, f"the data of {row['challenger']} ({row['version']}) cannot be made again", " ".join(
                 differs), "bring the sources back to where they lay, or restore a backup of the store")  # fmt: skip
         data, made = "store", stored
-    fresh = _train(base, card, scene, workers)
+    fresh = _train(base, _started(project, card), scene, workers)
     with tempfile.TemporaryDirectory(prefix="scarce-rebuild-") as place:
         from scarce.train import load
 
@@ -243,6 +243,21 @@ def _from_store(project: Project, row: Mapping[str, Any]) -> tuple[Dataset | Non
         return (project.store.open(name), str(whole.content_id)) if name else (None, "")
     except ScarceError:
         return None, ""
+
+
+def _started(project: Project, card: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the card with the folder of the model that the training began with, which it knows by name.
+
+    Raises:
+        ReadError: that model is gone.
+    """
+    name = card["params"].get("start")
+    if not name:
+        return card
+    if not (project.models / name / "card.json").is_file():
+        raise ReadError(WHO, f"the training began with {name}, and its folder is gone",
+                        do=f"scarce rebuild --model {name}, then this one again")  # fmt: skip
+    return {**card, "params": {**card["params"], "start": str(project.models / name)}}
 
 
 def _train(base: Dataset, card: Mapping[str, Any], scene: Scene, workers: int | None) -> Any:
