@@ -65,9 +65,9 @@ demo: $(VENV)/.run ## the whole promise on real garments, under 5 minutes on 2 c
 	@$(BIN)/scarce demo
 
 test: $(VENV)/.dev ## the fast tests; says what was skipped and why
-	@$(BIN)/python -m pytest -ra $(SPREAD) -m "not slow and not browser and not full and not studio and not render and not ultralytics"
+	@$(BIN)/python -m pytest -ra $(SPREAD) -m "not slow and not browser and not full and not studio and not render and not ultralytics and not postgres"
 
-test-all: $(VENV)/.peers ## every test: slow ones, real data sets, browser, Label Studio, Ultralytics, Blender; installs what they need where it may
+test-all: $(VENV)/.peers ## every test: slow ones, real data sets, browser, Label Studio, Ultralytics, Blender, PostgreSQL; installs what they need where it may
 	@.ci/packages
 	@.ci/dvc $(BIN)/python
 	@.ci/studio $(BIN)/python

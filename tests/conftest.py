@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import csv
 import os
+import secrets
+import shutil
 import signal
+import socket
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +72,95 @@ def fashion() -> Path:
     if not (place / "train-images-idx3-ubyte.gz").is_file():
         pytest.skip("Fashion-MNIST is not installed: apt-get install dataset-fashion-mnist, or set SCARCE_FASHION")
     return place
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL server of our own, in a temporary folder, run by a user who is not the administrator."""
+
+    programs: Path
+    folder: Path
+    port: int
+
+    def url(self, database: str, *, user: str = "owner", password: str = "") -> str:
+        """Return the URL of a database."""
+        return f"postgresql+psycopg://{user}{f':{password}' if password else ''}@127.0.0.1:{self.port}/{database}"
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one of its programs."""
+        other: dict[str, object] = {}
+        if not os.getuid():  # which PostgreSQL refuses to run as
+            import pwd
+
+            other = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
+        return subprocess.run([str(self.programs / words[0]), *words[1:]], check=True, capture_output=True, text=True,
+                              cwd=self.folder, timeout=60, **other)  # fmt: skip
+
+    def make(self) -> None:
+        """Make the cluster."""
+        self.run("initdb", "-D", str(self.folder / "data"), "-U", "owner", "-A", "trust", "-E", "UTF8", "--locale=C")
+        mine = self.folder / "data" / "pg_hba.conf"
+        mine.write_text("host all guarded 127.0.0.1/32 scram-sha-256\n" + mine.read_text(), encoding="utf-8")
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        self.run(
+            "pg_ctl", "start", "-w", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"), "-o", options
+        )
+
+    def stop(self, how: str = "fast") -> None:
+        """Stop it; ``immediate`` is a crash."""
+        self.run("pg_ctl", "stop", "-D", str(self.folder / "data"), "-m", how)
+
+    def tell(self, command: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        """Run SQL as the owner, outside of any transaction."""
+        import psycopg
+
+        with psycopg.connect(self.url(database).replace("+psycopg", ""), autocommit=True) as connection:
+            found = connection.execute(command)
+            return found.fetchall() if found.description else []
+
+    def database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"state_{secrets.token_hex(6)}"
+        self.tell(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL server; skipped where its programs or the driver are missing."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed: make peers")
+    known = shutil.which("initdb")
+    places = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda place: int(place.parts[-3]))
+    found = Path(known).resolve() if known else places[-1] if places else None
+    if found is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="scarce-postgres-"))
+    if not os.getuid():
+        shutil.chown(folder, "nobody")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Postgres(found.parent, folder, port)
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        if (folder / "data" / "postmaster.pid").exists():
+            server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a state may be kept: a file, then a database on a real PostgreSQL server."""
+    if request.param == "sqlite":
+        return str(tmp_path / "state.db")
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()
 
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Bag")

@@ -84,6 +84,30 @@ def test_what_is_wrong_is_said(text: str, message: str) -> None:
         Config.from_toml(text)
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("audit = 0.05", "audit = 0.05 is too small. the least is 0.1"),
+        ("labels_per_week = 0", "labels_per_week = 0 is too small. the least is 1"),
+        ("uncertainty = 0.9", "uncertainty = 0.9, rarity = 0.3, diversity = 0.2"),
+        ("strategy = 'entrpy'", "did you mean 'entropy'?"),
+        ("margin = 0", "margin = 0.0 is too small"),
+        ("label_per_week = 5", "did you mean 'labels_per_week'"),
+    ],
+)
+def test_the_wheel_is_checked(line: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_toml(f"[flywheel]\n{line}\n")
+    assert message in str(caught.value)
+
+
+def test_the_wheel_takes_shares_that_sum_to_one_and_a_strategy() -> None:
+    wheel = Config.from_toml("[flywheel]\nuncertainty = 1\nrarity = 0\ndiversity = 0\nstrategy = 'core-set'\n").flywheel
+    assert (wheel.uncertainty, wheel.strategy, wheel.labels_per_week, wheel.audit) == (1.0, "core-set", 100, 0.1)
+    with pytest.raises(ConfigError, match="sum to 1"):
+        Config().with_values("flywheel", rarity=0.9)
+
+
 def test_hyphens_are_read_as_underscores() -> None:
     assert Config.from_toml("[evaluate]\nfalse-positive-rate = 0.05").evaluate.false_positive_rate == 0.05
 

@@ -3,18 +3,27 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from scarce import _sql
 from scarce import state as module
 from scarce.errors import ConflictError, DataError, StoreError, UnknownNameError
 from scarce.state import LAYOUT, State
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
+def state(state_url: str) -> Iterator[State]:
+    opened = State(state_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_state(tmp_path: Path) -> State:
     return State(str(tmp_path / "state.db"))
 
 
@@ -104,8 +113,8 @@ def test_a_backup_brings_everything_back(state: State, tmp_path: Path) -> None:
         State(str(tmp_path / "third.db")).bring_back(tmp_path / "bad.jsonl")
 
 
-def test_many_threads_make_and_write_one_file(tmp_path: Path) -> None:
-    path = str(tmp_path / "state.db")
+def test_many_threads_make_and_write_one_database(state_url: str) -> None:
+    path = state_url
 
     def work(name: int) -> None:
         own = State(path)
@@ -121,34 +130,52 @@ def test_many_threads_make_and_write_one_file(tmp_path: Path) -> None:
     assert len({row["sample"] for row in State(path).annotations()}) == 20
 
 
-def test_sqlite_writes_ahead_and_waits(state: State) -> None:
+def test_sqlite_writes_ahead_and_waits(sqlite_state: State) -> None:
+    state = sqlite_state
     state.begin("x")
     with state.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == module.BUSY_SECONDS * 1000
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == _sql.BUSY_SECONDS * 1000
 
 
-def test_a_state_of_format_1_is_migrated(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    with sqlite3.connect(path) as old:  # as scarce wrote it before models were served
-        old.execute("CREATE TABLE meta (number INTEGER PRIMARY KEY, at VARCHAR, name VARCHAR UNIQUE, value VARCHAR)")
-        old.execute("INSERT INTO meta (at, name, value) VALUES ('t', 'format', '1')")
-        old.execute("CREATE TABLE feedback (number INTEGER PRIMARY KEY, at VARCHAR NOT NULL, sample VARCHAR, "
-                    "model VARCHAR, predicted VARCHAR, label VARCHAR, note VARCHAR)")  # fmt: skip
-        old.execute("INSERT INTO feedback (at, sample, label) VALUES ('t', 's1', 'torn')")
-        old.execute("CREATE TABLE aliases (number INTEGER PRIMARY KEY, at VARCHAR NOT NULL, name VARCHAR, "
-                    "target VARCHAR, why VARCHAR)")  # fmt: skip
-        old.execute("INSERT INTO aliases (at, name, target) VALUES ('t', 'champion', 'v3-finetune')")
-    state = State(str(path))
+def test_a_state_of_format_1_is_migrated(state_url: str) -> None:
+    import sqlalchemy as sql
+
+    postgres = state_url.startswith("postgresql")
+    engine = sql.create_engine(state_url if postgres else f"sqlite:///{state_url}")
+    key = "SERIAL PRIMARY KEY" if postgres else "INTEGER PRIMARY KEY"
+    results = (
+        "run VARCHAR, decision VARCHAR, verdict VARCHAR, kept BOOLEAN, gain FLOAT, body JSON, "
+        "version_before VARCHAR, version_after VARCHAR"
+    )
+    with engine.begin() as old:  # as scarce wrote it before models were served
+        for table, columns, names, values in (
+            ("meta", "name VARCHAR UNIQUE, value VARCHAR", "name, value", "'format', '1'"),
+            ("feedback", "sample VARCHAR, model VARCHAR, predicted VARCHAR, label VARCHAR, note VARCHAR",
+             "sample, label", "'s1', 'torn'"),
+            ("aliases", "name VARCHAR, target VARCHAR, why VARCHAR", "name, target", "'champion', 'v3-finetune'"),
+            ("ledger", results, "run, decision, verdict, kept, body",
+             "'r', 'augment', 'helped', TRUE, '{\"decision\": \"augment\", \"p\": 0.25}'"),
+        ):  # fmt: skip
+            old.exec_driver_sql(f"CREATE TABLE {table} (number {key}, at VARCHAR NOT NULL, {columns})")
+            old.exec_driver_sql(f"INSERT INTO {table} (at, {names}) VALUES ('t', {values})")
+    state = State(state_url)
     assert [(row["sample"], row["label"], row["worth"]) for row in state.feedback()] == [("s1", "torn", None)]
     state.add_feedback([{"sample": "s2", "label": "torn", "worth": "high", "inclusion": 0.1}])
     state.set_alias("champion", "v4-finetune", version="v4")
+    state.add_ledger_rows([{"decision": "mirror", "p": float("inf")}], run="r")
     assert [row["version"] for row in state.alias_history("champion")] == [None, "v4"]
+    assert [(row["decision"], row["p"]) for row in state.ledger("r")] == [("augment", 0.25), ("mirror", float("inf"))]
+    assert state.feedback()[1]["inclusion"] == 0.1
     assert state.predictions() == []
     state.close()
-    with sqlite3.connect(path) as now:
-        assert now.execute("SELECT value FROM meta WHERE name = 'format'").fetchall() == [(str(module.FORMAT),)]
-        found = {row[0] for row in now.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    with engine.connect() as now:
+        rows = now.exec_driver_sql("SELECT value FROM meta WHERE name = 'format'").fetchall()
+        assert [tuple(row) for row in rows] == [(str(module.FORMAT),)]
+        found = {
+            index["name"] for table in ("feedback", "predictions") for index in sql.inspect(now).get_indexes(table)
+        }
+    engine.dispose()
     assert {"feedback_by_request", "predictions_by_at"} <= found
 
 
@@ -165,8 +192,8 @@ def test_aliases_move_with_their_ledger_row_or_not_at_all(state: State) -> None:
     assert [row["decision"] for row in state.ledger()] == ["clean.set_aside"]
 
 
-def test_of_two_promotions_at_once_one_is_refused(tmp_path: Path) -> None:
-    path, told = str(tmp_path / "state.db"), []
+def test_of_two_promotions_at_once_one_is_refused(state_url: str) -> None:
+    path, told = state_url, []
     State(path).set_alias("champion", "old")
     gate = threading.Barrier(2)
 
@@ -239,15 +266,18 @@ def test_trouble_is_said_plainly_and_without_passwords(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("free", [0, 10**9])
-def test_what_cannot_be_written_can_still_be_read(state: State, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+def test_what_cannot_be_written_can_still_be_read(
+    sqlite_state: State, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    state = sqlite_state
     state.annotate([{"sample": "a", "voter": "x"}])
     state.close()
 
     def refused(*_: object) -> None:
         raise sqlite3.OperationalError("attempt to write a readonly database")
 
-    monkeypatch.setattr(module, "_prepare_sqlite", refused)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr(_sql, "_prepare_sqlite", refused)
+    monkeypatch.setattr(_sql.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     frozen = State(state.url)
     assert [row["sample"] for row in frozen.annotations()] == ["a"]
     with pytest.raises(StoreError, match="cannot be written" if free else "the disk is full"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from scarce.lineage import canonical_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
@@ -47,6 +50,18 @@ def _production(connection: Connection) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {column}")
         for name in SOUGHT.get(table, ()):
             connection.exec_driver_sql(f"CREATE INDEX {table}_by_{name} ON {table} ({name})")
+    if connection.dialect.name == "postgresql":
+        _as_text(connection)
+
+
+def _as_text(connection: Connection) -> None:
+    """Turn columns of PostgreSQL's type json, which refuses numbers that are not finite, into text."""
+    import sqlalchemy as sql
+
+    for table in (table for table in LAYOUT if sql.inspect(connection).has_table(table)):
+        found = sql.inspect(connection).get_columns(table)
+        for name in (column["name"] for column in found if isinstance(column["type"], sql.JSON)):
+            connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN {name} TYPE TEXT")
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_production,)
@@ -57,7 +72,7 @@ def tables() -> MetaData:
     """Return every table as SQLAlchemy sees it."""
     import sqlalchemy as sql
 
-    kinds = {"str": sql.String, "float": sql.Float, "bool": sql.Boolean, "json": sql.JSON}
+    kinds = {"str": sql.String, "float": sql.Float, "bool": sql.Boolean, "json": _json()}
     meta = sql.MetaData()
     for table, layout in LAYOUT.items():
         found = [
@@ -72,3 +87,20 @@ def tables() -> MetaData:
         indexes = [sql.Index(f"{table}_by_{name}", name) for name in SOUGHT.get(table, ())]
         sql.Table(table, meta, *found, *indexes)  # type: ignore[call-overload]
     return meta
+
+
+def _json() -> Any:
+    """Return the type of plain values, kept as text: what comes back is what was given, on every database."""
+    from sqlalchemy import Text, TypeDecorator
+
+    class Json(TypeDecorator[Any]):
+        impl = Text
+        cache_ok = True
+
+        def process_bind_param(self, value: Any, dialect: Any) -> str:  # noqa: ARG002
+            return canonical_json(value)
+
+        def process_result_value(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002
+            return None if value is None else json.loads(value)
+
+    return Json

@@ -24,6 +24,17 @@ from scarce.lineage import Step, digest
 STAGE = "classes"
 
 
+def by_origin(ds: Dataset) -> dict[str, dict[str, int]]:
+    """Return class to how many kept rows of it are real, augmented and synthetic."""
+    kept = ds["keep"].astype(bool) & (ds["label"] >= 0)
+    found: dict[str, dict[str, int]] = {name: {} for name in ds.schema.classes}
+    for origin in columns.ORIGINS:
+        counts = np.bincount(ds["label"][kept & (ds["origin"] == origin)], minlength=len(found))
+        for name, count in zip(found, counts, strict=True):
+            found[name][origin] = int(count)
+    return found
+
+
 def add(ds: Dataset, names: Sequence[str], *, normal: bool = False) -> Dataset:
     """Return the data set with more classes, behind the present ones; no sample has them yet.
 

@@ -278,7 +278,8 @@ class Project:
 
     def _models(self, head: str | None) -> list[dict[str, Any]]:
         classes = list(self.store.version(head).schema["classes"]) if head else []
-        aliases = self.state.aliases() if (self.folder / HIDDEN / "state.db").exists() else {}
+        kept = self.config.project.state_url or (self.folder / HIDDEN / "state.db").exists()
+        aliases = self.state.aliases() if kept else {}
         found = []
         for card in sorted(self.models.glob("*/card.json")):
             try:

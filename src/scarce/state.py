@@ -1,36 +1,34 @@
 """What people said and what was decided, in SQL: annotations, review queue, feedback, ledger, test looks, aliases.
 
-SQLite by default, PostgreSQL by URL. The data itself is not here but in :mod:`scarce.store`. Nothing here is ever
-deleted by scarce; rows are only added, except that annotations, the queue, rounds and intents change their state.
+SQLite by default, PostgreSQL by URL (see :mod:`scarce._sql`). The data itself is not here but in :mod:`scarce.store`.
+Nothing here is ever deleted by scarce; rows are only added, except that annotations, the queue, rounds and intents
+change their state.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
+from scarce._sql import Database, Session, shown
 from scarce._state_layout import FORMAT, LAYOUT, MIGRATIONS, tables
-from scarce.errors import ConflictError, DataError, ScarceError, StoreError, unknown_name
+from scarce.errors import ConflictError, DataError, StoreError, unknown_name
 from scarce.lineage import canonical_json
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, MetaData
+    from sqlalchemy import Engine, MetaData, Select
 
 Row = dict[str, Any]
-BUSY_SECONDS = 30
-SPARE_BYTES = 1 << 17
-PROMOTIONS = "promotions"
-"""Run of the ledger rows of :meth:`State.move_aliases`."""
+MANY = 500
+"""Names asked for at once."""
+BESIDE = PROMOTIONS, DRIFT, DRAWS = "promotions", "drift", "draws"
+"""Runs of the ledger that judged no data: which model became champion, looks for drift, and what people were asked."""
 
 
 @dataclass(frozen=True)
@@ -45,35 +43,16 @@ class State:
 
     def close(self) -> None:
         """Let the connections go."""
-        if "engine" in self.__dict__:
-            self.engine.dispose()
-            del self.__dict__["engine"]
+        self._database.close()
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
         """The connected engine; tables are made and migrated on the first use.
 
         Raises:
             StoreError: the database cannot be reached, or has a later format.
         """
-        import sqlalchemy as sql
-
-        try:
-            engine = sql.create_engine(_url(self.url), json_serializer=canonical_json)
-            if engine.dialect.name == "sqlite":
-                sql.event.listen(engine, "connect", _prepare_sqlite)
-                sql.event.listen(engine, "begin", _begin_sqlite)
-            with engine.begin() as connection:
-                self._prepare(connection)
-        except sql.exc.SQLAlchemyError as error:
-            path = Path(self.url)
-            if "://" in self.url or not path.is_file() or not _only_readable(path, error):
-                raise _trouble(self.url, error) from error
-            return sql.create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?immutable=1&uri=true")
-        except ModuleNotFoundError as error:
-            raise StoreError("state", f"the driver for {self.url.partition(':')[0]} is missing",
-                             do=f"pip install {error.name}") from error  # fmt: skip
-        return engine
+        return self._database.engine
 
     def annotate(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Keep what people (or rules) said; return how many rows.
@@ -107,22 +86,52 @@ class State:
         self._update("review_queue", "number", numbers, {"status": status})
 
     def open_round(self, body: Mapping[str, Any], version: str | None = None) -> int:
-        """Begin a round of labelling with what is known about it; return its number, counted from 1."""
-        self._add("rounds", [{"status": "open", "version": version, "body": dict(body)}])
-        return len(self.rounds())
+        """Begin a round with what is known about it; return its number among those of its kind, counted from 1."""
+        kind = body.get("kind", "label")
+
+        def begin(session: Session) -> int:
+            self._insert(session, "rounds", [{"status": "open", "version": version, "body": dict(body)}])
+            return sum(row["body"].get("kind", "label") == kind for row in self._select(session, "rounds"))
+
+        return self._database.run(begin)
 
     def update_round(self, number: int, body: Mapping[str, Any], *, status: str, version: str | None = None) -> None:
         """Write what became of a round."""
-        key = self.rounds()[number - 1]["number"]
+        key = self.rounds(body.get("kind", "label"))[number - 1]["number"]
         self._update("rounds", "number", [key], {"status": status, "version": version, "body": dict(body)})
 
-    def rounds(self) -> list[Row]:
-        """Return all rounds of labelling, oldest first."""
-        return self._rows("rounds")
+    def rounds(self, kind: str = "label") -> list[Row]:
+        """Return all rounds, oldest first: those of labelling, or of another ``kind`` that their body names."""
+        return [row for row in self._rows("rounds") if row["body"].get("kind", "label") == kind]
 
     def add_feedback(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Keep what came back from where a model is used; ``sample`` is needed."""
         return self._add("feedback", rows)
+
+    def add_new_feedback(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Keep what nobody has said yet and return it; ``sample``, ``request``, ``voter`` and ``label`` are needed.
+
+        A row is left out where the same person's last word on the same request is the same label, also where two
+        processes say it at once.
+        """
+
+        def add(session: Session) -> list[Row]:
+            asked = sorted({row["request"] for row in rows})
+            known: dict[tuple[Any, Any], Any] = {}
+            for start in range(0, len(asked), MANY):
+                part = asked[start : start + MANY]
+                found = self._select(session, "feedback", lambda table, part=part: table.c.request.in_(part))
+                known |= {(row["request"], row["voter"]): row["label"] for row in found}
+            fresh = []
+            for row in rows:
+                key = (row["request"], row["voter"])
+                if known.get(key) != row["label"]:
+                    known[key] = row["label"]
+                    fresh.append(dict(row))
+            self._insert(session, "feedback", fresh)
+            return fresh
+
+        return self._database.run(add)
 
     def feedback(self, *, after: int = 0, requests: Sequence[str] | None = None) -> list[Row]:
         """Return feedback, oldest first; ``after`` leaves out rows up to that number, ``requests`` all others."""
@@ -164,11 +173,12 @@ class State:
         """Return the rows of one run as they were added.
 
         Args:
-            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why; by default
-                the latest run that judged data.
+            run: its name; ``"*"`` = of all runs, ``"promotions"`` = which model became champion and why, ``"drift"`` =
+                looks for drift, ``"draws"`` = which production samples were asked about; by default the latest run
+                that judged data.
         """
         rows = self._rows("ledger")
-        run = run or next((row["run"] for row in reversed(rows) if row["run"] != PROMOTIONS), None)
+        run = run or next((row["run"] for row in reversed(rows) if row["run"] not in BESIDE), None)
         return [{**row["body"], "run": row["run"], "at": row["at"]} for row in rows if run in ("*", row["run"])]
 
     def count_test_look(self, *, version: str, why: str = "", metric: str | None = None, run: str | None = None) -> int:
@@ -200,19 +210,19 @@ class State:
         import sqlalchemy as sql
 
         aliases = self._tables.tables["aliases"]
-        with self._transaction() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(sql.text("LOCK TABLE aliases IN EXCLUSIVE MODE"))
-            now = {
-                found.name: found.target for found in connection.execute(sql.select(aliases).order_by(aliases.c.number))
-            }
+
+        def move(session: Session) -> None:
+            found = session.connection.execute(sql.select(aliases).order_by(aliases.c.number))
+            now = {meaning.name: meaning.target for meaning in found}
             for name, target in expected.items():
                 if now.get(name) != target:
                     raise ConflictError("state", f"@{name} is {now.get(name) or 'no model'} by now",
                                         f"this decision was made when it was {target or 'no model'}",
                                         "look at both again, then do it again")  # fmt: skip
-            self._insert(connection, "aliases", meanings)
-            self._insert(connection, "ledger", [_ledger_row(row, PROMOTIONS)])
+            self._insert(session, "aliases", meanings)
+            self._insert(session, "ledger", [_ledger_row(row, PROMOTIONS)])
+
+        self._database.run(move)
 
     def aliases(self) -> dict[str, str]:
         """Return every alias with what it means now."""
@@ -238,95 +248,98 @@ class State:
         return [row for row in self._rows("intents") if status in (None, row["status"])]
 
     def backup(self, path: str | Path) -> int:
-        """Write every row as one line of JSON; return how many."""
+        """Write every row of one moment as one line of JSON; return how many."""
         path = Path(path)
         part = path.with_name(path.name + ".part")
-        count = 0
+        rows = self._database.run(
+            lambda session: [(table, row) for table in LAYOUT for row in self._select(session, table)], reads=True
+        )
         with part.open("w", encoding="utf-8") as file:
-            for table in LAYOUT:
-                for row in self._rows(table):
-                    file.write(canonical_json({"table": table, **row}) + "\n")
-                    count += 1
+            for table, row in rows:
+                file.write(canonical_json({"table": table, **row}) + "\n")
         part.replace(path)
-        return count
+        return len(rows)
 
     def bring_back(self, path: str | Path) -> int:
-        """Read a backup into an empty state; return how many rows.
+        """Read a backup into an empty state, all of it or nothing; return how many rows.
 
         Raises:
             DataError: there is something in it already, or the file is no backup.
         """
         if any(self._rows(table) for table in LAYOUT if table != "meta"):
             raise DataError("state", "this state is not empty", do="bring a backup back into a new project")
-        rows: dict[str, list[Row]] = {}
+        found: dict[str, list[Row]] = {}
         for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
             try:
                 row = json.loads(line)
-                rows.setdefault(row.pop("table"), []).append(row)
+                found.setdefault(row.pop("table"), []).append(row)
             except (ValueError, KeyError, AttributeError) as error:
                 raise DataError("state", f"line {number} of {path} is no row of a backup") from error
-        for table in rows:
+        for table in found:
             if table not in LAYOUT:
                 raise unknown_name("state", "table", table, LAYOUT)
-        return sum(
-            self._add(table, [{key: row[key] for key in row if key != "number"} for row in found])
-            for table, found in rows.items()
-            if table != "meta"
+        found.pop("meta", None)
+        plain = {table: [{key: row[key] for key in row if key != "number"} for row in found[table]] for table in found}
+        return self._database.run(
+            lambda session: sum(self._insert(session, table, plain[table]) for table in LAYOUT if table in plain)
         )
 
     @cached_property
     def _tables(self) -> MetaData:
         return tables()
 
-    def _add(self, table: str, rows: Iterable[Mapping[str, Any]]) -> int:
-        with self._transaction() as connection:
-            return self._insert(connection, table, rows)
+    @cached_property
+    def _database(self) -> Database:
+        return Database(self.url, self._prepare)
 
-    def _insert(self, connection: Connection, table: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    def select(self, asked: Select[Any]) -> list[tuple[Any, ...]]:
+        """Return what a question in SQL finds, as counts of rows that are too many to be read; nothing is changed."""
+        return self._database.run(lambda one: [tuple(row) for row in one.connection.execute(asked)], reads=True)
+
+    def _add(self, table: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        given = list(rows)
+        return self._database.run(lambda session: self._insert(session, table, given))
+
+    def _insert(self, session: Session, table: str, rows: Iterable[Mapping[str, Any]]) -> int:
         known = set(self._tables.tables[table].columns.keys())
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        values = [{"at": now, **row} for row in rows]
+        values = [{"at": session.now, **row} for row in rows]
         for row in values:
             for name in row:
                 if name not in known:
                     raise unknown_name("state", f"column of {table}", name, known)
         for _, alike in groupby(values, key=tuple):
-            connection.execute(self._tables.tables[table].insert(), list(alike))
+            session.connection.execute(self._tables.tables[table].insert(), list(alike))
         return len(values)
 
     def _rows(self, table: str, wanted: Callable[[Any], Any] | None = None) -> list[Row]:
+        return self._database.run(lambda session: self._select(session, table, wanted), reads=True)
+
+    def _select(self, session: Session, table: str, wanted: Callable[[Any], Any] | None = None) -> list[Row]:
         import sqlalchemy as sql
 
         chosen = self._tables.tables[table]
         asked = sql.select(chosen).order_by(chosen.c.number)
-        with self._transaction() as connection:
-            found = connection.execute(asked if wanted is None else asked.where(wanted(chosen)))
-            return [dict(row) for row in found.mappings()]
+        found = session.connection.execute(asked if wanted is None else asked.where(wanted(chosen)))
+        return [dict(row) for row in found.mappings()]
 
     def _update(self, table: str, key: str, keys: Sequence[Any], values: Row) -> None:
         chosen = self._tables.tables[table]
-        with self._transaction() as connection:
+
+        def change(session: Session) -> None:
             done = sum(
-                connection.execute(chosen.update().where(chosen.c[key] == item).values(**values)).rowcount
+                session.connection.execute(chosen.update().where(chosen.c[key] == item).values(**values)).rowcount
                 for item in keys
             )
             if done != len(keys):
                 raise unknown_name("state", f"row of {table}", keys[0], [])
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        import sqlalchemy as sql
+        self._database.run(change)
 
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except sql.exc.SQLAlchemyError as error:
-            raise _trouble(self.url, error) from error
-
-    def _prepare(self, connection: Connection) -> None:
+    def _prepare(self, session: Session) -> None:
         """Make the tables, or bring those of an earlier format up to date, in one transaction."""
         import sqlalchemy as sql
 
+        connection = session.connection
         meta = self._tables.tables["meta"]
         fresh = not sql.inspect(connection).has_table("meta")
         version = FORMAT
@@ -334,65 +347,19 @@ class State:
             found = connection.execute(sql.select(meta.c.value).where(meta.c.name == "format")).scalar()
             version = int(found or 1)
         if version > FORMAT:
-            raise StoreError("state", f"{_shown(self.url)} has format {version}", f"this scarce reads up to {FORMAT}",
+            raise StoreError("state", f"{shown(self.url)} has format {version}", f"this scarce reads up to {FORMAT}",
                              "upgrade scarce")  # fmt: skip
         for step in MIGRATIONS[version - 1 : FORMAT - 1]:
             step(connection)
         self._tables.create_all(connection)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         if fresh:
-            connection.execute(meta.insert(), {"name": "format", "value": str(FORMAT), "at": now})
+            connection.execute(meta.insert(), {"name": "format", "value": str(FORMAT), "at": session.now})
         elif version < FORMAT:
-            connection.execute(meta.update().where(meta.c.name == "format").values(value=str(FORMAT), at=now))
+            changed = meta.update().where(meta.c.name == "format")
+            connection.execute(changed.values(value=str(FORMAT), at=session.now))
 
 
 def _ledger_row(row: Mapping[str, Any], run: str) -> Row:
     names = ("verdict", "kept", "gain", "version_before", "version_after")
     return {"run": run, "decision": row["decision"], "body": dict(row), "verdict": "not applicable", "kept": False,
             **{name: row[name] for name in names if row.get(name) is not None}}  # fmt: skip
-
-
-def _url(url: str) -> str:
-    return url if "://" in url else f"sqlite:///{url}"
-
-
-def _only_readable(path: Path, error: Exception) -> bool:
-    """Return whether a database fails because its disk is full or read-only, so that it can still be read."""
-    text = str(error)
-    return "readonly" in text or "unable to open" in text or _full(path.parent, text)
-
-
-def _full(folder: Path, text: str) -> bool:
-    vague = "I/O" in text or "readonly" in text
-    return "full" in text or (vague and folder.is_dir() and shutil.disk_usage(folder).free < SPARE_BYTES)
-
-
-def _shown(url: str) -> str:
-    """Return a URL without its password."""
-    import sqlalchemy as sql
-
-    return sql.make_url(_url(url)).render_as_string(hide_password=True)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions are ours: the driver would leave CREATE TABLE outside
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _trouble(url: str, error: Exception) -> ScarceError:
-    text = str(getattr(error, "orig", None) or error).strip()
-    if _full(Path(url).parent, text):
-        return StoreError("state", f"the disk is full: {_shown(url)}", do="free some space and do it again")
-    if "readonly" in text or "unable to open" in text:
-        return StoreError(
-            "state", f"{_shown(url)} cannot be written", do="check that the folder exists and its permissions"
-        )
-    return StoreError("state", f"{_shown(url)}: {text.splitlines()[0]}", do="see `scarce doctor`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,21 @@ def test_features_of_a_dataset_are_interpolated_in_training_only() -> None:
         rebalance.resample(ds, "smote", embedding="clip")
     with pytest.warns(UserWarning, match="raw pixels"):
         rebalance.resample(ds.with_columns({"embedding.pixel": rng.normal(size=(53, 6)).astype(np.float32)}), "smote")
+
+
+def test_gray_levels_as_numbers_are_warned_of_and_other_columns_are_not() -> None:
+    rng = np.random.default_rng(0)
+    levels, y = rng.integers(0, 256, (60, 100)), np.repeat([0, 1], [45, 15])
+    for X in (levels.astype(np.float32), levels / 255):
+        with pytest.warns(UserWarning, match="raw pixels"):
+            Smote().fit_resample(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Smote().fit_resample(rng.normal(size=(60, 100)), y)
+        Smote().fit_resample(rng.random((60, 100)), y)
+        Smote().fit_resample(levels[:, :10].astype(float), y)
+
+
+def test_a_target_count_without_classes_is_refused() -> None:
+    with pytest.raises(ConfigError, match="names no class"):
+        Smote(target_count=100)  # type: ignore[arg-type]

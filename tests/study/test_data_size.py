@@ -110,6 +110,8 @@ def test_verdicts_are_corrected_for_their_number() -> None:
     judge(alone)
     assert alone[0] | {"mean": 0.2, "low": None, "p": None, "p_holm": None, "verdict": "no evidence"} == alone[0]
     assert gain_over_seeds(np.zeros(4))["p"] == 1.0
+    assert gain_over_seeds(np.full(2, 0.05))["p"] == 0.5, "two equal gains prove nothing"
+    assert gain_over_seeds(np.full(8, 0.05))["p"] < 0.01
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,17 @@ def featured(fold: FoldView) -> FoldView:
     features = gray.reshape(-1, 7, 4, 7, 4).mean((2, 4)).reshape(len(images), -1) / 255
     ds = fold.dataset.with_columns({"embedding.pixels": features})
     return ds.fold(fold.train_ids, fold.eval_ids)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread, as small networks are quickest, and give the others back."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,41 @@ def test_trees_answer_a_file_with_new_categories_and_refuse_other_columns(tables
         predict(model, words)
 
 
+def test_no_column_of_a_new_table_is_taken_for_the_label(tables: FoldView, tmp_path: Path) -> None:
+    """The last column has few values, and columns are sorted so that a category is the last one."""
+    model = train.fit(tables, replace(TREES, folds=0))
+    names = sorted(model.card["columns"], key=lambda name: name == "kind")
+    new = tmp_path / "new.csv"
+    rows = [[*("0.5" for _ in names[1:]), ("low", "high")[number % 2]] for number in range(8)]
+    new.write_text("\n".join(",".join(row) for row in (names, *rows)) + "\n")
+    found = predict(model, new)
+    assert [item.error for item in found] == [None] * 8
+    labelled = tmp_path / "labelled.csv"
+    said = ["target", *(model.classes[number % 2] for number in range(8))]
+    labelled.write_text("\n".join(",".join([*row, end]) for row, end in zip((names, *rows), said, strict=True)) + "\n")
+    assert [item.probability for item in predict(model, labelled)] == [item.probability for item in found]
+
+
+def test_texts_in_files_of_their_own(shared_data: Path, tmp_path: Path) -> None:
+    ds = modality.scan(io.read(shared_data / "text_small" / "trec.csv"))
+    view = halves(ds, most=300)
+    model = train.fit(view, TfidfLinear(folds=3))
+    texts = [str(text) for text in modality.open_samples(view.eval, range(4))]
+    folder = tmp_path / "new" / "deep"
+    folder.mkdir(parents=True)
+    for number, text in enumerate(texts):
+        (folder / f"{number}.txt").write_text(text, "utf-8")
+    (folder / "5.txt").write_bytes(b"")
+    expected = model.predict_proba(view.eval)[:4].max(1)
+    for given in (tmp_path / "new", sorted(folder.iterdir())):
+        found = predict(model, given)
+        assert [item.error is None for item in found] == [True] * 4 + [False]
+        np.testing.assert_allclose([item.probability for item in found[:4]], expected, atol=1e-6)
+    lines = tmp_path / "two lines.txt"
+    lines.write_text("who was the first president?\nof which country?\n")
+    assert len(predict(model, lines)) == 1, "a file is one text"
+
+
 def test_trees_know_the_losses(tables: FoldView) -> None:
     shares = {}
     for loss in ("cross_entropy", "class_weight", "balanced_softmax"):

@@ -215,13 +215,7 @@ def _network_of(ds: Dataset) -> Embed:
             pass
     except MissingExtraError:
         return small_pixels
-
-    def embed(images: list[Array]) -> Floats:
-        with encoder.session():
-            blocks = (images[start : start + 64] for start in range(0, len(images), 64))
-            return np.concatenate([encoder.embed([encoder.reduce(one) for one in block]) for block in blocks])
-
-    return embed
+    return encoder.features_of
 
 
 def weaker(policy: Policy, factor: float) -> Policy:

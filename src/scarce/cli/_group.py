@@ -38,8 +38,13 @@ PANELS: Final[dict[str, dict[str, str]]] = {
     },
     "Production": {
         "serve": "Answer predictions over HTTP by the model that @champion means, and take feedback.",
+        "round": "Turn the wheel once: collect, audit, contract gate, ask or train, compare, propose. Safe in cron.",
         "feedback": "Confirm or correct predictions; without options, show what came back so far.",
+        "queue": "Ask people about the production samples that are worth most, within the budget of the week.",
+        "collect": "Take feedback and answered questions into the project, as one new version.",
+        "drift": "Compare what the champion met in production with held-out samples of its data.",
         "promote": "Let a challenger answer in production where paired tests prove that no class loses by it.",
+        "rebuild": "Make a promoted model and its data again from the ledger alone, and compare the hashes.",
         "rollback": "Put the champion before this one back at once, with the data that it stands on.",
     },
     "Data": {
@@ -51,9 +56,9 @@ PANELS: Final[dict[str, dict[str, str]]] = {
         "verify": "List source files that changed or are missing.",
     },
     "Versions": {
-        "status": "Show versions, counts, quality, sizes and looks at the test set.",
+        "status": "Show the phase and what comes next, versions, counts, how production does, quality and sizes.",
         "log": "List the versions, newest first.",
-        "diff": "Show what changed between two versions: samples, labels, classes.",
+        "diff": "Show what changed between two versions: samples, labels, classes, rows that were grown.",
         "blame": "Show which step of which version set each field of a sample, and why.",
         "reproduce": "Make a version again from its sources, step by step, and compare the hashes.",
         "tag": "Give a version a name.",

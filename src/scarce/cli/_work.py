@@ -85,6 +85,24 @@ def model_folder(path: Path) -> Path:
     return found[-1].parent
 
 
+def started(project: Project, named: str) -> Path:
+    """Return the folder of the model that a training begins with: a name in the project, an alias or a folder.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    aliases = project.state.aliases()
+    name = aliases.get(named.removeprefix("@"), named) if named.startswith("@") else named
+    places = [project.models / name, Path(name)]
+    found = next((place for place in places if (place / "card.json").is_file()), None)
+    if found is None:
+        there = sorted(card.parent.name for card in project.models.glob("*/card.json"))
+        raise ConfigError("train", f"--start {named}: there is no such model",
+                          f"models: {', '.join([*(f'@{alias}' for alias in aliases), *there]) or 'none'}",
+                          "name one of them, or leave it out")  # fmt: skip
+    return found
+
+
 def finding_rows(ds: Dataset, check: str | None = None) -> list[dict[str, Any]]:
     """Return findings as plain values, without the pairs that only link a group and without skipped checks."""
     from scarce.audit import says_skipped
@@ -134,7 +152,7 @@ def fit(
     from scarce import train as stage
     from scarce.loop import boxes
     from scarce.loop.conclude import choose_trainer
-    from scarce.loop.fitting import guarded, training_view
+    from scarce.loop.fitting import guarded, how_trained, training_view
     from scarce.loop.judging import read_plain
     from scarce.loop.measure import with_features
     from scarce.loop.options import Options
@@ -156,7 +174,8 @@ def fit(
         tracking=stage.tracking_of(project.config.train.tracking),
     )  # fmt: skip
     fitted = fitted if drawn else guarded(fitted, view, foreign=others, seed=seed)
-    return fitted.stamped(data={**fitted.card["data"], "version": version}), notes
+    training = how_trained(project.dataset(version), ds, command="train", foreign=foreign and str(foreign.absolute()))
+    return fitted.stamped(data={**fitted.card["data"], "version": version}, training=training), notes
 
 
 def check_names(project: Project, modality: str, *, model: str | None, told: Mapping[str, Any]) -> None:

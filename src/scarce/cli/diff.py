@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from scarce.dataset import Dataset
 
+MADE = ("augmented", "synthetic")
+
 
 def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="Number, tag or branch of the older version.")],
@@ -26,7 +28,7 @@ def diff(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show what changed between two versions: samples, labels, classes.
+    """Show what changed between two versions: samples, labels, classes, rows that were grown.
 
     Where no sample differs, the steps that came between are named.
 
@@ -48,11 +50,11 @@ def diff(
         relabeled = [
             {"id": sample, "uri": places.get(sample), "old": was, "new": now} for sample, was, now in found.relabeled
         ]
-        kept, moved = _kept(before, after), _moved(before, after)
+        kept, moved, grown = _kept(before, after), _moved(before, after), _grown(before, after)
         steps = {"added": _steps(after, before), "removed": _steps(before, after)}
         body = {
             "old": old_name, "new": new_name, "same": found.empty, "added": found.added, "removed": found.removed,
-            "relabeled": relabeled, "keep": kept, "moved": moved, "changed": found.changed,
+            "relabeled": relabeled, "keep": kept, "moved": moved, "changed": found.changed, "grown": grown,
             "classes": {"old": found.classes[0], "new": found.classes[1]} if found.classes else None, "steps": steps,
         }  # fmt: skip
 
@@ -64,6 +66,9 @@ def diff(
                 console.print(
                     table(("column", "samples that differ"), found.changed.items(), right=("samples that differ",))
                 )
+            if grown:
+                more = [(name, *(f"{some.get(kind, 0):+,}" for kind in MADE)) for name, some in grown.items()]
+                console.print(table(("grown", *MADE), more, right=MADE))
             for word, head, some in (("relabeled", "label was", relabeled), ("moved", "split was", moved)):
                 if some:
                     rows = [(row["uri"], row["old"], row["new"]) for row in some[:limit]]
@@ -76,6 +81,19 @@ def diff(
             _list_rows(console, {"added": found.added, "removed": found.removed}, places, limit)
 
         out.show(body, draw)
+
+
+def _grown(before: Dataset, after: Dataset) -> dict[str, dict[str, int]]:
+    """Return class to how many more rows of it are augmented or synthetic, where that differs."""
+    from scarce.classes import by_origin
+
+    then, now = by_origin(before), by_origin(after)
+    found = {
+        name: {kind: more for kind in MADE
+               if (more := now.get(name, {}).get(kind, 0) - then.get(name, {}).get(kind, 0))}
+        for name in {**then, **now}
+    }  # fmt: skip
+    return {name: some for name, some in found.items() if some}
 
 
 def _list_rows(console: Console, rows: Mapping[str, Sequence[str]], places: Mapping[str, str], limit: int) -> None:

@@ -62,7 +62,8 @@ def predict(
     """Classify files or folders: class, probability, verdict.
 
     Probabilities are calibrated; the verdict is accept or reject at the model's operating point. A file that cannot be
-    read gets a line that says why. Where the project's classes changed since the training, a warning is given.
+    read gets a line that says why; where none can be read the exit code is 1. Where the project's classes changed since
+    the training, a warning is given.
 
     Example:
         scarce predict photos-scarce new-photos/ -o predictions.csv
@@ -119,6 +120,13 @@ def predict(
                 console.print(f"{_count(len(maps), 'heat map')} in {safe(relative(heat_maps))}")
 
         out.show(body, draw)
+        _end(len(found), len(broken))
+
+
+def _end(many: int, broken: int) -> None:
+    """End with code 1 where nothing could be read: who looks at nothing else must not take it for success."""
+    if many and broken == many:
+        raise typer.Exit(1)
 
 
 def _format_of(output: Path | None, style: Format | None) -> Format:

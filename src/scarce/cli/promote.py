@@ -76,7 +76,7 @@ def _draw(console: Console, found: Promotion, *, dry_run: bool) -> None:
         )
     if found.left_out:
         console.print(f"{found.left_out:,} held-out samples are left out: one of the two was trained on them.")
-    for line in found.why:
+    for line in (*found.why, *found.notes):
         console.print(line)
     done = f"{found.challenger} is @champion now" if found.promoted else f"{found.champion} stays @champion"
     console.print(f"{found.verdict}: " + ("nothing was changed (--dry-run)" if dry_run else done) + ".")

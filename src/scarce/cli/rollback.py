@@ -36,4 +36,5 @@ def rollback(
         said = f"{body['champion']} is @champion again, in place of {body['was']}."
         if body["restored"]:
             said += f" {body['version']} holds the data of {body['restored']}; everything in between is kept."
+        said = "\n".join([said, *body["notes"]])
         out.show(body, lambda console: console.print(said))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, folder_of
 from scarce.cli._screen import screen, size, table
@@ -12,16 +15,30 @@ if TYPE_CHECKING:
 
 
 def status(
-    project: ProjectFolder = None, named: InProject = None, as_json: AsJson = False, debug: Debug = False
+    project: ProjectFolder = None,
+    named: InProject = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE", help="Write the figures of production as a page: FILE.html."),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
-    """Show versions, counts, quality, sizes and looks at the test set.
+    """Show the phase and what comes next, versions, counts, how production does, quality and sizes.
+
+    Detection, false defects and accuracy by week and month stand on samples that were drawn at random, with intervals.
+    Real samples that a class lacks are named before any are made.
 
     Example:
         scarce status photos-scarce
+        scarce status photos-scarce --page production.html
     """
     with screen(as_json, debug=debug) as out:
-        from scarce import quality
+        from scarce import __version__, quality
+        from scarce.classes import by_origin
+        from scarce.cli._production import class_table, draw_kpis, draw_plan, lacking
         from scarce.cli._summary import quality_table
+        from scarce.flywheel.overview import overview
         from scarce.project import Project
 
         with Project.open(folder_of(project, named)) as opened:
@@ -29,8 +46,16 @@ def status(
                 **opened.status(), "test_looks": opened.state.test_looks(), "ledger": opened.state.ledger(),
                 "open_in_review": len(opened.state.queue()),
             }  # fmt: skip
-            if opened.head:
-                body["quality"] = quality.measure(opened.dataset()).to_json()
+            ds = opened.dataset() if opened.head else None
+            body |= overview(opened, ds)
+            if ds is not None:
+                body["origins"] = by_origin(ds)
+                body["quality"] = quality.measure(ds).to_json()
+            if page is not None:
+                from scarce.report import production
+                from scarce.report.page import save
+
+                body["page"] = str(save(production.to_html(opened.name, body, __version__), page))
 
         def draw(console: Console) -> None:
             store, kept = body["store"], [row["decision"] for row in body["ledger"] if row.get("kept")]
@@ -51,8 +76,12 @@ def status(
                 ("waiting for review", body["open_in_review"]),
             ]  # fmt: skip
             console.print(table(("", ""), rows))
-            if body.get("classes"):
-                console.print(table(("class", "kept rows"), body["classes"].items(), right=("kept rows",)))
+            draw_plan(console, body)
+            draw_kpis(console, body)
+            if body.get("origins"):
+                console.print(class_table(body))
+                for line in lacking(body):
+                    console.print(line, soft_wrap=True)
             if body.get("quality"):
                 console.print(quality_table(body["quality"]))
             if body["models"]:

@@ -13,6 +13,7 @@ from scarce.cli._screen import relative, safe, screen, table
 from scarce.cli._study import Common, Minutes, OutFolder, so_far, studied
 from scarce.cli._study_architectures import architectures
 from scarce.cli._study_data_size import data_size
+from scarce.cli._study_flywheel import flywheel
 from scarce.cli._study_growth import growth
 from scarce.cli._study_label_noise import label_noise
 from scarce.cli._study_losses import losses
@@ -131,6 +132,7 @@ def zero_shot(
 register(app, "query-strategies", query_strategies)
 register(app, "data-size", data_size)
 register(app, "architectures", architectures)
+register(app, "flywheel", flywheel)
 register(app, "growth", growth)
 register(app, "label-noise", label_noise)
 register(app, "losses", losses)

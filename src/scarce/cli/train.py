@@ -50,6 +50,14 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Time budget of a network.", show_default="none")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A model whose network training begins with: a name, @champion or a folder.",
+            show_default="none",
+        ),
+    ] = None,
     foreign: Annotated[
         Path | None,
         typer.Option(
@@ -75,6 +83,7 @@ def train(
         scarce train photos-scarce --model finetune --loss ldam_drw
         scarce train photos-scarce --loss cross-entropy --class-weights auto
         scarce train boards-scarce --model detector --loss focal
+        scarce train photos-scarce --model finetune --start @champion
     """
     told: dict[str, Any] = {
         "loss": loss and loss.replace("-", "_"), "epochs": epochs, "policy": augment, "minutes": minutes,
@@ -82,7 +91,7 @@ def train(
     from scarce.train import is_main
 
     with screen(as_json, quiet or not is_main(), debug) as out:
-        from scarce.cli._work import check_names, fit, weights_of
+        from scarce.cli._work import check_names, fit, started, weights_of
         from scarce.loop.fitting import fresh_place
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
@@ -92,6 +101,7 @@ def train(
         with Project.open(folder_of(project, named)) as opened:
             name = opened.store.version(version).name
             ds = opened.dataset(name)
+            told["start"] = None if start is None else str(started(opened, start))
             check_names(opened, ds.schema.modality, model=model, told=told)
             ds = with_scan(opened, ds, workers=workers)
             if not draws_boxes(model or opened.config.train.trainer, ds.schema.modality):  # which see pixels only
@@ -99,7 +109,7 @@ def train(
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
             if not is_main():  # several processes train one model, and the first of them keeps it
                 return
-            folder = fresh_place(opened, f"{name}-{fitted.card['trainer']}")
+            folder = fresh_place(opened, f"{name}-{fitted.card['trainer']}", fitted.card)
             fitted.save(folder)
         body = {"model": str(folder), "version": name, "notes": notes, "card": fitted.card}
 

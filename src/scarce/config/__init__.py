@@ -50,10 +50,7 @@ class Config(Sections):
         body = migrate(body, who=who)
         body.pop("format", None)
         config: Config = _section(who, cls, body)
-        if len(config.split.ratios) != 3 or abs(sum(config.split.ratios) - 1) > 1e-6:
-            raise ConfigError(
-                f"{who} [split]", f"ratios = {list(config.split.ratios)}", "three shares that sum to 1 are wanted"
-            )
+        _check_together(who, config)
         return config
 
     @classmethod
@@ -78,7 +75,9 @@ class Config(Sections):
         body = {item.name: getattr(old, item.name) for item in fields(old) if not _nested(item.name, old)}
         new = _section("config", type(old), {**body, **values}, name=section)
         kept = {item.name: getattr(old, item.name) for item in fields(old) if _nested(item.name, old)}
-        return replace(self, **{section: replace(new, **kept)})
+        changed = replace(self, **{section: replace(new, **kept)})
+        _check_together("config", changed)
+        return changed
 
 
 def migrate(body: Mapping[str, Any], *, who: str = "scarce.toml") -> Body:
@@ -140,6 +139,20 @@ def value_to_toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(name)} = {value_to_toml(item)}" for name, item in value.items()) + " }"
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _check_together(who: str, config: Config) -> None:
+    """Refuse values that fit their own key but not the others, or no plugin."""
+    ratios, wheel = config.split.ratios, config.flywheel
+    if len(ratios) != 3 or abs(sum(ratios) - 1) > 1e-6:
+        raise ConfigError(f"{who} [split]", f"ratios = {list(ratios)}", "three shares that sum to 1 are wanted")
+    if abs(wheel.uncertainty + wheel.rarity + wheel.diversity - 1) > 1e-6:
+        what = f"uncertainty = {wheel.uncertainty:g}, rarity = {wheel.rarity:g}, diversity = {wheel.diversity:g}"
+        raise ConfigError(f"{who} [flywheel]", what, "three shares that sum to 1 are wanted", "give all three")
+    known = registry.names("label.query") if wheel.strategy else ()
+    if wheel.strategy and registry.canonical(wheel.strategy) not in known:
+        what = f"strategy = {wheel.strategy!r} is not known"
+        raise ConfigError(f"{who} [flywheel]", what, closest(registry.canonical(wheel.strategy), known))
 
 
 def _nested(name: str, section: Any) -> bool:

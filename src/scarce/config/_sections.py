@@ -39,6 +39,10 @@ class Project:
         "", "Where annotations, ledger and looks at the test set are kept. Empty = SQLite in .scarce/state.db; a team "
         "gives a PostgreSQL URL: postgresql+psycopg://user@host/database.",
     )  # fmt: skip
+    registry_url: str = setting(
+        "", "Registry of models of MLflow that shows @champion and @challenger as well: http://host:5000, or "
+        "sqlite:///mlflow.db. Empty = none.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,6 +279,36 @@ class Serve:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Flywheel:
+    """Going on in production: what to ask people, when to train again, when to raise an alarm."""
+
+    period: str = setting(
+        "auto", "What the budget is for: week, month, or auto: the month once production is stable.",
+        choices=("auto", "week", "month"),
+    )  # fmt: skip
+    labels_per_week: int = setting(100, "Labels that people can give in a week (UTC, from Monday).", low=1)
+    labels_per_month: int = setting(100, "The same in a month, once the project is stable.", low=1)
+    retrain_after: int = setting(100, "New labelled samples before a model is trained again.", low=1)
+    audit: float = setting(
+        0.1, "Share of the labels that goes to samples drawn at random: only they can say how good the answers are.",
+        low=0.1, high=1.0,
+    )  # fmt: skip
+    uncertainty: float = setting(0.5, "Share of doubt in what is asked first; the three sum to 1.", low=0.0, high=1.0)
+    rarity: float = setting(0.3, "Share of how rare the likely class is.", low=0.0, high=1.0)
+    diversity: float = setting(0.2, "Share of how unlike the others a sample is.", low=0.0, high=1.0)
+    strategy: str = setting(
+        "priority", "What chooses the others: priority with these three, or another strategy of [label.query]."
+    )
+    sure: float = setting(0.7, "Confirmations of answers below this probability are worth more.", low=0.0, high=1.0)
+    margin: float = setting(
+        0.05, "Recall that a class may lose by a promotion; 0.05 is 5 points.", low=0.001, high=0.999
+    )
+    drift_rate: float = setting(
+        0.01, "Chance that one look for drift raises an alarm although nothing changed.", low=0.0001, high=0.5
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Whole experiments. Parameters of a study: [study.<study>]."""
 
@@ -309,5 +343,6 @@ class Sections:
     evaluate: Evaluate = Evaluate()
     ledger: Ledger = Ledger()
     serve: Serve = Serve()
+    flywheel: Flywheel = Flywheel()
     study: Study = Study()
     run: Run = Run()

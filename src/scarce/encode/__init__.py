@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from scarce.encode._base import AbstractEncoder
 from scarce.encode._cache import FeatureCache
-from scarce.encode._run import again, choose, estimate, own_size, run
+from scarce.encode._run import again, choose, encoder_of, estimate, own_size, run
 
 MODULES = ()
 
-__all__ = ["MODULES", "AbstractEncoder", "FeatureCache", "again", "choose", "estimate", "own_size", "run"]
+__all__ = ["MODULES", "AbstractEncoder", "FeatureCache", "again", "choose", "encoder_of", "estimate", "own_size", "run"]

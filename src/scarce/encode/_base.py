@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
+import numpy as np
+
 from scarce.dataset import Array, Dataset, Floats
 from scarce.lineage import canonical_json, digest
 from scarce.registry import Plugin
@@ -56,6 +58,18 @@ class AbstractEncoder(Plugin, ABC):
 
     def enter_worker(self) -> None:
         """Set up a worker thread."""
+
+    def features_of(self, samples: Sequence[Array | str], *, batch: int = 64) -> Floats:
+        """Return (B, D) float32 features of B decoded samples in memory, rounded as they are kept; (0, 0) of none.
+
+        Args:
+            samples: decoded.
+            batch: how many are shown at once.
+        """
+        parts = [samples[start : start + batch] for start in range(0, len(samples), batch)]
+        with self.session():
+            found = [np.asarray(self.embed([self.reduce(one) for one in part])) for part in parts]
+        return np.concatenate(found).astype(self.stored).astype(np.float32) if found else np.zeros((0, 0), np.float32)
 
     def fingerprint(self) -> str:
         """Return 32 hex digits over name, parameters and :meth:`identity`."""

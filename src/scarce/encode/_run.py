@@ -94,10 +94,7 @@ def again(
         seed: see :func:`run`.
         batch: see :func:`run`.
     """
-    name = embedding.removeprefix("embedding.")
-    steps = [step for step in ds.steps if step.stage == "encode" and step.name == name]
-    plugin = registry.load("encode", name, AbstractEncoder)  # type: ignore[type-abstract]
-    chosen = plugin.from_params(steps[-1].params if steps else {}).prepare(ds)
+    chosen = encoder_of(ds, embedding)
     missing = ds["keep"].astype(bool)
     if embedding in ds.wide:
         missing = missing & ~np.isfinite(ds[embedding]).all(axis=1)
@@ -105,6 +102,19 @@ def again(
     return _encoded(
         ds, chosen, embedding, _Job(todo=todo, cache=_opened(cache), workers=workers, batch=batch, seed=seed)
     )
+
+
+def encoder_of(ds: Dataset, embedding: str) -> AbstractEncoder:
+    """Return the encoder that made an embedding, with its parameters, ready for this data.
+
+    Args:
+        ds: the dataset; its history tells the parameters.
+        embedding: the column, ``embedding.<encoder>``.
+    """
+    name = embedding.removeprefix("embedding.")
+    steps = [step for step in ds.steps if step.stage == "encode" and step.name == name]
+    plugin = registry.load("encode", name, AbstractEncoder)  # type: ignore[type-abstract]
+    return plugin.from_params(steps[-1].params if steps else {}).prepare(ds)
 
 
 def estimate(

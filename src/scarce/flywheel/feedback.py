@@ -83,12 +83,10 @@ def give(
     """
     given = [_clean(row, number) for number, row in enumerate(rows, start=1)]
     known = _predictions(project, [row["request"] for row in given if row["request"]])
-    before = _said_before(project, set(known))
     head = project.head
     classes = tuple(project.store.version(head).schema["classes"]) if head else ()
-    fresh: list[dict[str, Any]] = []
+    said: list[dict[str, Any]] = []
     refused: list[dict[str, str]] = []
-    repeated = 0
     for row in given:
         about = known.get(row["request"])
         why = _refusal(row, about, () if new_classes else classes)
@@ -96,23 +94,18 @@ def give(
             refused.append({"request": row["request"], "why": why or ""})
             continue
         label = row["label"] or about["label"]
-        who = row["voter"] or voter or "operator"
-        if before.get((row["request"], who)) == label:
-            repeated += 1
-            continue
-        before[row["request"], who] = label
         kind = CONFIRMED if label == about["label"] else CORRECTED
-        fresh.append({
+        said.append({
             "sample": about["sample"], "model": about["model"], "predicted": about["label"], "label": label,
             "note": row["note"] or None, "request": row["request"], "kind": kind,
-            "worth": worth_of(kind, about["probability"], sure=sure), "voter": who, "source": source,
+            "worth": worth_of(kind, about["probability"], sure=sure), "source": source,
+            "voter": row["voter"] or voter or "operator",
             "probability": about["probability"], "inclusion": about["inclusion"],
         })  # fmt: skip
-    if fresh:
-        project.state.add_feedback(fresh)
+    fresh = project.state.add_new_feedback(said) if said else []
     confirmed = sum(row["kind"] == CONFIRMED for row in fresh)
-    return Said(kept=len(fresh), confirmed=confirmed, corrected=len(fresh) - confirmed, repeated=repeated,
-                refused=tuple(refused))  # fmt: skip
+    return Said(kept=len(fresh), confirmed=confirmed, corrected=len(fresh) - confirmed,
+                repeated=len(said) - len(fresh), refused=tuple(refused))  # fmt: skip
 
 
 def read_csv(path: str | Path) -> list[dict[str, Any]]:
@@ -188,13 +181,4 @@ def _predictions(project: Project, requests: list[Any]) -> dict[Any, dict[str, A
     for start in range(0, len(requests), MANY):
         part = project.state.predictions(requests=requests[start : start + MANY])
         found |= {row["request"]: row for row in part}
-    return found
-
-
-def _said_before(project: Project, requests: set[Any]) -> dict[tuple[Any, Any], Any]:
-    asked = sorted(requests)
-    found: dict[tuple[Any, Any], Any] = {}
-    for start in range(0, len(asked), MANY):
-        part = project.state.feedback(requests=asked[start : start + MANY])
-        found |= {(row["request"], row["voter"]): row["label"] for row in part}
     return found

@@ -8,7 +8,7 @@ that either model was trained on takes no part.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,9 @@ import numpy as np
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError, ReadError, ScarceError
 from scarce.flywheel._paired import OPEN, WORSE, Evidence, Samples, per_class
+from scarce.flywheel.mirror import mirror
+from scarce.folds import groups_of
+from scarce.state import PROMOTIONS
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -27,6 +30,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 MARGIN: Final = 0.05
 """Recall that a class may lose."""
 TAKEN_BACK: Final = "taken back: "
+ROLLED_BACK: Final = "rolled back"
 PRODUCTION: Final = "production"
 """Name of the source that confirmed production samples come from."""
 
@@ -44,6 +48,7 @@ class Promotion:
         compare: the whole held-out data: McNemar and paired bootstrap; None without a champion.
         left_out: held-out samples that one of the two was trained on.
         why: sentences for people.
+        notes: what else people should know: clocks that disagree, a registry that could not be reached.
     """
 
     verdict: str
@@ -55,6 +60,7 @@ class Promotion:
     compare: Mapping[str, Any] | None = None
     left_out: int = 0
     why: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
     @property
     def promoted(self) -> bool:
@@ -67,7 +73,7 @@ class Promotion:
             "verdict": self.verdict, "promoted": self.promoted, "champion": self.champion,
             "challenger": self.challenger, "version": self.version, "margin": self.margin,
             "evidence": [row.to_json() for row in self.evidence], "compare": self.compare and dict(self.compare),
-            "left_out": self.left_out, "why": list(self.why),
+            "left_out": self.left_out, "why": list(self.why), "notes": list(self.notes),
         }  # fmt: skip
 
 
@@ -102,14 +108,18 @@ def promote(  # noqa: PLR0913 - one knob each
         found = Promotion(verdict="promoted", champion=None, challenger=name, version=_version(model), margin=margin,
                           why=("There was no champion to compare it with.",))  # fmt: skip
     else:
-        found = _judged(project, (old, name), margin=margin, override=override, days=days, seed=seed)
+        rivals = {old: _load(project, old), name: model}
+        found = _judged(project, rivals, margin=margin, override=override, days=days, seed=seed)
     if not dry_run:
         _carry_out(project, found, model)
+        found = replace(found, notes=(*found.notes, *filter(None, [mirror(project)])))
     return found
 
 
 def rollback(project: Project, *, why: str = "", keep_data: bool = False) -> dict[str, Any]:
     """Put the champion before this one back, and the data that it stands on as the newest version.
+
+    A rollback that was killed before the data was back is finished, and goes no further back.
 
     Args:
         project: with at least two champions in its history.
@@ -117,8 +127,8 @@ def rollback(project: Project, *, why: str = "", keep_data: bool = False) -> dic
         keep_data: leave the data as it is.
 
     Returns:
-        ``champion``, ``was``, ``version`` (that now is the newest) and ``restored`` (whose content it holds; None
-        where the data stayed).
+        ``champion``, ``was``, ``version`` (that now is the newest), ``restored`` (whose content it holds; None where
+        the data stayed) and ``notes`` (sentences for people).
 
     Raises:
         DataError: there was none before, or its folder is gone.
@@ -127,6 +137,11 @@ def rollback(project: Project, *, why: str = "", keep_data: bool = False) -> dic
     now = project.state.aliases().get(CHAMPION)
     if now is None:
         raise DataError("flywheel.rollback", "there is no @champion", do="promote a model first")
+    begun = None if keep_data else _begun(project, now)
+    if begun is not None:
+        notes = ["An earlier rollback was interrupted before its data was back; it is finished now."]
+        return {"champion": now, "was": begun["was"], "version": project.restore(begun["version_after"]),
+                "restored": begun["version_after"], "notes": notes}  # fmt: skip
     before = _before(project, now)
     version = None if keep_data else before["version"]
     head = project.head
@@ -134,12 +149,24 @@ def rollback(project: Project, *, why: str = "", keep_data: bool = False) -> dic
     text = f"{TAKEN_BACK}{now}" + f": {why}" * bool(why)
     project.state.move_aliases(
         [{"name": CHAMPION, "target": before["target"], "version": before["version"], "why": text}],
-        {"decision": f"rollback {before['target']}", "verdict": "rolled back", "kept": True, "version_before": head,
+        {"decision": f"rollback {before['target']}", "verdict": ROLLED_BACK, "kept": True, "version_before": head,
          "version_after": version or head, "champion": before["target"], "was": now, "why": text},
         expected={CHAMPION: now},
     )  # fmt: skip
     new = head if same else project.restore(str(version))
-    return {"champion": before["target"], "was": now, "version": new, "restored": None if same else version}
+    return {"champion": before["target"], "was": now, "version": new, "restored": None if same else version,
+            "notes": [*filter(None, [mirror(project)])]}  # fmt: skip
+
+
+def _begun(project: Project, now: str) -> dict[str, Any] | None:
+    """Return the row of a rollback whose data is not back, where nothing was committed since; else None."""
+    row = next(reversed(project.state.ledger(PROMOTIONS)), None)
+    if row is None or row["verdict"] != ROLLED_BACK or row["champion"] != now:
+        return None
+    head, wanted = project.head, row["version_after"]
+    if head is None or head != row["version_before"] or wanted is None:
+        return None
+    return None if _content(project, head) == _content(project, wanted) else row
 
 
 def _before(project: Project, now: str) -> dict[str, Any]:
@@ -194,13 +221,14 @@ def _version(model: Any) -> str | None:
 
 
 def _judged(
-    project: Project, names: tuple[str, str], *, margin: float, override: str, days: float, seed: int
+    project: Project, rivals: Mapping[str, Any], *, margin: float, override: str, days: float, seed: int
 ) -> Promotion:
     from scarce.evaluate.compare import compare
+    from scarce.flywheel.pool import source_of
     from scarce.loop.judging import test_view
     from scarce.loop.measure import with_scan
 
-    models = tuple(_load(project, name) for name in names)
+    names, models = tuple(rivals), tuple(rivals.values())
     ds = with_scan(project, project.dataset(), workers=None)
     held = test_view(ds).eval
     seen = _trained_on(project, models, ds)
@@ -212,19 +240,19 @@ def _judged(
     probs = tuple(_answers(model, held) for model in models)
     project.state.count_test_look(version=str(project.head), why=WHO, metric="recall of each class")
     evidence: list[Evidence] = []
-    for source, rows in _sources(held, days):
+    for source, rows in _sources(held, {PRODUCTION, source_of(project, ds)}, days):
         part = held.take(rows)
         samples = Samples(
             source=source, labels=part["label"], answers=(probs[0][rows].argmax(1), probs[1][rows].argmax(1)),
-            groups=_groups(part), weights=_weights(part) if source == PRODUCTION else None,
+            groups=groups_of(part), weights=_weights(part) if source == PRODUCTION else None,
         )  # fmt: skip
         evidence += per_class(samples, ds.schema.classes, margin=margin, seed=seed)
     evidence = [row for row in evidence if row.n or row.source != PRODUCTION]
-    whole = compare(held["label"], probs[0], probs[1], groups=_groups(held), seed=seed)
+    whole = compare(held["label"], probs[0], probs[1], groups=groups_of(held), seed=seed)
     verdict, why = _verdict(evidence, margin, override)
     return Promotion(verdict=verdict, champion=names[0], challenger=names[1], version=_version(models[1]),
                      margin=margin, evidence=tuple(evidence), compare=whole.to_json(), left_out=left_out,
-                     why=why)  # fmt: skip
+                     why=why, notes=_clocks(held))  # fmt: skip
 
 
 def _verdict(evidence: list[Evidence], margin: float, override: str) -> tuple[str, tuple[str, ...]]:
@@ -273,10 +301,12 @@ def _trained_on(project: Project, models: tuple[Any, ...], ds: Dataset) -> set[s
     return seen
 
 
-def _sources(held: Dataset, days: float) -> list[tuple[str, Array]]:
-    """Return the rows of the held-out data proper, and those of recent production."""
-    field_rows = np.asarray(held["source"] == PRODUCTION)
+def _sources(held: Dataset, names: set[str], days: float) -> list[tuple[str, Array]]:
+    """Return the rows of the held-out data proper, and those of recent production that were drawn at random."""
+    field_rows = np.isin(held["source"].astype(str), list(names))
     recent = field_rows & np.array([_younger(value, days) for value in _times(held)], bool)
+    if "meta.inclusion" in held.table.column_names:
+        recent &= np.array([value is not None for value in held.table["meta.inclusion"].to_pylist()], bool)
     return [("held-out", np.flatnonzero(~field_rows)), (PRODUCTION, np.flatnonzero(recent))]
 
 
@@ -291,10 +321,14 @@ def _younger(value: datetime | None, days: float) -> bool:
     return datetime.now(UTC) - at <= timedelta(days=days)
 
 
-def _groups(ds: Dataset) -> Array:
-    from scarce.folds import groups_of
-
-    return groups_of(ds)
+def _clocks(ds: Dataset) -> tuple[str, ...]:
+    """Say where samples were taken later than now; they count as recent."""
+    now = datetime.now(UTC) + timedelta(minutes=5)
+    later = [at for at in _times(ds) if at is not None and (at if at.tzinfo else at.replace(tzinfo=UTC)) > now]
+    if not later:
+        return ()
+    said = f"{len(later):,} samples were taken later than now by this machine's clock: one of the clocks is wrong."
+    return (f"{said} They count as recent.",)
 
 
 def _weights(ds: Dataset) -> Array | None:
@@ -307,6 +341,8 @@ def _weights(ds: Dataset) -> Array | None:
 
 def _carry_out(project: Project, found: Promotion, model: Any) -> None:
     """Write the decision, and where it is a yes the aliases with it, in one transaction."""
+    from scarce.flywheel.rebuild import record
+
     why = " ".join(found.why)
     row = {
         "decision": f"promote {found.challenger}", "verdict": found.verdict, "kept": found.promoted,
@@ -315,6 +351,7 @@ def _carry_out(project: Project, found: Promotion, model: Any) -> None:
     }  # fmt: skip
     moves: list[dict[str, Any]] = []
     if found.promoted:
+        row["rebuild"] = record(project, model, found.version)
         moves.append({"name": CHAMPION, "target": found.challenger, "version": found.version, "why": why})
         if project.state.aliases().get(CHALLENGER) == found.challenger:
             moves.append({"name": CHALLENGER, "target": None, "version": None, "why": "is the champion now"})

@@ -122,14 +122,18 @@ class Gathered:
     owners: tuple[str, ...] = OWNERS
 
 
-def gather(project: Project) -> Gathered:
+def gather(project: Project, ds: Dataset | None = None) -> Gathered:
     """Return what people said since the last version: the one way from annotations to votes.
 
     Answers to questions about labels, and to none, become votes; verdicts of a review become actions of cleaning.
     Somebody who is unsure, or takes an answer back, abstains. A vote for a class that does not exist is kept as it is.
+
+    Args:
+        project: whose answers they are.
+        ds: what they are written into, with samples that are new; None = the head.
     """
     said = [row for row in project.state.annotations() if row["kind"] not in ballot.MACHINES]
-    ds = project.dataset()
+    ds = project.dataset() if ds is None else ds
     known = set(ds.ids.tolist())
     unfrozen = [row for row in said if row["frozen"] is None]
     fresh = [row for row in unfrozen if row["sample"] in known]
@@ -164,7 +168,7 @@ def freeze(project: Project, *, truth: str = "newest") -> Frozen:
         if not project.state.annotations(frozen=False):
             return Frozen(None)
         got = gather(project)
-        after = _with_labels(project, got, truth)
+        after = labelled(project, got, truth)
         version = None
         if after is not project.dataset():
             parts = [f"{len(got.labels)} labels"] * bool(got.labels)
@@ -262,7 +266,7 @@ def _with_votes(ds: Dataset, rows: Sequence[Mapping[str, Any]]) -> tuple[Dataset
     return (ballot.with_votes(ds, new) if new else ds), len(new)
 
 
-def _with_labels(project: Project, got: Gathered, truth: str) -> Dataset:
+def labelled(project: Project, got: Gathered, truth: str = "newest") -> Dataset:
     """Return the dataset with the newest answers as labels, or with those of the votes together."""
     if not got.labels or truth == "newest":
         return with_answers(got.dataset, got.labels) if got.labels else got.dataset

@@ -17,7 +17,17 @@ from scarce.folds import groups_of
 from scarce.ledger import HYBRID, Design, Ledger, paired_effect
 from scarce.lineage import Step
 from scarce.loop import sift
-from scarce.loop.fitting import PROBE, confirm, fit_after, fresh_place, guarded, trainer_settings, training_view
+from scarce.loop.fitting import (
+    PROBE,
+    confirm,
+    fit_after,
+    fresh_place,
+    guarded,
+    how_trained,
+    plain_step,
+    trainer_settings,
+    training_view,
+)
 from scarce.loop.options import NETWORKS, Clock, Options
 from scarce.loop.prepare import Ready
 from scarce.loop.weigh import Weighed
@@ -113,8 +123,12 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         operating_point=judged["point"] or final.card["operating_point"],
         metrics={**final.card["metrics"], "test": judged["test"]["balanced_accuracy"]},
         data={**final.card["data"], "version": version},
-    )
-    folder = fresh_place(project, f"{version}-{trainer}")
+        training=how_trained(
+            ready.dataset, weighed.dataset, beside=tuple(ready.dataset.wide), command="run", embedding=ready.embedding,
+            plan=[{**describe(decision), "kind": type(decision).__name__} for decision in plan],
+        ),
+    )  # fmt: skip
+    folder = fresh_place(project, f"{version}-{trainer}", final.card)
     final.save(folder)
     shutil.rmtree(begun, ignore_errors=True)
     project.state.add_ledger_rows([row.to_json() for row in ledger.rows], run=version)
@@ -142,11 +156,6 @@ def commit_kept(project: Project, ready: Ready, weighed: Weighed, fold: Fold) ->
     if HYBRID in rows and rows[HYBRID].kept:
         rows[HYBRID] = replace(rows[HYBRID], version_before=ready.version, version_after=version)
     return ds, version, tuple(rows.values())
-
-
-def plain_step(step: Step) -> dict[str, Any]:
-    """Return what a step was asked to do: how a decision's candidates were made."""
-    return {"stage": step.stage, "name": step.name, "params": dict(step.params), "seed": step.seed}
 
 
 def whole_train_fold(ds: Dataset, embedding: str) -> Fold:

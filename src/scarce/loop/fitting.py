@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import fold_of_view, train_set
 from scarce.folds import Folds, views_of
 from scarce.ledger import Design, Row, out_of_fold, paired_effect
+from scarce.lineage import Step
 from scarce.probe import LinearProbe
 from scarce.train import originals
 
@@ -26,14 +28,41 @@ CONFIRM_SEEDS = 3
 CONFIRM_FOLDS = 3
 
 
-def fresh_place(project: Project, name: str) -> Path:
-    """Return the folder of a new model; one that ever had an alias is never written over, the new one gets a number."""
+def fresh_place(project: Project, name: str, card: Mapping[str, Any]) -> Path:
+    """Return the folder of a new model; it gets a number where another model is in the way.
+
+    Only the same training (data, trainer, parameters, seed) done again is written over, and never what had an alias.
+
+    Args:
+        project: that the model belongs to.
+        name: version and trainer.
+        card: of the new model.
+    """
     served = {row["target"] for alias in ("champion", "challenger") for row in project.state.alias_history(alias)}
     number, place = 1, name
-    while place in served:
+    while place in served or _another(project.models / place, card):
         number += 1
         place = f"{name}-{number}"
     return project.models / place
+
+
+def _another(folder: Path, card: Mapping[str, Any]) -> bool:
+    """Return whether the model in a folder was trained in another way."""
+    try:
+        there = json.loads((folder / "card.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    sides = [
+        [
+            side.get("trainer"),
+            side.get("params"),
+            side.get("seed"),
+            (side.get("data") or {}).get("content_id"),
+            (side.get("training") or {}).get("plan"),
+        ]
+        for side in (there, json.loads(json.dumps(card, default=str)))
+    ]
+    return bool(sides[0] != sides[1])
 
 
 def training_view(ds: Dataset) -> FoldView:
@@ -73,6 +102,11 @@ def fit_after(  # noqa: PLR0913  one knob each
     return train.fit(view, plugin, seed=seed, given=given, online=online, checkpoint=checkpoint)
 
 
+def plain_step(step: Step) -> dict[str, Any]:
+    """Return what a step was asked to do: how a decision's candidates were made."""
+    return {"stage": step.stage, "name": step.name, "params": dict(step.params), "seed": step.seed}
+
+
 def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed: int = 0) -> Any:
     """Return the model with what it needs to say ``unknown`` and ``ambiguous``, chosen without any test sample.
 
@@ -86,6 +120,20 @@ def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed:
 
     found = guard(model, view, foreign=foreign, seed=seed)
     return replace(model.stamped(unknown=found.unknown, ambiguous=found.ambiguous), guard=found.arrays)
+
+
+def how_trained(version: Dataset, trained: Dataset, *, beside: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+    """Return what a model's card says beside its parameters, so that it can be trained again from the record alone.
+
+    Args:
+        version: the data as it was committed, by whose last step it is known.
+        trained: what was trained on: the same and steps that were not committed.
+        beside: names of the arrays beside the version that were there already.
+        more: plain values.
+    """
+    then = [plain_step(step) for step in trained.steps[len(version.steps) :]]
+    after = version.steps[-1].step_id if version.steps else ""
+    return {"after": after, "beside": sorted(beside), "then": then, **more}
 
 
 def trainer_settings(config: Train, trainer: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FIXED: Final = 1000
 """So many samples tell whether the models of several rounds say the same."""
-DRAWN: Final = re.compile(rf"{LABEL}: (round \d+|query), random: ")
+DRAWN: Final = re.compile(rf"{LABEL}: (round \d+|query|production), random: ")
 """Reasons of questions that chance chose."""
 VOTED: Final = f"{LABEL}: vote, "
 """Reasons of questions about samples that people voted on already."""

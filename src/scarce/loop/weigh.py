@@ -227,8 +227,6 @@ def _encoded(project: Project, ds: Dataset, embedding: str, options: Options) ->
 def decisions_for(ds: Dataset, policy: str, config: Config) -> list[Any]:
     """Return the plan: clean -> augment -> synthesize -> oversample -> reweight, without what does not apply."""
     from scarce import clean
-    from scarce.loss_spec import LossSpec
-    from scarce.rebalance import balanced_softmax, class_weight, effective_number
 
     plan: list[Any] = []
     merges = clean.plan(ds, only=("merge_duplicates",))
@@ -247,6 +245,17 @@ def decisions_for(ds: Dataset, policy: str, config: Config) -> list[Any]:
     plan += [
         Oversample(policy=policy),
         Interpolate(),
+        *reweights(),
+    ]
+    return plan
+
+
+def reweights() -> list[Reweight]:
+    """Return the losses that are tried, in plan order; each is known by its name."""
+    from scarce.loss_spec import LossSpec
+    from scarce.rebalance import balanced_softmax, class_weight, effective_number
+
+    return [
         Reweight(name="rebalance.class_weight", spec=lambda n: _weighted(class_weight.class_weights, n)),
         Reweight(
             name="rebalance.effective_number", spec=lambda n: _weighted(effective_number.effective_number_weights, n)
@@ -261,7 +270,6 @@ def decisions_for(ds: Dataset, policy: str, config: Config) -> list[Any]:
         ),
         Reweight(name="rebalance.focal", spec=lambda _: LossSpec(kind="focal", gamma=2.0, alpha=0.25)),
     ]
-    return plan
 
 
 def _weighted(weights_of: Any, counts: Array) -> Any:

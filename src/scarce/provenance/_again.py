@@ -66,11 +66,14 @@ def again(ds: Dataset, step: Step, scene: Scene) -> Dataset:
 
 def _io(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     from scarce import io
+    from scarce.io.production import drawn
 
     if step.name == "as_test":
         return io.as_test(ds)
     if step.name == "with_normal":
         return io.with_normal(ds, step.params["names"])
+    if step.name == "drawn":
+        return drawn(ds, step.params["shares"])
     if step.name != "merge":
         return _known_then(_read(step.params, scene), scene)
     params = step.params
@@ -130,13 +133,13 @@ def _audit(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     from scarce import audit
 
     others = [name for name in registry.names("audit") if name != step.name]
-    given = _beside(ds, step.inputs["beside"].split(), scene) if "beside" in step.inputs else ds
+    given = beside(ds, step.inputs["beside"].split(), scene) if "beside" in step.inputs else ds
     params = {step.name: dict(step.params)}
     done = audit.run(given, seed=step.seed or 0, workers=scene.workers, settings=params, skip=others)
     return replace(done, wide=ds.wide)
 
 
-def _beside(ds: Dataset, names: Sequence[str], scene: Scene) -> Dataset:
+def beside(ds: Dataset, names: Sequence[str], scene: Scene) -> Dataset:
     """Return the dataset with the arrays beside it that a step saw, and no others; missing ones are computed."""
     from scarce import encode
 
@@ -276,7 +279,7 @@ def _decision(ds: Dataset, step: Step, scene: Scene) -> Dataset:
     grown, embedding, kind = params.pop(DECISION), params.pop("embedding"), params.pop("kind")
     key = canonical_json([grown, embedding])
     if key not in scene.candidates:
-        made = _beside(ds, [*ds.wide, embedding], scene)
+        made = beside(ds, [*ds.wide, embedding], scene)
         for item in grown:
             made = again(made, Step(**item), scene)
         scene.candidates[key] = (made, conclude.whole_train_fold(made, embedding))

@@ -18,7 +18,6 @@ from scarce.lineage import Changes, Step
 from scarce.provenance._again import DECISION, REFUSALS, Scene, again
 
 if TYPE_CHECKING:
-    from scarce._version import Version
     from scarce.project import Project
 
 SAME, CLOSE, PARTED, UNKNOWN = "same", "close", "parted", "unknown"
@@ -103,7 +102,7 @@ def reproduce(
     target = project.store.version(version)
     ds = project.store.open(target.name)
     scene = Scene(None if fresh else project.features, ds.sources, functions or {}, workers=workers)
-    made, done, inputs = _run_all(project, target, ds, scene)
+    made, done, inputs = redo(ds.steps, scene, Past(ends_of(project, ds.steps), project.store.open), target.name)
     finished = len(done) == len(ds.steps) and all(item.state != PARTED for item in done)
     found = lineage.content_id(made.table, asdict(made.schema)) if finished else ""
     changes = None
@@ -125,20 +124,42 @@ def reproduce(
     )  # fmt: skip
 
 
-def _run_all(
-    project: Project, target: Version, ds: Dataset, scene: Scene
-) -> tuple[Dataset, list[Redone], dict[str, tuple[str, str]]]:
-    """Do the steps again up to the first that parts."""
-    ends = ends_of(project, ds.steps)
+@dataclass(frozen=True)
+class Past:
+    """What is still known about the versions that steps led to.
+
+    Args:
+        ends: number of steps to the version that ends with them.
+        opened: name of a version to its data; None = they are gone, and only the record is left.
+    """
+
+    ends: Mapping[int, str]
+    opened: Callable[[str], Dataset] | None = None
+
+
+def redo(
+    steps: Sequence[Step], scene: Scene, past: Past, title: str,
+    seen: Callable[[Step, Dataset], None] | None = None,
+) -> tuple[Dataset, list[Redone], dict[str, tuple[str, str]]]:  # fmt: skip
+    """Do steps again up to the first that parts.
+
+    Args:
+        steps: oldest first.
+        scene: what they are done with; its sources are those of the record.
+        past: the versions on the way.
+        title: shown while it runs.
+        seen: called with each step and what it left.
+    """
     made = Dataset.from_columns(Schema(), {"id": []})
+    sources = dict(scene.sources)
     known: dict[str, str] = {}
     done: list[Redone] = []
     inputs: dict[str, tuple[str, str]] = {}
-    for place, step in enumerate(progress.track(list(ds.steps), f"reproduce {target.name}")):
-        nearest = next((ends[end] for end in sorted(ends) if end > place), None)
-        scene.recorded = project.store.open(nearest) if nearest else None
-        scene.sources = {**ds.sources, **(scene.recorded.sources if scene.recorded else {})}
-        if place in ends and DECISION not in step.params:  # a version was opened here: what lay beside it was gone
+    for place, step in enumerate(progress.track(list(steps), f"reproduce {title}")):
+        nearest = next((past.ends[end] for end in sorted(past.ends) if end > place), None)
+        scene.recorded = past.opened(nearest) if nearest and past.opened else None
+        scene.sources = {**sources, **(scene.recorded.sources if scene.recorded else {})}
+        if place in past.ends and DECISION not in step.params:  # a version was opened: what lay beside it was gone
             made, scene.candidates = replace(made, wide={}), {}
         known = _after(known, step)
         started = time.perf_counter()
@@ -153,6 +174,8 @@ def _run_all(
         done.append(replace(result, seconds=round(time.perf_counter() - started, 3)))
         if result.state == PARTED:
             break
+        if seen is not None:
+            seen(step, made)
     return made, done, inputs
 
 

@@ -76,13 +76,26 @@ class AbstractRebalance(Plugin, ABC):
         if type(self)._draw is AbstractRebalance._draw:
             raise DataError(f"rebalance.{name}", "this method changes the loss and no samples",
                             do="take its loss from adjust, or take oversample, undersample or smote")  # fmt: skip
-        if self.interpolates and (np.ndim(X) > 2 or getattr(X, "dtype", None) == np.uint8):
+        if self.interpolates and _like_pixels(X):
             warn_of_pixels(name)
         return self._draw(samples(name, X, y, seed=seed, neighbors=neighbors, categories=categories))
 
     def _draw(self, given: Samples) -> Resampled:
         """Return what the method draws; methods that only change the loss have none."""
         raise NotImplementedError
+
+
+def _like_pixels(X: Any) -> bool:
+    """Return whether samples look like raw pixels: pictures, bytes, or many columns of gray levels as numbers."""
+    if np.ndim(X) > 2 or getattr(X, "dtype", None) == np.uint8:
+        return True
+    if not isinstance(X, np.ndarray) or X.ndim != 2 or X.shape[1] < 64 or X.dtype.kind != "f" or not len(X):
+        return False
+    some = X[:: -(-len(X) // 100)]
+    if not np.isfinite(some).all() or some.min() < 0 or some.max() > 255 or not some.max() > 0:
+        return False
+    levels = some * 255 if some.max() <= 1 else some
+    return bool(np.abs(levels - np.round(levels)).max() < 1e-3)
 
 
 def warn_of_pixels(who: str) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from scarce.dataset import Array, Floats, Ints, Mask
 from scarce.errors import DataError
 from scarce.execute.local import spread
-from scarce.rebalance import _nearest
 from scarce.rebalance.target import target_counts
 
 BLOCK: Final = 1 << 15
@@ -195,6 +194,8 @@ class Samples:
             of: places in ``rows`` that are asked for; None = all.
             points: (rows, D) other points of the class to measure in.
         """
+        from scarce.rebalance import _nearest
+
         most = min(neighbors, len(rows) - 1)
         if most < neighbors:
             name = self.names[self.codes[rows[0]]]
@@ -205,6 +206,8 @@ class Samples:
 
     def around(self, rows: Ints, neighbors: int) -> Ints:
         """Return (len(rows), neighbors) nearest samples of any class; looked up where the graph is known."""
+        from scarce.rebalance import _nearest
+
         neighbors = min(neighbors, len(self.points) - 1)
         if self.graph is not None and self.graph.shape[1] >= neighbors:
             return np.asarray(self.graph[rows, :neighbors])

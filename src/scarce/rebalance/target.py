@@ -68,6 +68,9 @@ def check_target(ratio: float, cap: int | None, target_count: Mapping[Any, int] 
         raise ConfigError(
             f"rebalance.{who}", f"ratio = {ratio}, cap = {cap} are out of range", do="use ratio >= 1 and cap >= 0"
         )
+    if target_count is not None and not isinstance(target_count, Mapping):
+        raise ConfigError(f"rebalance.{who}", f"target_count = {target_count!r} names no class",
+                          do="give a mapping from class to its size")  # fmt: skip
     sizes: Mapping[Any, Any] = target_count or {}
     for name, value in sizes.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:

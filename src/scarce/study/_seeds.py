@@ -24,14 +24,22 @@ def over_seeds(values: Floats) -> dict[str, Any]:
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
+def share_over_seeds(values: Floats) -> dict[str, Any]:
+    """Return what :func:`over_seeds` does of shares; their interval ends at 0 and 1."""
+    return {key: None if value is None else min(max(value, 0.0), 1.0) for key, value in over_seeds(values).items()}
+
+
 def gain_over_seeds(values: Floats) -> dict[str, Any]:
-    """Return what :func:`over_seeds` does of (S,) paired differences, and the p-value of no difference (t-test)."""
+    """Return what :func:`over_seeds` does of (S,) paired differences, and the p-value of no difference.
+
+    By the t-test; of equal differences, which have no spread, by their signs: 2 / 2 ** S.
+    """
     from scipy.stats import ttest_1samp
 
     if len(values) < 2:
         p = float("nan")
     elif np.ptp(values) < 1e-12:
-        p = 1.0 if abs(values[0]) < 1e-12 else 0.0
+        p = 1.0 if abs(values[0]) < 1e-12 else 2.0 ** (1 - len(values))
     else:
         p = float(ttest_1samp(values, 0.0).pvalue)
     return {**over_seeds(values), "p": p}

@@ -23,7 +23,7 @@ from scarce.study._journal import Journal
 from scarce.study._lines import key, lines
 from scarce.study._page import count, results_page
 from scarce.study._pictures import picture_fold
-from scarce.study._seeds import over_seeds, points, shares
+from scarce.study._seeds import over_seeds, points, share_over_seeds, shares
 
 QUESTION: Final = "ConvNeXt or ResNet: which network learns these pictures best, and which soonest?"
 WEIGHTS: Final[Mapping[str, str]] = {"last": "last weights", "average": "averaged weights (EMA)"}
@@ -146,7 +146,7 @@ class Architectures(AbstractStudy):
                 "average_gain": over_seeds(final["average"] - final["last"]),
                 "weights": {
                     kind: {
-                        **over_seeds(final[kind]), "curve": _bands(curve.scores),
+                        **share_over_seeds(final[kind]), "curve": _bands(curve.scores),
                         "processor_seconds": [round(float(value), 2) for value in curve.labels],
                         "loss": _bands(np.array([[row[kind]["loss"] for row in one["epochs"]] for one in own])),
                         "to_target": _price(curve, body["target"], seed),

@@ -26,7 +26,7 @@ from scarce.study._data import held_out, scores
 from scarce.study._forest import forest
 from scarce.study._journal import Journal
 from scarce.study._page import results_page
-from scarce.study._seeds import gain_over_seeds, judge, over_seeds, points, shares
+from scarce.study._seeds import gain_over_seeds, judge, over_seeds, points, share_over_seeds, shares
 from scarce.train.finetune import Finetune
 from scarce.train.minirocket import Minirocket
 from scarce.train.tfidf_linear import TfidfLinear
@@ -128,7 +128,7 @@ class DataSize(AbstractStudy):
             plain = _Cell(cell.size, cell.epochs, PLAIN)
             own = {name: values(cell, name) for name in METRICS}
             row: dict[str, Any] = {"size": cell.size, "epochs": cell.epochs or None, "arm": cell.arm}
-            row |= {name: {**over_seeds(found), "spread": _spread(found)} for name, found in own.items()}
+            row |= {name: {**share_over_seeds(found), "spread": _spread(found)} for name, found in own.items()}
             took = values(cell, "seconds")
             row["training_seconds"] = {**over_seeds(took), "spread": _spread(took)}
             row["rows"] = round(float(values(cell, "rows").mean()), 1)

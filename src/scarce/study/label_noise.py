@@ -18,7 +18,7 @@ from scarce.study._forest import forest
 from scarce.study._journal import Journal
 from scarce.study._noise import Kind, Noisy, Source
 from scarce.study._page import results_page
-from scarce.study._seeds import over_seeds, points, shares
+from scarce.study._seeds import over_seeds, points, share_over_seeds, shares
 
 QUESTION: Final = "What do wrong labels cost, and what brings it back?"
 TEST: Final = "test"
@@ -104,10 +104,10 @@ class LabelNoise(AbstractStudy):
             body["rates"][f"{rate:g}"] = {
                 "seeds": len(rows),
                 "remedies": {
-                    name: {"what": REMEDIES[name], **over_seeds(own), "gain": over_seeds(own - values[PLAIN])}
+                    name: {"what": REMEDIES[name], **share_over_seeds(own), "gain": over_seeds(own - values[PLAIN])}
                     for name, own in values.items()
                 },
-                "audit": {key: over_seeds(np.array(known)) if known else None for key, known in audits.items()},
+                "audit": {key: share_over_seeds(np.array(known)) if known else None for key, known in audits.items()},
             }
         body["seeds_done"] = min(counts)
         return body

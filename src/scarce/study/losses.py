@@ -26,7 +26,7 @@ from scarce.study._base import AbstractStudy, Finding, within
 from scarce.study._forest import forest
 from scarce.study._journal import Journal
 from scarce.study._page import results_page
-from scarce.study._seeds import gain_over_seeds, judge, over_seeds, points
+from scarce.study._seeds import gain_over_seeds, judge, over_seeds, points, share_over_seeds
 from scarce.train.finetune import Finetune
 
 QUESTION: Final = "Which means against imbalance helps a network most?"
@@ -217,7 +217,8 @@ class Losses(AbstractStudy):
                 "methods": {
                     name: {
                         **over_seeds(values.mean(1)), "gain": gain_over_seeds(values.mean(1) - plain),
-                        "few": over_seeds(values[:, -few:].mean(1)), "many": over_seeds(values[:, :few].mean(1)),
+                        "few": share_over_seeds(values[:, -few:].mean(1)),
+                        "many": share_over_seeds(values[:, :few].mean(1)),
                         "recall": values.mean(0).round(4).tolist(),
                     }
                     for name, values in recalls.items()

@@ -18,7 +18,7 @@ from scarce.study._forest import forest
 from scarce.study._journal import Journal
 from scarce.study._noise import Kind, Noisy, Source
 from scarce.study._page import results_page
-from scarce.study._seeds import over_seeds, points, shares
+from scarce.study._seeds import over_seeds, points, share_over_seeds, shares
 
 QUESTION: Final = "With wrong labels: a better model, or cleaner data?"
 TEST: Final = "test"
@@ -113,13 +113,13 @@ class ModelOrData(AbstractStudy):
         }  # fmt: skip
         for arm, own in values.items():
             body["arms"][arm] = {
-                "what": ARMS[arm], **over_seeds(own["accuracy"]),
+                "what": ARMS[arm], **share_over_seeds(own["accuracy"]),
                 "gain": over_seeds(own["accuracy"] - values[START]["accuracy"]),
-                "balanced_accuracy": over_seeds(own["balanced_accuracy"]),
+                "balanced_accuracy": share_over_seeds(own["balanced_accuracy"]),
             }  # fmt: skip
         for key in ("wrong", "estimated", "precision", "recall", "wrong_after"):
             known = [row["audit"][key] for row in rows if row["audit"][key] is not None]
-            body["audit"][key] = over_seeds(np.array(known)) if known else None
+            body["audit"][key] = share_over_seeds(np.array(known)) if known else None
         return body
 
 

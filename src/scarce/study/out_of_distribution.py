@@ -30,7 +30,7 @@ from scarce.study._forest import forest
 from scarce.study._journal import Journal
 from scarce.study._page import results_page, table_with
 from scarce.study._pictures import picture_fold
-from scarce.study._seeds import over_seeds, points, shares
+from scarce.study._seeds import over_seeds, points, share_over_seeds, shares
 
 if TYPE_CHECKING:
     from scarce.evaluate.guard import Guarded
@@ -196,9 +196,7 @@ def _calibrated(tried: Known, judged: Known) -> dict[str, Any]:
 
 
 def _mean(values: Sequence[float]) -> dict[str, Any]:
-    """Return the mean of shares over seeds; their interval ends at 0 and 1."""
-    found = over_seeds(np.array(values, np.float64))
-    return {key: None if value is None else min(max(value, 0.0), 1.0) for key, value in found.items()}
+    return share_over_seeds(np.array(values, np.float64))
 
 
 def _over(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
 from scarce.folds import development
 from scarce.lineage import digest
+from scarce.progress import say
 from scarce.study._base import AbstractStudy, Finding, within
 from scarce.study._candidates import Candidates, kinds_of, policies_of
 from scarce.study._data import parts_of
@@ -23,7 +24,7 @@ from scarce.study._journal import Journal
 from scarce.study._noise import Source as Content
 from scarce.study._page import results_page
 from scarce.study._phase_rows import ARMS, REAL, REPEAT, Source, classes_of
-from scarce.study._seeds import gain_over_seeds, judge, over_seeds, points, shares
+from scarce.study._seeds import gain_over_seeds, judge, points, share_over_seeds, shares
 
 QUESTION: Final = "Augment, synthesize, or both: what does each phase gain?"
 TEST: Final = "test"
@@ -92,9 +93,11 @@ class Phases(AbstractStudy):
         content = digest("phases", *Content(ds, 1).content(), *rows.policies, *map(str, rows.codes))
         kept = Journal(journal, {**setting, "seed": seed, "content": content})
         keys = [str(repeat) for repeat in range(self.seeds)]
-        looks = [TEST] if source.has_test else []
-        for key in within([*keys, *looks], list(kept.done), minutes=minutes, what="seeds"):
-            kept.add(key, _measured(source, rows.codes, seed + (0 if key == TEST else int(key)), test=key == TEST))
+        for key in within(keys, list(kept.done), minutes=minutes, what="seeds"):
+            kept.add(key, _measured(source, rows.codes, seed + int(key), test=False))
+        if source.has_test and TEST not in kept and all(key in kept for key in keys):
+            say("the test split is looked at, once")
+            kept.add(TEST, _measured(source, rows.codes, seed, test=True))
         body = self._found(rows, kept.done, keys, seed)
         return Finding(QUESTION, body, _page(body))
 
@@ -146,7 +149,7 @@ class Phases(AbstractStudy):
                 told[metric] = {}
                 for title, of in {"rare": names[1:], **{name: [name] for name in names}}.items():
                     own, start = values(arm, metric, of), values(REAL, metric, of)
-                    told[metric][title] = {**over_seeds(own), "gain": gain_over_seeds(own - start)}
+                    told[metric][title] = {**share_over_seeds(own), "gain": gain_over_seeds(own - start)}
                     if title == "rare":
                         control = values(REPEAT, metric, of)
                         told[metric][title]["over_repeat"] = gain_over_seeds(own - control)

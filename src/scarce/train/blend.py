@@ -16,6 +16,7 @@ from scarce.metric.calibration import fit_temperature
 from scarce.probe import softmax
 from scarce.train._base import AbstractTrainer, Setup, originals, training_rows
 from scarce.train._named_loss import ClassWeights, LossName
+from scarce.train._start import named_start
 from scarce.train._validation import TRUSTED, free_of, group_names, held_back, learned_shares, shifting, verdict
 from scarce.train.finetune import Finetune
 from scarce.train.linear_probe import LinearProbe
@@ -46,7 +47,7 @@ class Blend(AbstractTrainer):
         share: of the head, in [0, 1]; None = chosen on held-back samples.
         loss: of both; a name or a specification.
         class_weights: of both, in place of the loss's: ``auto`` (inverse frequency) or one for each class.
-        network, epochs, minutes, batch, augment, policy, validation, device: of the network, see finetune.
+        network, epochs, minutes, batch, augment, policy, validation, device, start: of the network, see finetune.
         l2, components: of the head, see linear_probe.
     """
 
@@ -68,6 +69,7 @@ class Blend(AbstractTrainer):
     device: str = "auto"
     l2: float = 1e-3
     components: int = 256
+    start: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings out of range, those of the two members included."""
@@ -89,11 +91,12 @@ class Blend(AbstractTrainer):
         net = slow.fit(
             view, seed=seed, setup=replace(setup, rows=originals(train, train.ids[rows])) if drawn else setup
         )
-        card = base_card(view, "blend", self.params(), seed=seed) | {
+        card = base_card(view, "blend", named_start(self.params()), seed=seed) | {
             "share": 0.5 if self.share is None else self.share, "scales": [net.temperature, 1.0],
             "loss": head.card["loss"], "absent_classes": head.card["absent_classes"],
             "held_back_rows": int(held.sum()), "members": {"finetune": net.card, "linear_probe": head.card},
         }  # fmt: skip
+        card |= {"started_from": net.card["started_from"]} if self.start else {}
         model = BlendModel(card=card, net=net, head=head)
         if trial is None:
             return model
@@ -135,6 +138,7 @@ class Blend(AbstractTrainer):
             network=self.network, epochs=self.epochs, minutes=self.minutes, batch=self.batch, loss=self.loss,
             class_weights=self.class_weights,
             augment=self.augment, policy=self.policy, validation=self.validation, device=self.device,
+            start=self.start,
         )  # fmt: skip
         fast = LinearProbe(
             embedding=self.embedding, loss=self.loss, class_weights=self.class_weights, l2=self.l2,
@@ -182,7 +186,9 @@ def mixed(sides: tuple[Floats, Floats], scales: list[float], share: float) -> Fl
         scales: their temperatures.
         share: of the head.
     """
-    net, head = (_log_softmax(side / scale) for side, scale in zip(sides, scales, strict=True))
+    from scipy.special import log_softmax
+
+    net, head = (log_softmax(side / scale, axis=1) for side, scale in zip(sides, scales, strict=True))
     return np.asarray((1 - share) * net + share * head, np.float64)
 
 
@@ -207,8 +213,3 @@ def best_share(sides: tuple[Floats, Floats], scales: list[float], labels: Ints, 
     error = excess.std(1, ddof=1) / np.sqrt(len(labels))
     near = SHARES[excess.mean(1) <= error + 1e-9]
     return float(near[np.abs(near - 0.5).argmin()])
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max(1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)), np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, final
 
@@ -22,6 +22,7 @@ from scarce.train._learn import Work, course_card, epochs_for, unchanged, unlabe
 from scarce.train._named_loss import SCALE, ClassWeights, LossName
 from scarce.train._online import Light
 from scarce.train._pixels import Shape, batches_of, load_pixels, moments, shape_for
+from scarce.train._start import Start, named_start
 from scarce.train.model import Model, base_card
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Finetune(AbstractTrainer):
         unlabelled: weight of the loss on unlabelled samples (FixMatch): where the averaged network is sure of a weakly
             changed one, the network must say the same of a strongly changed one; 0 = off, 1 is usual.
         confidence: from which probability it is sure.
+        start: folder of a model of finetune or blend whose weights training begins with, in place of pretrained ones;
+            network, size and the mean of the pixels are then its own, classes may have been added. Empty = none.
     """
 
     extra: ClassVar[str | None] = "train"
@@ -103,6 +106,7 @@ class Finetune(AbstractTrainer):
     accumulate: int = 1
     unlabelled: float = 0.0
     confidence: float = 0.95
+    start: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
@@ -128,29 +132,27 @@ class Finetune(AbstractTrainer):
         )
         rows = view.dataset.rows_of(train.ids[np.unique(work.used.rows)])
         shape, online = shape_for(view.dataset, rows, size=self.size, largest=192), self._online(setup)
-        name = networks.resolve(self.network, shape.size, self.pretrained)
-        card = base_card(view, "finetune", self.params(), seed=seed)
+        begun = Start.of(WHO, self.start) if self.start else None
+        shape = shape if begun is None else begun.shape(shape, self.size)
+        card = base_card(view, "finetune", named_start(self.params()), seed=seed)
         with _device.reproducible(seed, device):
-            built = networks.build(
-                name, n_classes=len(view.dataset.schema.classes), channels=shape.channels, size=shape.size,
-                pretrained=self.pretrained,
-            )  # fmt: skip
-            if work.spec.kind == "ldam":
-                networks.put_cosine_head(built.module, SCALE)
+            built = self._built(begun, shape, view.dataset.schema.classes, cosine=work.spec.kind == "ldam")
             task, (mean, std) = self._task(view, work, (shape, online), built)
             plan = self._schedule(len(work.used.rows), built, time.perf_counter() - started)
-            keep = work.checkpoint(train, self.params(), card, online)
+            told = self.params() | ({} if begun is None else {"start": begun.weights})
+            keep = work.checkpoint(train, told, card, online)
             course = _loop.run(
                 built.module, replace(task, follow=work.follow(card)), plan, seed=seed, device=device, checkpoint=keep
             )
         mirror = self.mirror == "yes" or (self.mirror == "auto" and mirrors(online))
         card |= {
-            "network": name, "weights_from": built.weights, "size": shape.size, "channels": shape.channels,
+            "network": built.name, "weights_from": built.weights, "size": shape.size, "channels": shape.channels,
             "mean": mean, "std": std, "mirror": mirror, "device": device, "augment": getattr(online, "name", None),
             "cosine_scale": SCALE if work.spec.kind == "ldam" else None,
             "absent_classes": absent(card["classes"], work.used),
             "unlabelled_rows": 0 if task.pool is None else len(task.pool), **course_card(course, plan, work, task),
         }  # fmt: skip
+        card |= {} if begun is None else {"started_from": begun.told()}
         model = NetworkModel(card=card, net=course.average)
         return work.judged(model, model.logits_of, task, view)
 
@@ -167,6 +169,18 @@ class Finetune(AbstractTrainer):
         net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
         net = net.requires_grad_(False).eval().to(memory_format=torch.channels_last)
         return NetworkModel(card={**card, "device": "cpu"}, net=net)
+
+    def _built(self, begun: Start | None, shape: Shape, classes: Sequence[str], *, cosine: bool) -> networks.Network:
+        if begun is not None:
+            begun.network(self.network)
+            return begun.built(classes, size=shape.size, cosine=SCALE if cosine else None)
+        built = networks.build(
+            networks.resolve(self.network, shape.size, self.pretrained), n_classes=len(classes),
+            channels=shape.channels, size=shape.size, pretrained=self.pretrained,
+        )  # fmt: skip
+        if cosine:
+            networks.put_cosine_head(built.module, SCALE)
+        return built
 
     def _task(
         self, view: FoldView, work: Work, given: tuple[Shape, Online | Light | None], built: networks.Network
@@ -207,7 +221,7 @@ class Finetune(AbstractTrainer):
         rate = self.learning_rate
         if rate is None:
             rate = 0.05 if self.optimizer == "sgd" else 4e-3 if built.name in networks.OWN else 1e-3
-            rate *= 1.0 if built.weights == "scratch" else 0.3
+            rate *= 1.0 if built.weights == "scratch" and not self.start else 0.3
         return Schedule(
             epochs=self.epochs or epochs_for(n, self.batch), batch=min(self.batch, n), learning_rate=rate,
             weight_decay=self.weight_decay, optimizer=self.optimizer, ema=self.ema, mixup=self.mixup,

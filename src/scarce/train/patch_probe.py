@@ -273,13 +273,15 @@ def answers_of(
         heads: weights of each scale's members.
         maps: of N pictures, for each scale.
     """
+    from scipy.special import log_softmax
+
     from scarce.train._cell_head import judge
     from scarce.train._maps import one_thread_each
 
     jobs = [(one, own, scale) for scale, (head, own) in enumerate(zip(heads, maps, strict=True)) for one in head]
     with one_thread_each():
         told = spread(lambda job: judge(job[0], job[1]), jobs)
-    logits = np.mean([_log_softmax(found) for found, _ in told], axis=0)
+    logits = np.mean([log_softmax(found, axis=1) for found, _ in told], axis=0)
     first = [cells for (_, cells), (_, _, scale) in zip(told, jobs, strict=True) if scale == 0]
     return logits, [np.mean(one, axis=0) for one in zip(*first, strict=True)]
 
@@ -287,8 +289,3 @@ def answers_of(
 def absent_codes(used: TrainRows) -> list[int]:
     """Return the codes of the classes without a training sample."""
     return np.flatnonzero(used.soft.sum(0) == 0).tolist()
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float64)

@@ -16,12 +16,14 @@ from scarce.columns import sample_name, split_uri
 from scarce.dataset import Dataset, Mask, Schema
 from scarce.errors import DataError, ReadError, ScarceError
 from scarce.lineage import digest
+from scarce.modality.table import SUFFIXES as TABLES
 from scarce.train._said import Said, candidates, said, verdict
 from scarce.train.model import Model
 
 SUFFIXES: Final = {
     "image": frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split()),
     "audio": frozenset(".wav .flac .ogg".split()),
+    "text": frozenset((".txt", ".md")),
 }
 """Endings of the files that are one sample each."""
 BLOCK: Final = 512
@@ -68,7 +70,8 @@ def predict(
 
     Args:
         model: a trained model.
-        paths: files and folders of pictures, files of sounds; for other data what ``scarce run`` takes.
+        paths: files and folders of pictures or of texts (.txt, .md: a file is one text), files of sounds; for other
+            data what ``scarce run`` takes.
         threshold: rejects where 1 - p(normal) reaches it; None = the model's own.
 
     Raises:
@@ -79,7 +82,7 @@ def predict(
     if chosen is None and model.card.get("operating_point"):
         chosen = model.card["operating_point"].get("threshold")
     kind = str(model.card.get("modality", "image"))
-    if kind not in SUFFIXES or (kind != "image" and not all(_is_sample(Path(item), kind) for item in given)):
+    if kind not in SUFFIXES or (kind != "image" and not all(_holds_samples(Path(item), kind) for item in given)):
         return [row for item in given for row in _source(model, Path(item), chosen)]
     files = list(_files(given, SUFFIXES[kind]))
     if not files:
@@ -115,6 +118,8 @@ def _source(model: Model, path: Path, threshold: float | None) -> list[Predictio
 
     wanted = model.card["modality"]
     ds = io.read(path)
+    if not set(ds.schema.classes) & set(model.classes) or _lacking(model, ds):
+        ds = io.read(path, label="")  # what was taken for the label is a column like others
     if ds.schema.modality != wanted:
         raise DataError("predict", f"the model reads {wanted}", f"{path} holds {ds.schema.modality}",
                         "give data of the kind that it was trained on")  # fmt: skip
@@ -131,8 +136,22 @@ def _source(model: Model, path: Path, threshold: float | None) -> list[Predictio
     return [rows[row] for row in order]
 
 
-def _is_sample(path: Path, kind: str) -> bool:
-    return path.suffix.lower() in SUFFIXES[kind] and not path.is_dir()
+def _lacking(model: Model, ds: Dataset) -> bool:
+    """Return whether a column that the model reads is not among the features of a table."""
+    from scarce.modality.raw import feature_columns
+
+    needed = set(model.card.get("columns") or ())
+    return bool(needed) and ds.schema.modality == "tabular" and not needed <= set(feature_columns(ds))
+
+
+def _holds_samples(path: Path, kind: str) -> bool:
+    """Return whether a path is a file that is one sample, or, of texts, a folder of such files beside no table."""
+    if not path.is_dir():
+        return path.suffix.lower() in SUFFIXES[kind]
+    if kind != "text":
+        return False
+    endings = {inner.suffix.lower() for inner in path.rglob("*") if inner.is_file() and not inner.name.startswith(".")}
+    return bool(endings & SUFFIXES["text"]) and not endings & (set(TABLES) - SUFFIXES["text"])
 
 
 def _files(paths: Sequence[str | Path], suffixes: frozenset[str]) -> Iterable[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, final
 
@@ -190,6 +191,18 @@ class TextModel(Model):
         return weights | {TOKENIZER: np.frombuffer(self.reader.rules, np.uint8)}
 
 
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Keep the library from reporting that the head is new, which it always is."""
+    logs = transformers.utils.logging
+    before = logs.get_verbosity()
+    logs.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logs.set_verbosity(before)
+
+
 def opened(checkpoint: str, n_classes: int, *, longest: int) -> tuple[Any, Reader]:
     """Return a checkpoint with a fresh head, and its tokenizer.
 
@@ -198,7 +211,7 @@ def opened(checkpoint: str, n_classes: int, *, longest: int) -> tuple[Any, Reade
     """
     transformers = need("transformers", extra="text")
     try:
-        with fetching(checkpoint):
+        with fetching(checkpoint), _quiet(transformers):
             words = transformers.AutoTokenizer.from_pretrained(checkpoint)
             body = transformers.AutoModelForSequenceClassification.from_pretrained(
                 checkpoint, num_labels=n_classes, ignore_mismatched_sizes=True

@@ -12,12 +12,26 @@ from typing import Any
 
 from scarce import registry
 from scarce.label.query._base import AbstractQuery, Picks, Pool
+from scarce.label.query._copies import Sieve, copy_groups
 from scarce.label.query._pool import Scope
-from scarce.label.query._run import Batch, Question, check, run
+from scarce.label.query._run import Batch, Question, batch_of, check, run
 
 MODULES = ("learner", "stopping")
 
-__all__ = ["MODULES", "AbstractQuery", "Batch", "Picks", "Pool", "Question", "Scope", "check", "run"]
+__all__ = [
+    "MODULES",
+    "AbstractQuery",
+    "Batch",
+    "Picks",
+    "Pool",
+    "Question",
+    "Scope",
+    "Sieve",
+    "batch_of",
+    "check",
+    "copy_groups",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

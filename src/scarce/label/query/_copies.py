@@ -88,6 +88,13 @@ class Sieve:
         self.met.add(int(self.kin[row]))
         return True
 
+    def cover(self, rows: Ints, entrants: Ints) -> Ints:
+        """Remember rows that have a label or were asked about; return the entrants that are no copies of them."""
+        self.used.update(self.groups[rows].tolist())
+        if self.embeddings is not None and len(rows):
+            self._remember(self.unit(rows))
+        return self.left(entrants, len(rows))
+
     def through(self, rows: Ints, *, kin: bool) -> Mask:
         """Return which rows pass one after another, as :meth:`passes` says, by products of whole blocks."""
         out = np.zeros(len(rows), np.bool_)

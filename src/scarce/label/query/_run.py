@@ -126,7 +126,7 @@ def run(
     if chosen is None:
         chosen = built(COLD if is_cold(pool) else WARM, settings, seed)
     chosen, pool = _equipped(chosen, ds, (pool, rows, scope), notes, lambda: built(COLD, settings, seed))
-    picked, value, why = _batch(chosen, pool, _sieve(ds, pool, rows, scope, notes), budget, notes)
+    picked, value, why = batch_of(chosen, pool, _sieve(ds, pool, rows, scope, notes), budget, notes)
     questions = tuple(
         Question(
             id=str(ds.ids[rows[row]]), uri=str(pool.name(row)), place=place + 1, utility=float(value[place]),
@@ -236,10 +236,18 @@ def _sieve(ds: Dataset, pool: Pool, rows: Ints, scope: Scope, notes: list[str]) 
     return sieve
 
 
-def _batch(
+def batch_of(
     chosen: AbstractQuery, pool: Pool, sieve: Sieve, budget: float, notes: list[str]
 ) -> tuple[list[int], list[float], list[str]]:
-    """Return rows of the pool, their utilities and reasons, within the budget and without copies."""
+    """Return rows of the pool, their utilities and reasons, within the budget and without copies.
+
+    Args:
+        chosen: the strategy.
+        pool: what it sees.
+        sieve: of copies.
+        budget: how many, or what they may cost together.
+        notes: takes what a person should know.
+    """
     rows: list[int] = []
     value: list[float] = []
     why: list[str] = []

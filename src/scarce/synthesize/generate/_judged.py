@@ -10,10 +10,13 @@ import numpy as np
 from scarce import modality
 from scarce.dataset import Array, Dataset, Floats, Ints
 from scarce.errors import ScarceError
+from scarce.synthesize._shape import shape_of
 
 SIDE: Final = 32
 SAME: Final = 0.995
 """Thumbnails whose brightness correlates so far are one picture; mirrored ones count."""
+FLAT: Final = 1.0
+"""Pictures that show less have no copy."""
 BLOCK: Final = 256
 
 
@@ -37,7 +40,7 @@ class Judged:
         """Return the id of the picture that this one shows again, mirrored or not; empty where it is new."""
         if not len(self.rows) or picture.ndim not in {2, 3} or not picture.size:
             return ""
-        own = _shape(picture)
+        own = shape_of(picture, SIDE, flat=FLAT)
         if not own.any():
             return ""
         if self._shapes is None:
@@ -51,24 +54,16 @@ class Judged:
         for start in range(0, len(self.rows), BLOCK):
             part = self.rows[start : start + BLOCK]
             try:
-                yield from (_shape(one).ravel() for one in modality.thumbnails(self._ds, part, size=2 * SIDE))
+                yield from (
+                    shape_of(one, SIDE, flat=FLAT).ravel() for one in modality.thumbnails(self._ds, part, size=2 * SIDE)
+                )
             except (ScarceError, OSError):
                 for row in part.tolist():
                     yield self._alone(row)
 
     def _alone(self, row: int) -> Floats:
         try:
-            return _shape(modality.thumbnails(self._ds, [row], size=2 * SIDE)[0]).ravel()
+            (one,) = modality.thumbnails(self._ds, [row], size=2 * SIDE)
+            return shape_of(one, SIDE, flat=FLAT).ravel()
         except (ScarceError, OSError):
             return np.zeros(SIDE * SIDE, np.float32)
-
-
-def _shape(picture: Array) -> Floats:
-    """Return (32, 32) brightness without mean, of length 1; 0 where it is flat."""
-    import cv2
-
-    gray = picture if picture.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(picture[..., :3]), cv2.COLOR_RGB2GRAY)
-    small = np.asarray(cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
-    small = small - small.mean()
-    size = float(np.sqrt((small**2).sum()))
-    return np.asarray(small / size if size > 1 else np.zeros_like(small), np.float32)

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from scarce import registry
-from scarce.dataset import Array, Dataset, Floats, FoldView
-from scarce.encode import AbstractEncoder
+from scarce.dataset import Array, Floats, FoldView
+from scarce.encode import encoder_of
 from scarce.errors import DataError
 from scarce.execute.local import spread
 from scarce.lineage import digest
@@ -63,7 +62,7 @@ class Gate:
         if not self._fit:
             raise DataError(WHO, "no real, labelled training sample has features", do="label some, and encode")
         self._screens = ordered(only, settings)
-        self._encoder = _encoder_of(ds, self.embedding)
+        self._encoder = encoder_of(ds, self.embedding)
         self._memo: dict[Any, Any] = {}
         self._names: dict[str, list[str]] = {}
         self._rows: dict[str, list[Floats]] = {}
@@ -163,10 +162,3 @@ class Gate:
             for part, rows in zip(parts, spread(embedded, parts, workers=self._workers), strict=True):
                 out[part] = rows.astype(self._encoder.stored)
         return out
-
-
-def _encoder_of(ds: Dataset, embedding: str) -> AbstractEncoder:
-    name = embedding.removeprefix("embedding.")
-    steps = [step for step in ds.steps if step.stage == "encode" and step.name == name]
-    plugin = registry.load("encode", name, AbstractEncoder)  # type: ignore[type-abstract]
-    return plugin.from_params(steps[-1].params if steps else {}).prepare(ds)

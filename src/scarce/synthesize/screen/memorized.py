@@ -8,8 +8,9 @@ from typing import Final, final
 
 import numpy as np
 
-from scarce.dataset import Array, Floats, Ints
+from scarce.dataset import Floats, Ints
 from scarce.errors import ScarceError
+from scarce.synthesize._shape import shape_of
 from scarce.synthesize.screen._base import AbstractScreen, Exam, Judgement, nearest_real, real_limits
 
 FEW: Final = 1e-3
@@ -70,7 +71,7 @@ class Memorized(AbstractScreen):
                 continue
             twin = int(exam.real[place[row]])
             theirs = exam.once(("thumbnail", exam.ds.ids[twin]), partial(_thumbnail, exam, twin))
-            alike = float((_shape(kind.thumbnail(sample, SIDE)) * theirs).sum())
+            alike = float((shape_of(kind.thumbnail(sample, SIDE), SIDE) * theirs).sum())
             if alike >= SAME:
                 found[row] = alike
         return found
@@ -81,16 +82,6 @@ def _thumbnail(exam: Exam, row: int) -> Floats:
     from scarce import modality
 
     try:
-        return _shape(modality.thumbnails(exam.ds, [row], size=SIDE)[0])
+        return shape_of(modality.thumbnails(exam.ds, [row], size=SIDE)[0], SIDE)
     except (ScarceError, OSError):
         return np.zeros((SIDE, SIDE), np.float32)
-
-
-def _shape(thumbnail: Array) -> Floats:
-    """Return (64, 64) brightness without mean, of length 1; 0 where it is flat."""
-    import cv2
-
-    gray = thumbnail if thumbnail.ndim == 2 else cv2.cvtColor(thumbnail, cv2.COLOR_RGB2GRAY)
-    small = np.asarray(cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
-    small = small - small.mean()
-    return np.asarray(small / max(float(np.sqrt((small**2).sum())), 1e-6))

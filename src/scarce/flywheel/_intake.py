@@ -1,0 +1,113 @@
+"""What a round takes in and what it asks: feedback and answers, a look for drift, questions to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from scarce.errors import DataError
+from scarce.flywheel._seen import NEW_CLASS
+from scarce.flywheel.draw import HEAD, OWNERS, admitted, ask, draws
+from scarce.flywheel.drift import Settings, drift, last_alarms
+from scarce.flywheel.pool import beside, folder_of, id_of
+from scarce.flywheel.promote import CHAMPION
+from scarce.flywheel.queue import MONTH, WEEK, budget_of
+from scarce.loop.asking import LABEL, put
+from scarce.state import DRIFT
+
+if TYPE_CHECKING:
+    from scarce.flywheel._journal import Journal, Result
+    from scarce.project import Project
+
+LOOK_HOURS: Final = 24.0
+"""A round looks for drift itself where the last look is older."""
+GROUP: Final = f"{LABEL}: {HEAD}, new class?"
+"""So begin questions about samples that may be of a new class."""
+ASKED: Final = 20
+"""Questions about one group, the most central samples first."""
+
+
+def look(project: Project, *, seed: int, now: datetime | None = None) -> list[str]:
+    """Look for drift where the last look is old and something was answered since; return what kept it from that."""
+    now = now or datetime.now(UTC)
+    if project.state.aliases().get(CHAMPION) is None:
+        return []
+    looks = project.state.ledger(DRIFT)
+    last = datetime.fromisoformat(looks[-1]["until"]) if looks else None
+    if last is not None and now - last < timedelta(hours=LOOK_HOURS):
+        return []
+    if not project.state.predictions(since=_text(last or now - timedelta(days=Settings.days))):
+        return []
+    try:
+        drift(project, Settings(rate=project.config.flywheel.drift_rate, seed=seed), now=now)
+    except DataError as error:
+        return [f"Drift was not looked for: {error}"]
+    return []
+
+
+def alarms_since(project: Project, handled: str | None) -> list[dict[str, Any]]:
+    """Return the alarms of the last look, where it is later than the one that was handled last."""
+    return [row for row in last_alarms(project) if handled is None or row["at"] > handled]
+
+
+def new_classes(alarms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the groups of samples that may be a new class."""
+    return [group for row in alarms if row["kind"] == NEW_CLASS for group in row["groups"]]
+
+
+def asking_due(project: Project, now: datetime | None = None) -> bool:
+    """Return whether the period has labels left, and samples were answered since the last draw."""
+    settings = project.config.flywheel
+    kind, total = (MONTH, settings.labels_per_month) if settings.period == MONTH else (WEEK, settings.labels_per_week)
+    before = draws(project)
+    if not budget_of(before, kind, total, now or datetime.now(UTC)).left:
+        return False
+    since = before[-1]["at"] if before else None
+    return project.state.aliases().get(CHAMPION) is not None and bool(project.state.predictions(since=since))
+
+
+def ask_people(project: Project, *, seed: int, workers: int | None) -> Result:
+    """Ask about what is worth most within the budget."""
+    try:
+        found = ask(project, seed=seed, workers=workers)
+    except DataError as error:
+        return {"asked": 0, "waiting": waiting(project), "notes": [str(error)]}
+    return {"asked": sum(row["ask"] for row in found.rows), "waiting": found.waiting, "notes": list(found.notes),
+            "period": found.budget.period, "left": found.budget.left}  # fmt: skip
+
+
+def ask_about(project: Project, groups: Sequence[Mapping[str, Any]], journal: Journal) -> Result:
+    """Ask about the most central samples of groups that may be new classes, at once and beside the budget.
+
+    They join the data as samples without a label.
+    """
+    ds = project.dataset()
+    kept = {one.name for one in folder_of(project).iterdir()} if folder_of(project).is_dir() else set()
+    wanted = {name: group for group in groups for name in list(group["members"])[:ASKED] if name in kept}
+    if not wanted:
+        lost = "their samples were not kept: set keep_images = true below [serve]" if groups else ""
+        return {"asked": 0, "version": None, "notes": [lost] if lost else []}
+    names = {name: id_of(project, ds, name) for name in wanted}
+    known = set(ds.ids.astype(str).tolist())
+    when = {row["sample"]: row["at"] for row in project.state.predictions(samples=sorted(wanted))}
+    rows = [{"sample": name, "at": when.get(name), "inclusion": None, "split": None}
+            for name in sorted(wanted) if names[name] not in known]  # fmt: skip
+    version = journal.adopted("possible new classes")
+    if rows:
+        ds = admitted(project, beside(project, ds, rows, written=True))
+        version = journal.commit(ds, "possible new classes", OWNERS)
+    asked = put(project, [
+        {"sample": names[name], "reason": f"{GROUP} nearest to {group['nearest']}, and {group['size']} lie together",
+         "priority": 1.0, "version": project.head} for name, group in wanted.items()
+    ])  # fmt: skip
+    return {"asked": asked, "version": version, "notes": []}
+
+
+def waiting(project: Project, head: str = f"{LABEL}: ") -> int:
+    """Return how many questions for a label wait."""
+    return sum(row["reason"].startswith(head) for row in project.state.queue())
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,200 @@
+"""A week of a line of real garments: what is drawn, what is asked, and that no question is spent twice."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from scarce.cli import main
+from scarce.errors import ConfigError, DataError, StoreError, UnknownNameError
+from scarce.flywheel import draw
+from scarce.flywheel.draw import ask, draws
+from scarce.flywheel.feedback import give
+from scarce.flywheel.pool import pool_of
+from scarce.lineage import digest
+from scarce.project import Project
+from scarce.provenance.reproduce import reproduce
+
+if TYPE_CHECKING:
+    from conftest import Line
+
+Open = Callable[[], Project]
+MONDAY = datetime(2026, 11, 16, 9, tzinfo=UTC)
+
+
+def where(project: Project, *names: str) -> Counter[tuple[Any, ...]]:
+    """Count the rows of the newest version by some columns."""
+    return Counter(tuple(row[name] for name in names) for row in project.dataset().table.to_pylist())
+
+
+def test_three_weeks_of_questions(line: Line, open_line: Open) -> None:
+    """Each sample is in one frame; probabilities add up; what is left over is picked, never drawn; budgets hold."""
+    project = open_line()
+    sizes = (60, 45, 25)
+    begin, seen = 0, set[str]()
+    for week, size in enumerate(sizes):
+        part = line.new[begin : begin + size]
+        begin += size
+        line.answer([content for content, _ in part])
+        found = ask(project, budget=20, now=MONDAY + timedelta(weeks=week))
+        audit = [row for row in found.rows if row["kind"] == "audit"]
+        picks = [row for row in found.rows if row["kind"] == "pick"]
+        assert (len(audit), len(picks), found.frame, found.budget.left) == (2, 18, size, 0)
+        assert {row["sample"] for row in audit} <= {digest(content) for content, _ in part}
+        assert sum(1 / row["inclusion"] for row in audit) == pytest.approx(size)
+        assert all("more likely" not in row["reason"] for row in audit)  # nobody is led
+        assert all("more likely" in row["reason"] for row in picks)
+        mine = {row["sample"] for row in found.rows}
+        assert not mine & seen
+        seen |= mine
+        again = ask(project, budget=20, now=MONDAY + timedelta(weeks=week, days=6))
+        assert (again.rows, again.version, again.waiting) == ((), found.version, 20 * (week + 1))
+        assert "spent: 20 of 20" in again.notes[0]
+    old = {digest(content) for content, _ in line.new[: sizes[0]]}
+    assert {row["sample"] for row in draws(project)[1]["rows"]} & old  # left over from the first week
+    assert where(project, "source", "split", "label")["production", "test", None] == 6
+    assert where(project, "source", "split", "label")["production", "pool", None] == 54
+    month = ask(project, budget=100, period="month", now=MONDAY + timedelta(days=10))
+    assert (month.budget.period, month.budget.spent) == ("2026-11", 100)
+    assert sum(row["ask"] for row in month.rows) == 40
+    assert {row["kind"] for row in month.rows} == {"pick"}  # nothing came since
+    queue = project.state.queue()
+    assert len({row["sample"] for row in queue}) == len(queue) == 100
+    assert project.verify().fine
+    assert reproduce(project).same
+
+
+def test_feedback_copies_and_training_pictures_are_not_asked_about(line: Line, open_line: Open) -> None:
+    project = open_line()
+    ds = project.dataset()
+    photos = [Path(ds.sources["photos"]) / uri for uri in ds.table["uri"].to_pylist()[:12]]
+    known = [place.read_bytes() for place in photos]
+    twins = [line.changed(content) for content in known]
+    fresh = [content for content, _ in line.new[:60]]
+    requests = line.answer([*known, *twins, *fresh])
+    give(project, [{"request": one, "confirm": True} for one in requests[24:44]], source="http", voter="ann")
+    pool = pool_of(project)
+    assert len(pool.candidates) == 72  # the pictures of the project are no production
+    found = ask(project, budget=60)
+    told = {digest(content) for content in fresh[:20]}
+    asked = {row["sample"] for row in found.rows if row["ask"]}
+    assert not asked & told
+    picks = {row["sample"] for row in found.rows if row["kind"] == "pick"}
+    assert not picks & {digest(content) for content in twins}
+    assert len(picks) >= 30
+    assert any("copies of known" in note for note in found.notes)
+    assert found.frame == 72
+
+
+def test_a_drawn_copy_of_a_training_sample_takes_it_out_of_train(line: Line, open_line: Open) -> None:
+    project = open_line()
+    ds = project.dataset()
+    rows = np.flatnonzero(ds["split"] == "train")[:15]
+    twins = [line.changed((Path(ds.sources["photos"]) / uri).read_bytes()) for uri in ds["uri"][rows]]
+    line.answer(twins)
+    line.set("audit", "1.0")
+    found = ask(open_line(), budget=5)
+    assert {row["kind"] for row in found.rows} == {"audit"}
+    after = project.dataset()
+    drawn = {twins_row["sample"] for twins_row in found.rows}
+    for place, row in enumerate(rows):
+        split = after["split"][after.rows_of([ds.ids[row]])[0]]
+        assert split == ("pool" if digest(twins[place]) in drawn else "train")
+    groups = {part: set(after["split_group"][after["split"] == part]) for part in ("train", "test")}
+    assert not groups["train"] & groups["test"]
+
+
+@pytest.mark.parametrize("broken", ["commit", "put"])
+def test_who_is_killed_spends_nothing_twice(
+    line: Line, open_line: Open, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    line.answer([content for content, _ in line.new[:40]])
+    project = open_line()
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise StoreError("test", "the power failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Project if broken == "commit" else draw, broken, killed)
+        with pytest.raises(StoreError, match="power"):
+            ask(project, budget=10)
+    (kept,) = draws(project)
+    assert (len(kept["rows"]), project.state.queue()) == (10, [])
+    later = ask(open_line(), budget=10)
+    assert later.rows == ()
+    project = open_line()
+    assert len(draws(project)) == 1
+    assert [row["sample"] for row in project.state.queue()] == [row["id"] for row in kept["rows"]]
+    assert sum(count for key, count in where(project, "source").items() if key == ("production",)) == 10
+    version = project.head
+    assert draw.settle(project) is False
+    assert project.head == version
+
+
+def test_two_at_once_spend_one_budget(line: Line, open_line: Open) -> None:
+    line.answer([content for content, _ in line.new[:40]])
+    both = [open_line(), open_line()]
+    failed: list[BaseException] = []
+
+    def go(project: Project) -> None:
+        try:
+            ask(project, budget=12)
+        except BaseException as error:  # noqa: BLE001 - shown below
+            failed.append(error)
+
+    threads = [threading.Thread(target=go, args=(project,)) for project in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert [row["asked"] for row in draws(open_line())] == [12]
+    assert len(open_line().state.queue()) == 12
+
+
+def test_pictures_that_a_user_brings_are_asked_about(line: Line, open_line: Open, tmp_path: Path) -> None:
+    folder = tmp_path / "april"
+    folder.mkdir()
+    for number, (content, _) in enumerate(line.new[:30]):
+        (folder / f"{number}.png").write_bytes(content)
+    assert main(["add", str(folder), "--project", str(line.folder), "--quiet"]) == 0
+    dry = ask(open_line(), budget=10, dry_run=True)
+    assert (len(dry.rows), len(draws(open_line())), open_line().state.queue()) == (10, 0, [])
+    found = ask(open_line(), budget=10)
+    assert {(row["kind"], row["sample"]) for row in found.rows} == {("pick", None)}  # no model answered them
+    assert [row["id"] for row in found.rows] == [row["id"] for row in dry.rows]
+    assert found.version == dry.version  # they were in the data already
+
+
+def test_what_cannot_be_asked_is_told(line: Line, open_line: Open) -> None:
+    with pytest.raises(DataError, match="nothing to ask about"):
+        ask(open_line())
+    line.answer([content for content, _ in line.new[:4]])
+    for kept in (line.folder / ".scarce" / "production").iterdir():
+        kept.unlink()
+    with pytest.raises(DataError, match=r"of 4 production samples not one was kept.*keep_images"):
+        ask(open_line())
+    with pytest.raises(UnknownNameError, match="margin"):
+        ask(open_line(), strategy="margn")
+    with pytest.raises(ConfigError, match="budget"):
+        ask(open_line(), budget=0)
+
+
+def test_the_command_asks_and_exports(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line.answer([content for content, _ in line.new[:40]])
+    words = ["queue", str(line.folder), "--budget", "8", "--strategy", "margin", "--export", str(tmp_path / "q.csv")]
+    assert main([*words, "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "8 questions in" in out
+    assert "8 of 8 labels are spent" in out
+    assert (tmp_path / "q.csv").read_text(encoding="utf-8").count("label: production") == 8
+    assert main(["queue", str(line.folder), "--export", str(tmp_path / "q.txt")]) == 2
+    assert main(["queue", str(line.folder), "--budget", "8", "--export", str(tmp_path / "q.html"), "--json"]) == 0
+    assert (tmp_path / "q.html").stat().st_size > 10_000

@@ -1,0 +1,141 @@
+"""Rounds of a production line: feedback and answers come in, people are asked, an alarm starts a round at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scarce.cli import main
+from scarce.flywheel import _intake as intake
+from scarce.flywheel.feedback import give
+from scarce.flywheel.round import Turn, turn
+from scarce.lineage import digest
+from scarce.loop.answering import Answer, say
+from scarce.project import Project
+from scarce.state import DRIFT
+
+if TYPE_CHECKING:
+    from conftest import Line
+
+
+Opened = Callable[[], Project]
+
+
+@pytest.fixture
+def quick(line: Line) -> Line:
+    """The line with settings of a few seconds; nothing of it was trained in a round."""
+    for key, value in (("folds", "2"), ("repeats", "1"), ("trainer", '"linear_probe"'), ("retrain_after", "25"),
+                       ("labels_per_week", "6")):  # fmt: skip
+        line.set(key, value)
+    return line
+
+
+def pictures(line: Line, label: str, n: int) -> list[bytes]:
+    return [content for content, shown in line.new if shown == label][:n]
+
+
+def answer_all(project: Project, truth: dict[str, str]) -> int:
+    """Let somebody answer all questions for a label, by what the pictures show."""
+    ds, rows = project.dataset(), project.state.queue()
+    hashes = dict(zip(ds.ids.tolist(), ds.table["content_hash"].to_pylist(), strict=True))
+    say(project, [Answer(number=row["number"], sample=row["sample"], verdict="label", voter="ann",
+                         label=truth[hashes[row["sample"]]], reason=row["reason"]) for row in rows])  # fmt: skip
+    return len(rows)
+
+
+def alarmed(project: Project, members: list[str], at: datetime) -> None:
+    """Write down a look that found a group of unknown samples."""
+    told = {"name": "new class", "kind": "new class", "said": f"{len(members)} unknown samples lie together", "p": 1e-4,
+            "adjusted": 1e-3, "alarm": True}  # fmt: skip
+    group = {"size": len(members), "members": members, "before": 0, "p": 1e-4, "nearest": "Bag", "away": 4.0,
+             "spread": 0.5, "sheet": None}  # fmt: skip
+    text = at.isoformat(timespec="milliseconds")
+    project.state.add_ledger_rows(
+        [{"decision": "look for drift", "verdict": "alarm", "kept": False, "champion": "x", "since": text,
+          "until": text, "tests": [told], "groups": [group], "at": text}], run=DRIFT,
+    )  # fmt: skip
+
+
+def test_people_are_asked_within_the_budget_and_answers_come_back(quick: Line, open_line: Opened) -> None:
+    contents = [*pictures(quick, "Bag", 12), *pictures(quick, "Coat", 12), *pictures(quick, "Trouser", 4)]
+    quick.answer(contents)
+    project = open_line()
+    found = turn(project)
+    assert found.state == "waiting", found.why
+    assert found.waiting == found.steps["ask"]["asked"] == 6
+    assert found.steps["ask"]["left"] == 0
+    versions = len(project.log())
+    again = turn(open_line())
+    assert (again.state, again.number, again.waiting) == ("waiting", None, 6)
+    assert len(project.log()) == versions
+
+    assert answer_all(project, quick.truth) == 6
+    after = turn(open_line())
+    assert after.collected["labels"] == 6
+    assert (after.state, after.waiting, after.new) == ("waiting", 0, found.new + 6)
+    ds = project.dataset()
+    drawn = ds["source"] == "production"
+    assert {"test", "train"} >= set(ds["split"][drawn].tolist())
+
+
+def test_feedback_is_collected_and_trained_on(quick: Line, open_line: Opened) -> None:
+    contents = [*pictures(quick, "Bag", 10), *pictures(quick, "Coat", 10), *pictures(quick, "Trouser", 10)]
+    requests = quick.answer(contents)
+    project = open_line()
+    first = turn(project)
+    assert (first.state, first.exit_code) == ("waiting", 0), first.why
+    rows = [{"request": request, "label": quick.truth[digest(content)]}
+            for request, content in zip(requests, contents, strict=True)]  # fmt: skip
+    give(project, rows, source="cli", voter="ann")
+    found = turn(open_line())
+    assert found.collected["annotations"] > 0
+    joined = int((project.dataset()["source"] == "production").sum())
+    if found.new >= 25:
+        assert found.state in {"proposed", "not provable", "refused"}
+        assert found.challenger is not None
+    else:  # most answers were sure and right, and are not worth a sample
+        assert found.state == "waiting"
+        assert found.new <= joined
+
+
+def test_labels_that_are_no_class_are_told_to_a_person(quick: Line, open_line: Opened) -> None:
+    (request,) = quick.answer(pictures(quick, "Sandal", 1))
+    give(open_line(), [{"request": request, "label": "Sandal"}], source="cli", new_classes=True)
+    found = turn(open_line())
+    assert (found.wanted, found.exit_code) == (("Sandal",), 1)
+    assert any("--new-classes" in line for line in found.why)
+
+
+def test_an_alarm_of_a_new_class_starts_a_round_at_once(
+    quick: Line, open_line: Opened, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandals = pictures(quick, "Sandal", 12)
+    quick.answer(sandals)
+    project = open_line()
+    turn(project)  # what was there before
+    for row in project.state.queue():
+        project.state.settle([row["number"]])
+    members = [digest(content) for content in sandals]
+    alarmed(project, members, datetime.now(UTC))
+    capsys.readouterr()
+    assert main(["round", str(quick.folder), "--json", "--quiet"]) == 1
+    body = json.loads(capsys.readouterr().out)
+    assert [row["kind"] for row in body["alarms"]] == ["new class"]
+    waiting = [row for row in project.state.queue() if row["reason"].startswith(intake.GROUP)]
+    assert len(waiting) == body["steps"]["groups"]["asked"] > 6  # beside the budget, which is spent
+    assert {row["priority"] for row in waiting} == {1.0}
+    told: Turn = turn(open_line())
+    assert (told.alarms, told.exit_code, told.number) == ((), 0, None)  # the alarm is told once
+
+    assert main(["classes", "add", "Sandal", "--project", str(quick.folder)]) == 0
+    answer_all(open_line(), quick.truth)
+    found = turn(open_line())
+    assert 0 < found.new < 92 + 25
+    assert found.challenger is not None, found.why
+    assert any("after an alarm of a new class" in line for line in found.why)
+    card: dict[str, Any] = json.loads((project.models / found.challenger / "card.json").read_text())
+    assert "Sandal" in card["classes"]
