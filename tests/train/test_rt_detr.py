@@ -202,5 +202,4 @@ def test_it_comes_to_know_the_boards_it_learns_from(boards: Dataset) -> None:
     assert history[-1]["loss"] < 0.6 * history[0]["loss"]
     truth, found = truth_and_found(model, ds)  # type: ignore[arg-type]
     figures = judged(truth, found, ds.schema.classes, np.arange(4))
-    print({name: figures[name] for name in ("at_50", "recall_50")})
     assert figures["recall_50"]["value"] > 0.15
