@@ -75,18 +75,19 @@ def boards(root: Path, work: Path, *, most: int = 100, sound: int = 400) -> Data
                 stem = f"{name}_{taken[name]:04d}"
                 cv2.imwrite(str(out / f"{stem}.png"), tested[window])
                 cv2.imwrite(str(out / f"{stem}_mask.png"), mask)
-                cells.append((f"{stem}.png", f"{stem}_mask.png", name, pair["group"]))
+                drawn = [{"label": name, "bbox": [box[0] - left, box[1] - top, box[2] - box[0], box[3] - box[1]]}]
+                cells.append((f"{stem}.png", f"{stem}_mask.png", name, pair["group"], json.dumps(drawn)))
         left, top = rng.integers(0, BOARD_SIDE - SIDE, 2).tolist()
         window = template[top : top + SIDE, left : left + SIDE]
         if taken["sound"] < sound and window.any() and not window.all():
             taken["sound"] += 1
             cv2.imwrite(str(out / f"sound_{taken['sound']:04d}.png"), window)
-            cells.append((f"sound_{taken['sound']:04d}.png", None, "sound", pair["group"]))
-    uris, masks, labels, groups = (
+            cells.append((f"sound_{taken['sound']:04d}.png", None, "sound", pair["group"], "[]"))
+    uris, masks, labels, groups, drawn_boxes = (
         list(column) for column in zip(*sorted(cells, key=lambda cell: cell[0]), strict=True)
     )
     classes = ("sound", *sorted(set(labels) - {"sound"}))
-    more = {"label": labels, "split_group": groups, "mask_uri": masks}
+    more = {"label": labels, "split_group": groups, "mask_uri": masks, "meta.boxes": drawn_boxes}
     return _dataset(out, uris, classes, ("sound",), more)
 
 

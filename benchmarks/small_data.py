@@ -3,8 +3,9 @@
     python benchmarks/small_data.py --study data_size --set trec [--seeds 10] [--minutes 15] [--journal FOLDER]
 
 adds its part to `results/small_data.json`. Sets of data_size: `garments` (the pictures in examples/), `trec` (questions
-of six kinds), `wafer` and `power` (series; a fifth of all rows is the test). Sets of phases: `garments` and `tiles`
-(magnetic tiles, grouped by tile: sound, blowhole, break; EfficientNet-Lite0 features at 96 pixels). Reads the folder
+of six kinds), `wafer` and `power` (series; a fifth of all rows is the test). Sets of phases: `garments`, `tiles`
+(magnetic tiles, grouped by tile: sound, blowhole, break; EfficientNet-Lite0 features at 96 pixels) and `boards`
+(windows of deep_pcb, grouped by design: sound, loose copper, open circuit; boxes, by the detector). Reads the folder
 that SCARCE_DATA names, or ../shared/data.
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from growth import boards as windows
 from growth import tiles as tile_rows
 
 from scarce import encode, io, modality
@@ -62,6 +64,11 @@ def tiles(work: Path) -> Dataset:
     return encode.run(ds, cache=work / "features", size=96)
 
 
+def boards(work: Path) -> Dataset:
+    """Return windows of circuit boards, each with one defect and its box, or with none."""
+    return modality.scan(windows(DATA / "deep_pcb", work, most=24, sound=280))
+
+
 SIZES: dict[str, tuple[Callable[[Path], Dataset], DataSize]] = {
     "garments": (
         garments,
@@ -74,7 +81,11 @@ SIZES: dict[str, tuple[Callable[[Path], Dataset], DataSize]] = {
 PHASES: dict[str, tuple[Callable[[Path], Dataset], Phases]] = {
     "garments": (lambda work: encode.run(garments(work), "pixel"), Phases()),
     "tiles": (tiles, Phases(counts=(600, 6, 3), classes=("free", "blowhole", "break"))),
-}
+    "boards": (boards, Phases(
+        counts=(200, 2, 1), classes=("sound", "copper", "open"), generators=("cut_paste",), policies=("surface",),
+        instrument="boxes", steps=30,
+    )),
+}  # fmt: skip
 STUDIES: dict[str, tuple[ModuleType, dict[str, tuple[Callable[[Path], Dataset], DataSize | Phases]]]] = {
     "data_size": (data_size, dict(SIZES)), "phases": (phases, dict(PHASES)),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 from scarce import io
 from scarce.dataset import Dataset
 from scarce.errors import DataError, UnknownNameError
+from scarce.train._boxes import boxes_of
 
 
 def put(path: Path, value: int = 0) -> None:
@@ -104,3 +106,37 @@ def test_what_was_true_of_one_source_alone_is_not_said_of_both(tmp_path: Path) -
         "z has 1 usable sample: it cannot be learned and judged at once"
     ]
     assert sum("empty: 0 bytes" in why for why in said(io.merge_sources(both, one))) == 1, "said once"
+
+
+def test_classes_of_boxes_are_mapped_and_join_ours(tmp_path: Path) -> None:
+    drawn = {
+        "a": {"1.png": [{"label": "hole", "bbox": [0, 0, 2, 2]}], "2.png": []},
+        "b": {
+            "3.png": [
+                {"label": "Loch", "bbox": [1, 1, 2, 2], "annotator": "eva"},
+                {"label": "tear", "bbox": [0, 0, 1, 1]},
+            ],
+            "4.png": None,
+        },
+    }  # fmt: skip
+    for folder, files in drawn.items():
+        for name in files:
+            put(tmp_path / folder / name, int(name[0]))
+        lines = [
+            json.dumps({"uri": name} if boxes is None else {"uri": name, "boxes": boxes})
+            for name, boxes in files.items()
+        ]
+        (tmp_path / folder / "list.jsonl").write_text("\n".join(lines))
+    old, new = (io.read(tmp_path / folder / "list.jsonl") for folder in ("a", "b"))
+    assert set(new.schema.classes) == {"Loch", "tear"}
+    (why,) = [row["why"] for row in new.findings.to_pylist() if "label" in row["why"]]
+    assert why == "no sample has a label of its own, but boxes of 2 classes are drawn: scarce train --model detector"
+    both = io.merge_sources(old, new, {"Loch": "hole"})
+    assert both.schema.classes == ("hole", "tear")
+    cells = dict(zip(both["uri"].tolist(), both["meta.boxes"].tolist(), strict=True))
+    assert json.loads(cells["3.png"]) == [
+        {"label": "hole", "bbox": [1, 1, 2, 2], "annotator": "eva"}, {"label": "tear", "bbox": [0, 0, 1, 1]},
+    ]  # fmt: skip
+    assert cells["1.png"] == old["meta.boxes"][old["uri"].tolist().index("1.png")]
+    assert cells["4.png"] is None
+    assert [None if one is None else one.codes.tolist() for one in boxes_of(both, "test")].count([0, 1]) == 1

@@ -14,8 +14,11 @@ import pytest
 from scarce import encode, io, modality
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConfigError, DataError, UnknownNameError
+from scarce.recipe import mask_opener, render_full
+from scarce.study._phase_boxes import BoxSource, BoxTrial, judged_boxes, shown_boxes, with_boxes
 from scarce.study._phase_rows import per_class
 from scarce.study.phases import Phases, _majority, conclusion, table_of
+from scarce.train._boxes import BoxModel, Drawn
 
 SHORT = Phases(counts=(80, 6, 3), classes=("Trouser", "Pullover", "Bag"), times=4.0, seeds=2)
 TILES = Phases(counts=(40, 5, 3), classes=("free", "blowhole", "uneven"), times=2.0, generators=("cut_paste",), seeds=1)
@@ -91,7 +94,7 @@ def test_defects_are_made_on_sound_tiles_of_the_draw_alone(tiles: Dataset) -> No
     assert found.body["made"] == ["augment.surface", "synthesize.cut_paste"]
     assert arms["hybrid"]["recall"]["free"]["low"] is None
     assert arms["hybrid"]["majority"] == "not proven"
-    trial = TILES._source(tiles, None).trial(0)
+    trial = TILES._rows(tiles, None).trial(0)
     groups = dict(zip(tiles.ids.tolist(), tiles["split_group"].tolist(), strict=True))
     trained = {groups[sample] for sample in trial.made.ds.ids.tolist() if sample in groups}
     assert len(trial.made.ds) == 40 + 5 + 3 + 2 * (10 + 6)
@@ -99,6 +102,87 @@ def test_defects_are_made_on_sound_tiles_of_the_draw_alone(tiles: Dataset) -> No
     beside = {groups[sample] for sample, point in zip(tiles.ids.tolist(), judged, strict=True)
               if (trial.judged == point).all(axis=1).any()}  # fmt: skip
     assert not trained & beside
+
+
+@pytest.mark.slow
+def test_a_detector_is_judged_by_boxes(tiles: Dataset, tmp_path: Path) -> None:
+    study = replace(TILES, instrument="boxes", counts=(6, 3, 2), network="small_resnet", steps=1, size=32)
+    journal = tmp_path / "boxes.jsonl"
+    small = tiles.take(np.flatnonzero(np.arange(len(tiles)) % 4 == 0))
+    found = study.run(small, journal=journal, minutes=60.0, seed=0)
+    arms = found.body["arms"]
+    assert arms["repeat"]["counts"]["uneven"] == {"real": 2, "repeated": 4}
+    assert arms["hybrid"]["counts"]["blowhole"] == {"real": 3, "augmented": 3, "synthetic": 3}
+    for row in arms.values():
+        for metric in ("recall", "average_precision"):
+            assert all(0 <= row[metric][name]["mean"] <= 1 for name in TILES.classes)
+    again = study.run(small, journal=journal, minutes=60.0, seed=0)
+    assert again.body == found.body
+    unknown = replace(small, schema=replace(small.schema, normal_classes=()))
+    with pytest.raises(DataError, match="no class is known to be sound"):
+        replace(study, generators=("none",)).run(unknown, journal=None, minutes=1.0, seed=0)
+
+
+def test_boxes_stand_around_what_masks_show(tiles: Dataset) -> None:
+    trial = replace(TILES, instrument="boxes")._boxes(TILES._rows(tiles, None)).trial(0)
+    assert isinstance(trial, BoxTrial)
+    opened, grown = mask_opener(trial.ds), 0
+    rows = np.flatnonzero(trial.ds["label"] != tiles.schema.classes.index("free"))
+    for row in rows.tolist():
+        recipe = trial.ds.table["recipe"][row].as_py()
+        grown += bool(recipe)
+        mask = opened(str(trial.ds.ids[row]))
+        if recipe:
+            picture = lambda name: np.asarray(modality.open_samples(trial.ds, trial.ds.rows_of([name]))[0])  # noqa: E731
+            mask = render_full(recipe, picture, opened).mask
+        left, top, width, height = (int(side) for side in json.loads(trial.ds["meta.boxes"][row])[0]["bbox"])
+        assert mask is not None
+        assert mask[top : top + height, left : left + width].sum() == mask.sum()
+        assert mask[top].any()
+        assert mask[:, left + width - 1].any()
+    assert grown == 32
+    assert not set(trial.made.ds.ids) & set(trial.judged)
+
+
+def test_boxes_that_people_drew_are_taken(tiles: Dataset) -> None:
+    drawn = with_boxes(tiles)
+    rows = np.flatnonzero(drawn["label"] != tiles.schema.classes.index("free"))
+    boxed = drawn.with_columns({"mask_uri": [None] * len(drawn)})
+    for one, two in zip(shown_boxes(tiles, tiles.rows_of(drawn.ids[rows])), shown_boxes(boxed, rows), strict=True):
+        assert one is not None
+        assert two is not None
+        np.testing.assert_allclose(one, two)
+    trial = replace(TILES, instrument="boxes")._boxes(TILES._rows(boxed, None)).trial(0)
+    assert isinstance(trial, BoxTrial)
+    assert {name.split(".")[0] for name in trial.made.made if "." in name} == {"augment", "synthesize"}
+    for row in np.flatnonzero(trial.ds["origin"] != "real").tolist():
+        assert len(json.loads(trial.ds["meta.boxes"][row])) == 1
+    cells = drawn["meta.boxes"].tolist()
+    cells[int(rows[0])] = json.dumps([*json.loads(cells[rows[0]]), {"label": "uneven", "bbox": [1, 1, 9, 9]}])
+    source = BoxSource.of(TILES._rows(boxed.with_columns({"meta.boxes": cells}), None), 1, {})
+    assert np.flatnonzero(~source.shown).tolist() == [int(rows[0])]
+
+
+def test_alarms_and_their_scores() -> None:
+    class Fixed(BoxModel):
+        def detect(self, ds: Dataset) -> list[Drawn | None]:
+            boxes = {"a": Drawn.of([[0, 0, 10, 10]], [1], [0.9]), "c": Drawn.of([[50, 50, 60, 60]], [1], [0.6])}
+            return [boxes.get(name) for name in ds.ids.tolist()]
+
+        def tensors(self) -> dict[str, np.ndarray[Any, Any]]:
+            return {}
+
+    drawn = json.dumps([{"label": "hole", "bbox": [0, 0, 10, 9]}])
+    ds = Dataset.from_columns(
+        Schema(classes=("good", "hole"), normal_classes=("good",)),
+        {"id": ["a", "b", "c", "d", "e"], "label": ["hole", "hole", "good", "good", "good"],
+         "meta.boxes": [drawn, drawn, "[]", "[]", "[]"], "split": ["train"] * 5},
+    )  # fmt: skip
+    card = {"classes": ["good", "hole"], "task": "boxes"}
+    found = judged_boxes(Fixed(card=card), ds.fold(["e"], ["a", "b", "c", "d"]), (0, 1))
+    assert found["recall"] == {"good": 0.5, "hole": 0.5}
+    assert 0.4 < found["average_precision"]["hole"] < 0.51
+    assert found["average_precision"]["good"] == pytest.approx(7 / 12)
 
 
 def test_series_are_studied_too(shared_data: Path) -> None:

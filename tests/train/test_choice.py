@@ -16,6 +16,9 @@ def test_a_model_is_a_trainer_or_a_network() -> None:
     assert train.trainer_of("resnet18", "image") == ("finetune", {"network": "resnet18"})
     assert train.trainer_of("convnext_atto.d2_in1k", "image")[1] == {"network": "convnext_atto.d2_in1k"}
     assert train.trainer_of("some/model", "text") == ("transformer", {"checkpoint": "some/model"})
+    assert train.trainer_of("PekingU/rtdetr_v2_r18vd", "image") == ("rt_detr", {"network": "PekingU/rtdetr_v2_r18vd"})
+    assert train.draws_boxes("PekingU/rtdetr_v2_r18vd", "image")
+    assert not train.draws_boxes("some/model", "text")
     with pytest.raises(UnknownNameError, match=r"did you mean .*'resnet18'"):
         train.trainer_of("resnet_18", "image")
     with pytest.raises(UnknownNameError, match="did you mean 'finetune'"):

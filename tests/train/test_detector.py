@@ -14,8 +14,9 @@ from scarce import train
 from scarce.dataset import Dataset, FoldView
 from scarce.errors import ConfigError, DataError, TrainError, UnknownNameError
 from scarce.train._boxes import boxes_of
+from scarce.train._detection_work import DetectorModel
 from scarce.train.detection import detect, draw, truth_and_found, write_csv, write_json
-from scarce.train.detector import Detector, DetectorModel
+from scarce.train.detector import Detector
 
 SMALL: dict[str, Any] = {"network": "small_resnet", "size": 128, "crop": 64, "epochs": 1, "batch": 2}
 

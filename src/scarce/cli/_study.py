@@ -121,7 +121,7 @@ def tell(console: Console, body: dict[str, Any], told: Told) -> None:
 
 
 def on_features(
-    name: str, given: Mapping[str, Any], common: Common, fashion: Path | None, *, most: int = 600
+    name: str, given: Mapping[str, Any], common: Common, fashion: Path | None, *, most: int = 600, encoded: bool = True
 ) -> dict[str, Any]:
     """Run a study that needs features on a project, or on a part of Fashion-MNIST.
 
@@ -131,9 +131,10 @@ def on_features(
         common: what every study is asked with.
         fashion: folder of Fashion-MNIST's files; None = the project.
         most: training pictures of a class of garments.
+        encoded: whether it needs the project's features after all.
     """
     if fashion is None:
-        return studied(name, given, common)
+        return studied(name, given, common, encoded=encoded)
     from scarce.study._fashion import some_fashion
 
     return studied(

@@ -40,6 +40,12 @@ def phases(
     policy: Policies = None,
     generator: Generators = None,
     shows: Shows = None,
+    instrument: Annotated[
+        str | None, typer.Option(metavar="probe|boxes", help="Classes by a probe, or boxes.", show_default="probe")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of every training of the detector of boxes.", show_default="400")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Repeats.", show_default="scarce.toml, or 10")] = None,
     minutes: Minutes = None,
     out_folder: OutFolder = None,
@@ -53,18 +59,20 @@ def phases(
 
     Recall and average precision of every class on the same real held-out samples, beside a control that only repeats
     the rare ones, and whether the majority falls. After the last seed the test split is looked at once. Run it again to
-    go on.
+    go on. With --instrument boxes a detector learns in every arm, from boxes or masks.
 
     Example:
         scarce study phases photos-scarce --count 400 --count 4 --count 2 --minutes 20
+        scarce study phases boards-scarce --instrument boxes --count 200 --count 2 --steps 200
         scarce study phases --fashion /usr/share/datasets/fashion-mnist --out reports
     """
     with screen(as_json, quiet, debug) as out:
         from scarce.study import phases as study
 
         given = {"counts": count or None, "classes": class_name or None, "times": times, "policies": policy or None,
-                 "generators": generator or None, "shows": shows or None, "seeds": seeds}  # fmt: skip
+                 "generators": generator or None, "shows": shows or None, "seeds": seeds,
+                 "instrument": instrument, "steps": steps}  # fmt: skip
         folder = Path() if fashion is not None else folder_of(project, named)
         common = Common(folder, version, minutes, out_folder, workers, seed)
-        body = on_features("phases", given, common, fashion, most=1200)
+        body = on_features("phases", given, common, fashion, most=1200, encoded=instrument != "boxes")
         out.show(body, lambda console: tell(console, body, study))

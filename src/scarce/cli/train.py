@@ -104,7 +104,7 @@ def train(
             told["start"] = None if start is None else str(started(opened, start))
             check_names(opened, ds.schema.modality, model=model, told=told)
             ds = with_scan(opened, ds, workers=workers)
-            if not draws_boxes(model or opened.config.train.trainer):  # which see pixels only
+            if not draws_boxes(model or opened.config.train.trainer, ds.schema.modality):  # which see pixels only
                 ds = with_features(opened, ds, workers=workers, seed=seed)
             fitted, notes = fit(opened, ds, name, model=model, told=told, seed=seed, foreign=foreign)
             if not is_main():  # several processes train one model, and the first of them keeps it

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,8 @@ def to_dataset(listing: Listing) -> Dataset:
     reasons = list(listing.reasons) or [None] * n
     ids = _ids(listing, labels, reasons)
     voted = {vote.label for vote in listing.votes}
-    others = {label for label in (*labels, *voted, *_boxed(listing)) if label is not None} - set(listing.classes)
+    boxed = _boxed(listing)
+    others = {label for label in (*labels, *voted, *boxed) if label is not None} - set(listing.classes)
     classes = (*listing.classes, *sorted(others, key=natural))
     # A text that is "good" praises something; it is not a sound part.
     normal = () if listing.modality == "text" else dataset.normal_classes(classes)
@@ -130,7 +132,8 @@ def to_dataset(listing: Listing) -> Dataset:
         "label_source": _sources(listing, labels),
         "keep": [reason is None for reason in reasons], "drop_reason": reasons,
     }  # fmt: skip
-    listing.notes += [*_reason_notes(reasons), *_class_notes(labels, reasons, classes), *_group_notes(listing, classes)]
+    named = _class_notes(labels, reasons, classes, boxed)
+    listing.notes += [*_reason_notes(reasons), *named, *_group_notes(listing, classes)]
     # Rows are sorted by id inside; notes speak of the reader's own order, so they are translated here.
     findings = [
         {
@@ -143,16 +146,14 @@ def to_dataset(listing: Listing) -> Dataset:
     return replace(ds.with_findings("read", findings), votes=as_table(listing.votes, ids, VOTE))
 
 
-def _boxed(listing: Listing) -> set[str]:
-    """Return the classes that a table's boxes have; a cell that cannot be read is told by who needs its boxes."""
+def _boxed(listing: Listing) -> Counter[str]:
+    """Return class to pictures with its boxes; a cell that cannot be read is told by who needs its boxes."""
     name = next((f"meta.{one}" for one in BOXES if f"meta.{one}" in listing.columns), None)
-    found: set[str] = set()
+    found: Counter[str] = Counter()
     for cell in _list(listing.columns.get(name), len(listing.uris)) if name else ():
         if isinstance(cell, str | list):
-            try:
-                found |= classes_in(cell) or set()
-            except (ValueError, TypeError):
-                continue
+            with suppress(ValueError, TypeError):
+                found.update(classes_in(cell) or ())
     return found
 
 
@@ -221,11 +222,16 @@ def _reason_notes(reasons: Sequence[str | None]) -> list[Note]:
     return found
 
 
-def _class_notes(labels: Sequence[str | None], reasons: Sequence[str | None], classes: Sequence[str]) -> list[Note]:
+def _class_notes(
+    labels: Sequence[str | None], reasons: Sequence[str | None], classes: Sequence[str], boxed: Collection[str]
+) -> list[Note]:
     good = [label for label, reason in zip(labels, reasons, strict=True) if reason is None]
     counts = Counter(good)
     missing = counts.pop(None, 0)
     found = []
+    if missing == len(good) and good and boxed:
+        why = f"{NO_LABEL} of its own, but boxes of {len(boxed)} classes are drawn: scarce train --model detector"
+        return [Note("data", why, WARN)]
     if missing == len(good) and good:
         found.append(Note("data", f"{NO_LABEL}: it can be audited, but nothing can be trained", WARN))
         return found

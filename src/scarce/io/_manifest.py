@@ -16,6 +16,7 @@ from scarce.io._base import Options
 from scarce.io._listing import INFO, WARN, Listing, Note, joined
 from scarce.io._tables import Opened, listing_of, no_label, open_parts, row_listing, standard_columns
 from scarce.io._walk import SOUNDS, trouble, walk
+from scarce.io.boxes import BOXES
 from scarce.modality.raw import MISSING
 
 _WEB = re.compile(r"^(https?|s3|gs|ftp)://", re.IGNORECASE)
@@ -177,7 +178,8 @@ def _no_file(text: str) -> str:
 
 
 def _mention(one: Opened, found: Listing) -> None:
-    if one.roles.label is None and not one.votes:
+    boxed = any(f"meta.{name}" in found.columns for name in BOXES)
+    if one.roles.label is None and not one.votes and not boxed:
         found.notes.append(no_label(one))
     elif one.roles.label and one.roles.label.lower() not in ("label", "class"):
         found.notes.append(Note("data", f"column {one.roles.label!r} is taken as the label", INFO))

@@ -21,6 +21,7 @@ from scarce.errors import DataError, ReadError, closest, unknown_name
 from scarce.io._base import AbstractReader, Options
 from scarce.io._listing import LONE_CLASS, LONE_SAMPLE, natural, sample_id, to_dataset
 from scarce.io._walk import is_hidden, walk, walk_once
+from scarce.io.boxes import BOXES, PREDICTED, objects_in, to_cell
 from scarce.lineage import Step, digest
 from scarce.modality import raw, table
 from scarce.modality._base import Raw
@@ -171,7 +172,7 @@ def merge_sources(ds: Dataset, new: Dataset, class_map: Mapping[str, str] | None
     Args:
         ds: what there is.
         new: another source, as :func:`read` returns it.
-        class_map: class of the new source to class of ours; what is not named keeps its name.
+        class_map: class of the new source, of a sample or of a box, to class of ours; what is not named keeps its name.
 
     Raises:
         DataError: the two are different kinds of data, or share no table of features.
@@ -190,7 +191,8 @@ def merge_sources(ds: Dataset, new: Dataset, class_map: Mapping[str, str] | None
     labels = [None if label is None else names.get(label, label) for label in rows.table["label"].to_pylist()]
     values = {name: rows.table[name] for name in rows.table.column_names if name not in ("audit", "label")}
     values = {name: column for name, column in values.items() if column.null_count < max(len(column), 1)}
-    added = sorted({label for label in labels if label} - set(ds.schema.classes), key=natural)
+    values, boxed = _mapped_boxes(values, names)
+    added = sorted(({label for label in labels if label} | boxed) - set(ds.schema.classes), key=natural)
     classes = (*ds.schema.classes, *added)
     normal = tuple(name for name in classes if name in {*ds.schema.normal_classes, *dataset.normal_classes(added)})
     schema = Schema(modality=ds.schema.modality, task=ds.schema.task, classes=classes, normal_classes=normal)
@@ -204,6 +206,30 @@ def merge_sources(ds: Dataset, new: Dataset, class_map: Mapping[str, str] | None
     params = {"source": next(iter(sources)), "steps": read, "class_map": names}
     grown = grown.with_step(Step(stage="io", name="merge", params=params, inputs=inputs))
     return grown.with_findings("read", _notes(grown, new, names))
+
+
+def _mapped_boxes(values: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
+    """Return columns whose boxes have our classes, and the classes of the boxes that people drew.
+
+    A cell that cannot be read stays as it is; who needs its boxes tells so.
+    """
+    found, seen = dict(values), set[str]()
+    for name in (*BOXES, *PREDICTED):
+        column = found.get(f"meta.{name}")
+        if column is None or not pa.types.is_string(column.type):
+            continue
+        cells = column.to_pylist()
+        for row, cell in enumerate(cells):
+            try:
+                items = objects_in(cell) or []
+            except ValueError:
+                continue
+            if any(item["label"] in names for item in items):
+                cells[row] = to_cell([{**item, "label": names.get(item["label"], item["label"])} for item in items])
+            if name in BOXES:
+                seen |= {names.get(item["label"], item["label"]) for item in items}
+        found[f"meta.{name}"] = pa.chunked_array([pa.array(cells, column.type)])
+    return found, seen
 
 
 def _mapped_votes(votes: pa.Table, names: Mapping[str, str]) -> pa.Table:

@@ -109,7 +109,7 @@ class Source:
             DataError: a class has too few samples.
         """
         rows, held, features = parts_of(self.ds, seed)
-        drawn = self._drawn(rows[~held], seed)
+        drawn = self.drawn(rows[~held], seed)
         rows, features = test_of(self.ds) if test else (rows[held], features[held])
         truth = self.ds["label"][rows].astype(np.int64)
         use = np.isin(truth, self.codes)
@@ -122,7 +122,16 @@ class Source:
         points = np.asarray(made.ds[embedding], np.float32)
         return Trial(made, self.codes, self.wanted, points, features[use], truth[use], seed)
 
-    def _drawn(self, free: Ints, seed: int) -> Dataset:
+    def drawn(self, free: Ints, seed: int) -> Dataset:
+        """Return as many real rows of each class as are wanted, from as many groups as there are.
+
+        Args:
+            free: rows that do not judge.
+            seed: of the draw.
+
+        Raises:
+            DataError: a class has too few samples.
+        """
         names, labels = self.ds.schema.classes, self.ds["label"][free].astype(np.int64)
         groups, taken, short = groups_of(self.ds)[free], [], []
         for code, wanted in zip(self.codes, self.counts, strict=True):
@@ -173,36 +182,24 @@ class Trial:
         points, codes, counts = [self.points[real]], [labels[real]], {}
         for code in self.codes:
             counts[names[code]] = {"real": int((labels[real] == code).sum())}
-            for kind, found in self._added(arm, code).items():
+            added = {kind: self.points[rows] for kind, rows in added_rows(self.made, self.wanted, arm, code).items()}
+            if "synthetic" in added and not len(added["synthetic"]):
+                added["between"] = self._between(code, _drawn(arm, self.wanted[names[code]]))
+            for kind, found in added.items():
                 counts[names[code]][kind] = len(found)
                 points.append(found)
                 codes.append(np.full(len(found), code))
         fitted = LinearProbe().fit(np.concatenate(points), np.concatenate(codes), len(names))
         return {**per_class(fitted.predict_proba(self.judged), self.truth, self.codes, names), "counts": counts}
 
-    def _added(self, arm: str, code: int) -> dict[str, Floats]:
-        """Return kind to (m, D) points that an arm adds to a class."""
-        most = self.wanted.get(self.made.ds.schema.classes[code], 0)
-        own = np.flatnonzero((self.made.ds["origin"] == "real") & (self.made.ds["label"] == code))
-        if arm == REAL or not most:
-            return {}
-        if arm == REPEAT:
-            return {"repeated": self.points[np.resize(own, most)]}
-        drawn = {AUGMENT: 0, SYNTHESIZE: most}.get(arm, most // 2)
-        shares = {"augmented": most - drawn, "synthetic": drawn}
-        out = {kind: self.points[_grown(self.made, kind, code)[:share]] for kind, share in shares.items() if share}
-        if drawn and not len(out["synthetic"]):
-            out["between"] = self._between(own, drawn)
-        return out
-
-    def _between(self, own: Ints, number: int) -> Floats:
+    def _between(self, code: int, number: int) -> Floats:
         """Return (m, D) points between real ones of a class (SMOTE); there are none beside one sample alone."""
-        if len(own) < 2 or not number:
-            return np.zeros((0, self.points.shape[1]), np.float32)
         real = np.flatnonzero(self.made.ds["origin"] == "real")
         labels = self.made.ds["label"][real].astype(np.int64)
-        code = int(self.made.ds["label"][own[0]])
-        smote = Smote(neighbors=min(NEIGHBORS, len(own) - 1), target_count={str(code): len(own) + number})
+        own = int((labels == code).sum())
+        if own < 2:
+            return np.zeros((0, self.points.shape[1]), np.float32)
+        smote = Smote(neighbors=min(NEIGHBORS, own - 1), target_count={str(code): own + number})
         found, _ = smote.fit_resample(self.points[real], labels.astype(str), seed=self.seed)
         return np.asarray(found[len(real) :], np.float32)
 
@@ -220,6 +217,30 @@ def per_class(probs: Floats, truth: Ints, codes: Sequence[int], names: Sequence[
     recall = {names[code]: float((answers[truth == code] == code).mean()) for code in codes}
     precision = {names[code]: float(average_precision(truth == code, probs[:, code])) for code in codes}
     return {"recall": recall, "average_precision": precision}
+
+
+def added_rows(made: Candidates, wanted: Mapping[str, int], arm: str, code: int) -> dict[str, Ints]:
+    """Return kind to the rows that an arm adds to a class; a row may occur more than once.
+
+    Args:
+        made: the drawn rows and those grown from them.
+        wanted: class to rows that a phase adds.
+        arm: one of :data:`ARMS`.
+        code: of the class.
+    """
+    most = wanted.get(made.ds.schema.classes[code], 0)
+    if arm == REAL or not most:
+        return {}
+    if arm == REPEAT:
+        return {"repeated": np.resize(np.flatnonzero((made.ds["origin"] == "real") & (made.ds["label"] == code)), most)}
+    drawn = _drawn(arm, most)
+    shares = {"augmented": most - drawn, "synthetic": drawn}
+    return {kind: _grown(made, kind, code)[:share] for kind, share in shares.items() if share}
+
+
+def _drawn(arm: str, most: int) -> int:
+    """Return how many of the rows that an arm adds are synthetic."""
+    return {AUGMENT: 0, SYNTHESIZE: most}.get(arm, most // 2)
 
 
 def _grown(made: Candidates, kind: str, code: int) -> Ints:

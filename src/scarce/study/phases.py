@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, Literal, Protocol, final
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset
+from scarce.ballot import vouched
+from scarce.dataset import Array, Dataset, Ints
 from scarce.errors import ConfigError, DataError
+from scarce.folds import development
 from scarce.lineage import digest
 from scarce.progress import say
 from scarce.study._base import AbstractStudy, Finding, within
-from scarce.study._candidates import kinds_of, policies_of
+from scarce.study._candidates import Candidates, kinds_of, policies_of
 from scarce.study._data import parts_of
 from scarce.study._forest import forest
 from scarce.study._journal import Journal
@@ -43,7 +45,12 @@ class Phases(AbstractStudy):
     linear probe on features learns from them and is judged by the same real held-out samples in all arms: recall and
     average precision of every class; the majority must not fall. Every seed holds out another grouped, stratified
     quarter and draws other samples; after the last one the test split is looked at once.
-    Needs: features and labels of people. Writes nothing to the data.
+    With ``boxes`` a detector learns from whole pictures in as many steps in every arm, with the boxes that people drew,
+    or one around what each mask shows: a defect's average precision is COCO's, its recall the share of its boxes that a
+    box with a score from .5 on overlaps by half; sound pictures are ranked by their most alarming box, their recall is
+    the share without an alarm.
+    Needs: labels of people, and features; for ``boxes`` pictures with a sound class, and boxes or masks of the others.
+    Writes nothing to the data.
     Source: Chawla et al. 2002 (SMOTE); Ghiasi et al. 2021 (copy-paste of rare objects).
 
     Args:
@@ -54,6 +61,10 @@ class Phases(AbstractStudy):
         generators: names of ``synthesize``; empty = all that can show a class honestly, ``none`` = none.
         shows: ``kind:class`` pairs: which classes a drawn defect shows although their name does not say so.
         seeds: repeats.
+        instrument: ``probe``, or ``boxes``.
+        steps: of every training of the detector.
+        network: of the detector.
+        size: pixels that the longer side is brought to for it; 0 = the pictures' own, at most 640.
     """
 
     counts: tuple[int, ...] = (800, 8, 4)
@@ -63,6 +74,10 @@ class Phases(AbstractStudy):
     generators: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
     seeds: int = 10
+    instrument: Literal["probe", "boxes"] = "probe"
+    steps: int = 400
+    network: str = "auto"
+    size: int = 0
 
     def run(self, ds: Dataset, *, journal: Path | None, minutes: float, seed: int) -> Finding:
         """Return scores, gains and verdicts per class and phase; see the base.
@@ -72,26 +87,34 @@ class Phases(AbstractStudy):
             DataError: no features, or a class with too few samples.
             UnknownNameError: there is no such class, policy or generator.
         """
-        source = self._source(ds, journal)
+        rows = self._rows(ds, journal)
+        source: _Source = rows if self.instrument == "probe" else self._boxes(rows)
         setting = {name: value for name, value in self.params().items() if name != "seeds"}
-        content = digest("phases", *Content(ds, 1).content(), *source.policies, *map(str, source.codes))
+        content = digest("phases", *Content(ds, 1).content(), *rows.policies, *map(str, rows.codes))
         kept = Journal(journal, {**setting, "seed": seed, "content": content})
         keys = [str(repeat) for repeat in range(self.seeds)]
         for key in within(keys, list(kept.done), minutes=minutes, what="seeds"):
-            kept.add(key, self._measured(source, seed + int(key), test=False))
+            kept.add(key, _measured(source, rows.codes, seed + int(key), test=False))
         if source.has_test and TEST not in kept and all(key in kept for key in keys):
             say("the test split is looked at, once")
-            kept.add(TEST, self._measured(source, seed, test=True))
-        body = self._found(source, kept.done, keys, seed)
+            kept.add(TEST, _measured(source, rows.codes, seed, test=True))
+        body = self._found(rows, kept.done, keys, seed)
         return Finding(QUESTION, body, _page(body))
 
-    def _source(self, ds: Dataset, journal: Path | None) -> Source:
-        if len(self.counts) < 2 or min(self.counts, default=0) < 1 or self.times <= 0 or self.seeds < 1:
-            what = f"counts = {list(self.counts)}, times = {self.times:g}, seeds = {self.seeds}"
+    def _boxes(self, rows: Source) -> _Source:
+        from scarce.study._phase_boxes import BoxSource
+
+        return BoxSource.of(
+            rows, self.steps, {"network": self.network, "size": self.size or None, "crop": 0, "augment": "none"}
+        )
+
+    def _rows(self, ds: Dataset, journal: Path | None) -> Source:
+        if len(self.counts) < 2 or min(*self.counts, self.seeds, self.steps) < 1 or self.times <= 0:
+            what = f"counts = {list(self.counts)}, times = {self.times:g}, seeds = {self.seeds}, steps = {self.steps}"
             raise ConfigError("study", what, do="take two counts from 1 on or more, times above 0 and a seed or more")
         if ds.schema.task != "class":
             raise DataError("study", f"the labels are {ds.schema.task}", "phases are about classes")
-        rows, _, _ = parts_of(ds, 0)
+        rows = parts_of(ds, 0)[0] if self.instrument == "probe" else np.flatnonzero(development(ds) & vouched(ds))
         pictures = ds.schema.modality == "image"
         kinds = kinds_of(self.generators, self.shows) if pictures or self.generators or self.shows else []
         if kinds and not pictures:
@@ -102,18 +125,6 @@ class Phases(AbstractStudy):
             tuple(policies_of(ds, self.policies)), tuple(kinds),
             None if journal is None else journal.with_suffix(".features"),
         )  # fmt: skip
-
-    @staticmethod
-    def _measured(source: Source, seed: int, *, test: bool) -> dict[str, Any]:
-        started = time.perf_counter()
-        trial = source.trial(seed, test=test)
-        arms = {arm: trial.measured(arm) for arm in ARMS}
-        unmade: dict[str, list[str]] = {}
-        for name, why in trial.made.refused.items():
-            unmade.setdefault(why, []).append(name)
-        makers = {"made": [name for name in trial.made.made if "." in name and "+" not in name], "not_made": unmade}
-        return {"arms": arms, **makers, "judged": np.bincount(trial.truth)[list(source.codes)].tolist(),
-                "seconds": round(time.perf_counter() - started, 1)}  # fmt: skip
 
     def _found(self, source: Source, done: Mapping[str, Any], keys: list[str], seed: int) -> dict[str, Any]:
         rows = [done[key] for key in keys if key in done]
@@ -148,6 +159,45 @@ class Phases(AbstractStudy):
             judge([body["arms"][arm][metric]["rare"]["gain"] for arm in ARMS if arm != REAL])
             judge([body["arms"][arm][metric]["rare"]["over_repeat"] for arm in ARMS if arm not in (REAL, REPEAT)])
         return body
+
+
+class _Trial(Protocol):
+    """One draw."""
+
+    @property
+    def made(self) -> Candidates:
+        """The drawn rows and those grown from them."""
+
+    @property
+    def truth(self) -> Ints:
+        """(M,) codes of the judged samples."""
+
+    def measured(self, arm: str) -> dict[str, Any]:
+        """Return class to ``recall``, to ``average_precision`` and to ``counts`` of the rows of each kind."""
+
+
+class _Source(Protocol):
+    """Where draws come from."""
+
+    @property
+    def has_test(self) -> bool:
+        """Whether the test split has samples of every class."""
+
+    def trial(self, seed: int, *, test: bool = False) -> _Trial:
+        """Return one draw, judged by held-out samples or by the test split."""
+
+
+def _measured(source: _Source, codes: Sequence[int], seed: int, *, test: bool) -> dict[str, Any]:
+    """Return the scores of all arms of one draw, who made rows and who could not, and the seconds."""
+    started = time.perf_counter()
+    trial = source.trial(seed, test=test)
+    arms = {arm: trial.measured(arm) for arm in ARMS}
+    unmade: dict[str, list[str]] = {}
+    for name, why in trial.made.refused.items():
+        unmade.setdefault(why, []).append(name)
+    makers = {"made": [name for name in trial.made.made if "." in name and "+" not in name], "not_made": unmade}
+    judged = np.bincount(trial.truth, minlength=max(codes) + 1)[list(codes)].tolist()
+    return {"arms": arms, **makers, "judged": judged, "seconds": round(time.perf_counter() - started, 1)}
 
 
 def _mean_counts(rows: list[dict[str, dict[str, int]]]) -> dict[str, dict[str, float]]:

@@ -183,10 +183,10 @@ def chosen_rows(train: Dataset, setup: Setup, who: str) -> tuple[list[Drawn | No
 
 
 def tell_absent(card: Mapping[str, Any]) -> None:
-    """Warn of classes without a training box."""
-    if card["absent_classes"]:
-        _log.warning("no training picture has a box of %s: the detector will never answer it",
-                     ", ".join(card["absent_classes"]))  # fmt: skip
+    """Warn of classes without a training box; what is normal needs none."""
+    missing = [name for name in card["absent_classes"] if name not in card["normal_classes"]]
+    if missing:
+        _log.warning("no training picture has a box of %s: the detector will never answer it", ", ".join(missing))
 
 
 def held_out(model: BoxModel, train: Dataset, held: Array, sets: Sequence[Drawn | None]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from scarce import registry
@@ -13,8 +14,8 @@ def trainer_of(model: str, modality: str) -> tuple[str, dict[str, Any]]:
     """Return the trainer and its settings for what ``--model`` says.
 
     Args:
-        model: a trainer (``linear-probe``), a network of ours or of timm (``resnet18``), or for texts the name or the
-            folder of a language model.
+        model: a trainer (``linear-probe``), a network of ours or of timm (``resnet18``), for texts the name or the
+            folder of a language model, for pictures those of an RT-DETR.
         modality: the kind of data.
 
     Raises:
@@ -29,6 +30,8 @@ def trainer_of(model: str, modality: str) -> tuple[str, dict[str, Any]]:
         return "transformer", {"checkpoint": model}
     if modality != "image":
         raise unknown_name("train", "model", model, suited(modality))
+    if _is_checkpoint(model):
+        return "rt_detr", {"network": model}
     from scarce.train import _network as networks
 
     try:
@@ -37,12 +40,23 @@ def trainer_of(model: str, modality: str) -> tuple[str, dict[str, Any]]:
         raise unknown_name("train", "model", model, [*suited(modality), *networks.names()]) from error
 
 
-def draws_boxes(model: str) -> bool:
-    """Return whether ``--model`` names a trainer of boxes; those see pixels only, and give pictures no class."""
+def draws_boxes(model: str, modality: str | None = None) -> bool:
+    """Return whether ``--model`` names a trainer of boxes; those see pixels only, and give pictures no class.
+
+    Args:
+        model: what was asked for.
+        modality: the kind of data; None = ``model`` is the name of a trainer.
+    """
     from scarce.train._base import AbstractTrainer
 
+    if modality == "image" and _is_checkpoint(model):
+        return True
     name = registry.canonical(model)
     return name in registry.names("train") and registry.load("train", name, AbstractTrainer).task == "boxes"  # type: ignore[type-abstract]
+
+
+def _is_checkpoint(model: str) -> bool:
+    return "/" in model or (Path(model) / "config.json").is_file()
 
 
 def suited(modality: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -18,14 +18,28 @@ from scarce.dataset import Array
 from scarce.errors import TrainError
 from scarce.train._boxes import Drawn
 from scarce.train._checkpoint import Checkpoint
-from scarce.train._detection_network import Network
 
 WHO: Final = "train.detector"
 RISE: Final = 0.05
 """Share of the training in which the learning rate rises."""
 LEFT: Final = 0.4
 """Share of a box's area that must remain in a crop, or the box is left out."""
+LOOKS: Final = 8
+"""At held-back pictures, spread over the training."""
+KEPT: Final = ("epoch", "step", "seconds", "looks", "idle", "score", "best_epoch")
+"""What a checkpoint says of a course, beside its history and weights."""
 Pair = tuple[Array, Drawn]
+
+
+class Network(Protocol):
+    """What is trained; a torch module."""
+
+    @property
+    def body(self) -> Any:
+        """The part that may have been trained before."""
+
+    def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]], loss: nn.Module) -> dict[str, Tensor]:
+        """Return the parts of the loss; ``loss`` judges the classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +54,7 @@ class Plan:
         ema: decay of the moving average of the weights; 0 = off.
         seconds: time budget; None = none.
         pretrained: the body was trained before.
+        patience: looks without a better score before training stops.
     """
 
     epochs: int
@@ -49,6 +64,7 @@ class Plan:
     ema: float
     seconds: float | None
     pretrained: bool
+    patience: int = LOOKS
 
 
 @dataclass(frozen=True)
@@ -68,23 +84,40 @@ class Pictures:
 
 @dataclass(eq=False)
 class Course:
-    """A training under way; ``steps`` are those of one epoch."""
+    """A training under way; ``steps`` are those of one epoch, ``score`` is that of the ``best`` weights so far."""
 
-    net: Network
-    average: Network
+    net: Any
+    average: Any
     optimizer: torch.optim.Optimizer
     steps: int
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+    looks: int = 0
+    idle: int = 0
+    score: float = -1.0
+    best_epoch: int | None = None
+    best: dict[str, Tensor] = field(default_factory=dict)
 
 
 def run(  # noqa: PLR0913  one knob each
-    net: Network, pictures: Pictures, plan: Plan, loss: Any, *, seed: int, device: str,
+    net: Any, pictures: Pictures, plan: Plan, loss: Any, *, seed: int, device: str,
     checkpoint: Checkpoint | None, follow: Callable[[Sequence[Any]], None] | None,
+    look: Callable[[Any], float] | None = None,
 ) -> Course:  # fmt: skip
     """Train; ``average`` of what is returned holds the weights to use.
+
+    Args:
+        net: a :class:`Network`.
+        pictures: what is learnt.
+        plan: how.
+        loss: of the classes.
+        seed: of everything random.
+        device: of torch.
+        checkpoint: where training is saved, and resumed from.
+        follow: is told the history after each epoch.
+        look: gives the score of a network on held-back pictures, higher = better; with it the best weights are used.
 
     Raises:
         TrainError: the loss is no longer finite.
@@ -96,18 +129,34 @@ def run(  # noqa: PLR0913  one knob each
     saved = checkpoint.load() if checkpoint else None
     if saved is not None:
         _resume(course, *saved)
-    while _done(course, plan, 0.0) < 1:
+    while _done(course, plan, 0.0) < 1 and course.idle < plan.patience:
         started = time.perf_counter()
         torch.manual_seed(int(np.random.default_rng([seed, 0x626F78, course.epoch]).integers(2**62)))
         _epoch(course, pictures, plan, loss, (np.random.default_rng([seed, 0x64, course.epoch]), device))
         course.epoch += 1
+        if look and _done(course, plan, time.perf_counter() - started) * LOOKS >= course.looks + 1 - 1e-9:
+            _look(course, look)
         course.seconds += time.perf_counter() - started
         if follow:
             follow(course.history)
         if checkpoint:
             checkpoint.save(*_state(course))
         progress.report("train", course.epoch, plan.epochs)
+    if course.best:
+        course.average.load_state_dict(course.best)
     return course
+
+
+def _look(course: Course, look: Callable[[Any], float]) -> None:
+    """Keep the weights where they are the best so far."""
+    score = look(course.average)
+    course.looks += 1
+    course.history[-1]["held_out"] = score
+    if score > course.score:
+        course.score, course.best_epoch, course.idle = score, course.epoch, 0
+        course.best = {name: value.clone() for name, value in course.average.state_dict().items()}
+    elif course.score > 0:  # before that it has found nothing yet
+        course.idle += 1
 
 
 def _done(course: Course, plan: Plan, running: float) -> float:
@@ -200,8 +249,8 @@ def mirrored(pair: Pair, rng: np.random.Generator) -> Pair:
     return image[:, ::-1], Drawn(corners, boxes.codes, boxes.scores, boxes.crowd)
 
 
-def _optimizer(net: Network, plan: Plan) -> torch.optim.Optimizer:
-    own = {id(value) for value in net.whole.backbone.body.parameters()}
+def _optimizer(net: Any, plan: Plan) -> torch.optim.Optimizer:
+    own = {id(value) for value in net.body.parameters()}
     body = [value for value in net.parameters() if id(value) in own and value.requires_grad]
     rest = [value for value in net.parameters() if id(value) not in own]
     groups: list[dict[str, Any]] = [{"params": body, "share": 0.1 if plan.pretrained else 1.0}]
@@ -222,11 +271,10 @@ def _average(course: Course, decay: float) -> None:
 def _state(course: Course) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {f"net.{name}": value for name, value in course.net.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in course.average.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in course.best.items()}
     for number, entry in course.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in entry.items()}
-    return tensors, {
-        "epoch": course.epoch, "step": course.step, "seconds": course.seconds, "history": course.history,
-    }  # fmt: skip
+    return tensors, {"history": course.history, **{name: getattr(course, name) for name in KEPT}}
 
 
 def _resume(course: Course, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -239,5 +287,6 @@ def _resume(course: Course, tensors: dict[str, Tensor], state: dict[str, Any]) -
             held.setdefault(int(number), {})[key] = value
     body = course.optimizer.state_dict()
     course.optimizer.load_state_dict({**body, "state": held})
-    for name in ("epoch", "step", "seconds", "history"):
+    course.best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
+    for name in (*KEPT, "history"):
         setattr(course, name, state[name])

@@ -70,7 +70,7 @@ class Pyramid(nn.Module):
         super().__init__()
         self.body, self.pretrained, self.frozen, self.out_channels = body, pretrained, frozen, WIDTH
         body.requires_grad_(not frozen)
-        maps, self.levels = _maps(body), len(strides)
+        maps, self.levels = maps_of(body), len(strides)
         used = [*strides, *[stride for stride in STRIDES if stride in maps and stride > strides[-1]][:2]]
         finer = strides[0] // 2
         self.places = [maps[stride][0] for stride in used]
@@ -107,7 +107,7 @@ def _norm(width: int) -> nn.Module:
     return nn.GroupNorm(8, width)
 
 
-def _maps(body: Any) -> dict[int, tuple[int, int]]:
+def maps_of(body: Any) -> dict[int, tuple[int, int]]:
     """Return stride to (place among the network's maps, its width)."""
     if not hasattr(body, "forward_intermediates"):
         raise TrainError("train.detector", f"{type(body).__name__} does not give its maps", do="take another network")
@@ -128,7 +128,7 @@ def strides_of(body: Any) -> tuple[int, ...]:
     Raises:
         TrainError: none.
     """
-    there = _maps(body)
+    there = maps_of(body)
     found = tuple(stride for stride in STRIDES if stride in there)
     if not found:
         raise TrainError("train.detector", f"{type(body).__name__} has no maps of stride 4, 8, 16 or 32",
@@ -167,11 +167,14 @@ class Classes(nn.Module):
         """Return (B, cells, 1 + K) logits; not in training (B, cells, K) logits of object and class at once."""
         features = torch.cat([self.tower(level).flatten(2).mT for level in levels], 1)
         there, classes = self.objects(features).float(), self.classes(features).float()
-        if self.training:
-            return torch.cat([there, classes], -1)
-        both = (functional.logsigmoid(there) + classes.log_softmax(-1)).clamp(max=-1e-6)
-        joint: Tensor = both - torch.log(-torch.expm1(both))
-        return joint
+        return torch.cat([there, classes], -1) if self.training else joint(there, classes)
+
+
+def joint(there: Tensor, classes: Tensor) -> Tensor:
+    """Return (..., K) logits of object and class at once from (..., 1) of the object and (..., K) of its class."""
+    both = (functional.logsigmoid(there) + classes.log_softmax(-1)).clamp(max=-1e-6)
+    out: Tensor = both - torch.log(-torch.expm1(both))
+    return out
 
 
 class Head(FCOSHead):  # type: ignore[misc]
@@ -212,6 +215,11 @@ class Network(nn.Module):
             head=Head(design.n_classes, cosines=design.cosines), score_thresh=design.score, nms_thresh=design.overlap,
             detections_per_img=design.most, topk_candidates=4 * design.most,
         )  # fmt: skip
+
+    @property
+    def body(self) -> Any:
+        """The network behind the pyramid."""
+        return self.whole.backbone.body
 
     def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]], loss: nn.Module) -> dict[str, Tensor]:
         """Return the parts of the loss; ``loss`` judges the classes."""
