@@ -129,7 +129,8 @@ class BoxTrial:
         """Return class to recall, to average precision and to the rows of each kind, of a detector in one arm."""
         names, codes = self.made.ds.schema.classes, self.source.rows.codes
         labels, real = self.made.ds["label"], self.made.ds["origin"] == "real"
-        chosen, counts = [np.flatnonzero(real)], {}
+        chosen: list[Array] = [np.flatnonzero(real)]
+        counts: dict[str, dict[str, int]] = {}
         for code in codes:
             counts[names[code]] = {"real": int((labels[real] == code).sum())}
             for kind, rows in added_rows(self.made, self.source.rows.wanted, arm, code).items():

@@ -103,8 +103,9 @@ class Criterion(RTDetrLoss):  # type: ignore[misc]
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.num_classes, self.judge = 1, None
-        self.weight_dict = {**self.weight_dict, "loss_classes": 1.0}
+        self.num_classes = 1
+        self.judge: Any = None
+        self.weight_dict.update(loss_classes=1.0)
 
     def loss_labels_vfl(
         self,
@@ -136,6 +137,9 @@ class Network(nn.Module):
         trained: ``body`` where its network was trained before, ``whole`` where all was, else ``nothing``.
         frozen: the network keeps its weights.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, whole: Any, look: Look, *, trained: str, frozen: bool) -> None:
         super().__init__()
