@@ -137,6 +137,7 @@ def test_the_first_model_may_be_promoted_without_a_person(base: Path, tmp_path: 
         assert turn(opened, Orders(promote=True)).state == "nothing new"
 
 
+@pytest.mark.slow
 def test_what_breaks_the_contract_is_set_aside_with_the_reason(project: Project, base: Path, tmp_path: Path) -> None:
     (project.folder / "contract.toml").write_text("format = 1\nmax_duplicate_rate = 0.1\n", encoding="utf-8")
     for path in sorted((base / "new" / "Coat").iterdir())[:8]:
