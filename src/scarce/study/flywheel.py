@@ -246,7 +246,7 @@ def table_of(body: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     for name, row in body["arms"].items():
         told = row["promotions"]
         rows.append([
-            f"{name}: {row['what']}", shares(row["accuracy"]),
+            name, shares(row["accuracy"]),
             "" if name == WHOLE else f"{points(row['accuracy']['gain'])}, {row['accuracy']['gain']['verdict']}",
             shares(row["balanced"]), shares(row["newcomer"]), f"{row['labels']:,.0f}", f"{told['bad']['promoted']:.1f}",
             f"{told['bad']['stopped']:.1f}", f"{told['good']['stopped']:.1f}", f"{told['spoiled']['promoted']:.1f}",
@@ -266,6 +266,7 @@ def _page(body: Mapping[str, Any]) -> str:
         f"class {_told(own['new class'])}, other camera {_told(own['other camera'])}; alarms for a new class before it "
         f"came: {_told(own['new class before it came'])}. Counts are means a year; 95 % intervals over seeds."
     )
+    said.append("; ".join(f"{name}: {row['what']}" for name, row in body["arms"].items()) + ".")
     curves = {name: row["curve"] for name, row in body["arms"].items()}
     head, rows = table_of(body)
     figure = lines(curves, "accuracy of each four weeks", x="week")
