@@ -143,3 +143,13 @@ def test_nothing_but_unreadable_files(pictures: Path) -> None:
     found = predict(Silent(card=dict(CARD)), broken)
     assert [row.label for row in found] == [None, None, None]
     assert all(row.error for row in found)
+
+
+def test_where_no_class_is_sound_what_leaves_one_class_possible_is_accepted(pictures: Path) -> None:
+    card = {**CARD, "normal_classes": [], "operating_point": None}
+    bare = {Path(row.path).name: row for row in predict(Bright(card=card), [pictures])}
+    assert bare["a.png"].verdict is None, "no threshold was ever chosen"
+    told = {
+        Path(row.path).name: row for row in predict(Bright(card={**card, "ambiguous": {"threshold": 0.2}}), [pictures])
+    }
+    assert (told["a.png"].verdict, told["b.png"].verdict, told["=c.png"].verdict) == ("accept", "accept", "ambiguous")

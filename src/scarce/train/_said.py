@@ -71,15 +71,20 @@ def verdict(
 
     Unknown comes first: a model has nothing to say about what it was never taught. A defect score at the operating
     point is a reject; ambiguous is what would pass, or has no operating point, while several classes remain possible:
-    those of :func:`candidates`, ``left`` where they are known already.
+    those of :func:`candidates`, ``left`` where they are known already. Where no class is normal, nothing can be
+    rejected: what leaves one class possible is accepted.
     """
     unknown = model.card.get("unknown")
     if unknown and unknown.get("threshold") is not None and foreign > float(unknown["threshold"]):
         return "unknown"
     normal = set(model.card.get("normal_classes", ()))
     left = candidates(model, probs) if left is None else left
-    if not normal or threshold is None:
-        return "ambiguous" if len(left) > 1 else None
+    if len(left) > 1 and (not normal or threshold is None):
+        return "ambiguous"
+    if not normal:
+        return "accept" if model.card.get("ambiguous") else None
+    if threshold is None:
+        return None
     score = 1.0 - sum(float(probs[model.classes.index(name)]) for name in normal)
     if score >= threshold:
         return "reject"
