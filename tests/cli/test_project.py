@@ -383,7 +383,7 @@ def test_predict_says_that_a_model_is_stale(
     assert call("predict", alone, *some)["stale"] is False
     call("classes", "rename", "Sack=Bag", "--project", project)  # the same names again, yet changed since
     assert call("predict", project, *some)["stale"] is True
-    broken = call("predict", project, photos / "Bag" / "broken.png")
+    broken = call("predict", project, photos / "Bag" / "broken.png", code=1)
     assert (broken["n"], broken["unreadable"]) == (1, 1)
 
 

@@ -280,3 +280,9 @@ def _system(error: OSError) -> str:
 def _trace(error: BaseException, *, debug: bool) -> None:
     if debug and not isinstance(error, KeyboardInterrupt):
         traceback.print_exception(error, file=sys.stderr)
+
+
+def end_where_all_failed(many: int, failed: int) -> None:
+    """End with code 1 where nothing could be done: who looks at nothing else must not take it for success."""
+    if many and failed == many:
+        raise typer.Exit(1)

@@ -11,7 +11,7 @@ import typer
 
 from scarce.cli._options import AsJson, Debug, Quiet
 from scarce.cli._predict_boxes import boxes_of, refuse_out
-from scarce.cli._screen import relative, safe, screen, table
+from scarce.cli._screen import end_where_all_failed, relative, safe, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,13 +120,7 @@ def predict(
                 console.print(f"{_count(len(maps), 'heat map')} in {safe(relative(heat_maps))}")
 
         out.show(body, draw)
-        _end(len(found), len(broken))
-
-
-def _end(many: int, broken: int) -> None:
-    """End with code 1 where nothing could be read: who looks at nothing else must not take it for success."""
-    if many and broken == many:
-        raise typer.Exit(1)
+        end_where_all_failed(len(found), len(broken))
 
 
 def _format_of(output: Path | None, style: Format | None) -> Format:
