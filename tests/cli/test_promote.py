@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
@@ -7,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from scarce.dataset import Dataset
 from scarce.errors import ConflictError, DataError
 from scarce.flywheel import promote, rollback
+from scarce.folds import groups_of
 from scarce.project import Project
 from scarce.train import load
 
@@ -124,3 +128,34 @@ def test_of_two_promotions_at_once_one_wins(trained: Path) -> None:
         rows = opened.state.ledger("promotions")
     assert sum(row["verdict"] == "promoted" for row in rows) == len(champions) == 1
     assert len(told) == 2
+
+
+def test_what_a_model_learned_from_judges_nobody_though_it_moved_to_test(trained: Path, call: Call) -> None:
+    linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
+    call("promote", trained, "--model", linear)
+    with Project.open(trained) as opened:
+        ds = opened.dataset()
+        train = np.flatnonzero(ds["split"] == "train")
+        moved, twin = ds.ids[train[:3]].tolist(), ds.ids[np.flatnonzero(ds["split"] == "test")[0]]
+        learned = ds.ids[train[3]]
+
+        def change(old: Dataset) -> Dataset:
+            new = {**dict.fromkeys(moved, "test"), learned: "pool"}  # the latter shows what a test sample shows
+            split = [new.get(name, part) for name, part in zip(old.ids, old["split"], strict=True)]
+            groups = np.where(np.isin(old.ids, [twin, learned]), "one part", groups_of(old).astype(str))
+            return old.with_columns({"split": split, "split_group": groups.tolist()})
+
+        opened.change(change, "moved", owner=("split",))
+    found = call("promote", trained, "--model", prototype, "--dry-run", code=1)
+    assert found["left_out"] == 4
+
+
+def test_a_model_whose_data_nobody_knows_proves_nothing(trained: Path, call: Call) -> None:
+    linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
+    call("promote", trained, "--model", linear)
+    card = trained / ".scarce" / "models" / prototype / "card.json"
+    body = json.loads(card.read_text("utf-8"))
+    card.write_text(json.dumps({**body, "data": {**body["data"], "version": "v99"}}), "utf-8")
+    found = call("promote", trained, "--model", prototype, "--margin", "0.99", "--dry-run", code=1)
+    assert found["verdict"] == "not provable"
+    assert found["why"][0].startswith("The data v99 was pruned")

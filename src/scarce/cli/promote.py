@@ -22,8 +22,14 @@ def promote(
         typer.Option("--model", metavar="NAME", help="The challenger.", show_default="@challenger, else the newest"),
     ] = None,
     margin: Annotated[
-        float, typer.Option(min=0.001, max=0.5, help="Recall that a class may lose: 0.05 = 5 points.")
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=0.999,
+            help="Recall that a class may lose: 0.05 = 5 points.",
+            show_default="scarce.toml, or 0.05",
+        ),
+    ] = None,
     days: Annotated[float, typer.Option(min=0.0, help="How old confirmed production samples may be.")] = 30.0,
     override: Annotated[
         str,

@@ -27,8 +27,11 @@ def trial(
         str, typer.Option(metavar="WHY", help="Kept in the ledger, with --model.", show_default="none")
     ] = "",
     margin: Annotated[
-        float, typer.Option(min=0.001, max=0.5, help="Right answers that may be lost: 0.05 = 5 points.")
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            min=0.001, max=0.999, help="Right answers that may be lost: 0.05 = 5 points.", show_default="scarce.toml"
+        ),
+    ] = None,
     confidence: Annotated[float, typer.Option(min=0.6, max=0.999, help="Of the verdict, over all looks.")] = 0.95,
     named: InProject = None,
     as_json: AsJson = False,

@@ -130,7 +130,10 @@ class Deployment:
             model = load(self._project.models / name)
         except ScarceError as error:
             raise DataError(
-                WHO, f"{name} cannot be loaded", str(error), "scarce rollback, or train it again"
+                WHO,
+                f"{name} cannot be loaded",
+                str(error),
+                "scarce rebuild, or scarce rollback",
             ) from error
         found = Deployed(name=name, version=(model.card.get("data") or {}).get("version"), model=model)
         if found.modality not in KINDS or model.card.get("task") == "boxes":

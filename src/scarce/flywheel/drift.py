@@ -193,7 +193,10 @@ def _load(project: Project, name: str) -> Any:
         return load(project.models / name)
     except ReadError as error:
         raise DataError(
-            WHO, f"@champion {name} cannot be loaded", str(error), "scarce rollback, or train it again"
+            WHO,
+            f"@champion {name} cannot be loaded",
+            str(error),
+            "scarce rebuild, or scarce rollback",
         ) from error
 
 

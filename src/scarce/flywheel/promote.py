@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 WHO: Final = "flywheel.promote"
 CHAMPION, CHALLENGER = "champion", "challenger"
-MARGIN: Final = 0.05
-"""Recall that a class may lose."""
 TAKEN_BACK: Final = "taken back: "
 ROLLED_BACK: Final = "rolled back"
 PRODUCTION: Final = "production"
@@ -78,15 +76,16 @@ class Promotion:
 
 
 def promote(  # noqa: PLR0913 - one knob each
-    project: Project, challenger: str | None = None, *, margin: float = MARGIN, override: str = "", days: float = 30.0,
-    dry_run: bool = False, seed: int = 0,
+    project: Project, challenger: str | None = None, *, margin: float | None = None, override: str = "",
+    days: float = 30.0, dry_run: bool = False, seed: int = 0,
 ) -> Promotion:  # fmt: skip
     """Judge a challenger against the champion, and let it take over where no class loses by it.
 
     Args:
         project: with models, and a version with test samples.
         challenger: name of a model; None = what ``@challenger`` means, else the newest model.
-        margin: recall that a class may lose, in (0, 1): the lower bound of each difference must lie above minus it.
+        margin: recall that a class may lose, in (0, 1): the lower bound of each difference must lie above minus it;
+            None = that of the settings.
         override: why a person promotes it although nothing proves it; recorded. Empty = nobody does.
         days: how old confirmed production samples may be.
         dry_run: judge only; nothing is written but the look at the test set.
@@ -96,6 +95,7 @@ def promote(  # noqa: PLR0913 - one knob each
         DataError: there is no such model, it is the champion already, or its classes are not the data's.
         ConflictError: somebody else promoted meanwhile.
     """
+    margin = project.config.flywheel.margin if margin is None else margin
     if not 0 < margin < 1:
         raise DataError(WHO, f"a margin of {margin:g}", do="give a share between 0 and 1: 0.05 is 5 points")
     aliases = project.state.aliases()
@@ -217,7 +217,8 @@ def _load(project: Project, name: str) -> Any:
     try:
         return load(project.models / name)
     except ReadError as error:
-        raise DataError(WHO, f"{name} cannot be loaded", str(error), "train it again, or name another one") from error
+        do = "scarce rebuild makes it again; or train it anew, or name another one"
+        raise DataError(WHO, f"{name} cannot be loaded", str(error), do) from error
 
 
 def _version(model: Any) -> str | None:
@@ -243,7 +244,7 @@ def _judged(
     names, models = (rivals[0][0], rivals[1][0]), (rivals[0][1], rivals[1][1])
     ds = with_scan(project, project.dataset(), workers=None)
     held = test_view(ds).eval
-    seen = _trained_on(project, models, ds)
+    seen, lost = _trained_on(project, models, ds)
     free = ~np.isin(held.ids.astype(str), list(seen))
     left_out, held = int((~free).sum()), held.take(free)
     if not len(held):
@@ -263,6 +264,10 @@ def _judged(
     evidence += evidence_of(project, names, margin)
     whole = compare(held["label"], probs[0], probs[1], groups=groups_of(held), seed=seed)
     verdict, why = _verdict(evidence, margin, override)
+    if lost and verdict == "promoted":
+        verdict = "overridden" if override else "not provable"
+    gone = "was pruned: which held-out samples were learned from it is not known."
+    why = (*(f"The data {name} {gone}" for name in lost), *why)
     return Promotion(verdict=verdict, champion=names[0], challenger=names[1], version=_version(models[1]),
                      margin=margin, evidence=tuple(evidence), compare=whole.to_json(), left_out=left_out,
                      why=why, notes=_clocks(held))  # fmt: skip
@@ -303,21 +308,25 @@ def _answers(model: Any, ds: Dataset) -> Array:
     return np.nan_to_num(out)
 
 
-def _trained_on(project: Project, models: tuple[Any, ...], ds: Dataset) -> set[str]:
-    """Return the test samples of today that were training or validation samples of one of the models.
+def _trained_on(project: Project, models: tuple[Any, ...], ds: Dataset) -> tuple[set[str], tuple[str, ...]]:
+    """Return the test samples of today that one of the models has learned from, and the versions that nobody knows now.
 
-    What a model's network was begun with has learned too.
+    Learned from are the training and validation samples of its data, and of what its network was begun with. A test
+    sample that is in a group with one of them (the same part, a copy) counts as learned, too.
     """
-    test = set(ds.ids[ds["split"] == "test"].astype(str).tolist())
-    seen: set[str] = set()
+    learned: set[str] = set()
+    lost: list[str] = []
     before = [name for model in models for name in (model.card.get("started_from") or {}).get("versions", ())]
     for version in dict.fromkeys([*before, *(_version(model) for model in models)]):
         try:
             then = project.dataset(version) if version else ds
-        except ScarceError:  # a version that was pruned: nothing is known about it but what holds now
+        except ScarceError:  # pruned
+            lost.append(str(version))
             continue
-        seen |= test & set(then.ids[np.isin(then["split"], ("train", "val"))].astype(str).tolist())
-    return seen
+        learned |= set(then.ids[np.isin(then["split"], ("train", "val"))].astype(str).tolist())
+    groups, known = groups_of(ds), np.isin(ds.ids.astype(str), list(learned))
+    test = (ds["split"] == "test") & (known | np.isin(groups, groups[known]))
+    return set(ds.ids[test].astype(str).tolist()), tuple(lost)
 
 
 def _sources(held: Dataset, names: set[str], days: float) -> list[tuple[str, Array]]:

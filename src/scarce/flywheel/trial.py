@@ -18,7 +18,7 @@ from scarce.flywheel._answering import SHADOW
 from scarce.flywheel._paired import PROVEN, UNDECIDED, WORSE, Evidence
 from scarce.flywheel._trial import Agreement, Judged, agreement, drawn_alike, judged
 from scarce.flywheel.feedback import latest
-from scarce.flywheel.promote import CHALLENGER, CHAMPION, MARGIN, PRODUCTION, wanted
+from scarce.flywheel.promote import CHALLENGER, CHAMPION, PRODUCTION, wanted
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -99,17 +99,18 @@ def begin(project: Project, challenger: str, *, why: str = "") -> None:
     )  # fmt: skip
 
 
-def trial(project: Project, *, margin: float = MARGIN, confidence: float = CONFIDENCE) -> Trial:
+def trial(project: Project, *, margin: float | None = None, confidence: float = CONFIDENCE) -> Trial:
     """Return how the trial of ``@challenger`` stands; may be asked at any time, as often as wanted.
 
     Args:
         project: with ``@champion`` and ``@challenger``.
-        margin: share of right answers that may be lost, in (0, 1).
+        margin: share of right answers that may be lost, in (0, 1); None = that of the settings.
         confidence: of the verdict over all looks together, in (0.5, 1).
 
     Raises:
         DataError: one of the two is missing, or a margin or confidence that cannot be.
     """
+    margin = project.config.flywheel.margin if margin is None else margin
     if not 0 < margin < 1 or not 0.5 < confidence < 1:
         raise DataError(WHO, f"a margin of {margin:g}, a confidence of {confidence:g}",
                         do="give a margin between 0 and 1, and a confidence between 0.5 and 1")  # fmt: skip
