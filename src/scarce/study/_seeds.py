@@ -32,12 +32,13 @@ def share_over_seeds(values: Floats) -> dict[str, Any]:
 def gain_over_seeds(values: Floats) -> dict[str, Any]:
     """Return what :func:`over_seeds` does of (S,) paired differences, and the p-value of no difference.
 
-    By the t-test; of equal differences, which have no spread, by their signs: 2 / 2 ** S.
+    By the t-test; of equal differences, which have no spread, by their signs: 2 / 2 ** S; None of one difference.
     """
     from scipy.stats import ttest_1samp
 
+    p: float | None
     if len(values) < 2:
-        p = float("nan")
+        p = None
     elif np.ptp(values) < 1e-12:
         p = 1.0 if abs(values[0]) < 1e-12 else 2.0 ** (1 - len(values))
     else:
@@ -50,10 +51,11 @@ def judge(gains: Sequence[dict[str, Any]]) -> None:
 
     What neither is proven of reads ``no evidence``; a p-value that is not known becomes None.
     """
-    for gain, p in zip(gains, holm([gain["p"] for gain in gains]), strict=True):
+    known = [float("nan") if gain["p"] is None else gain["p"] for gain in gains]
+    for gain, p in zip(gains, holm(known), strict=True):
         word = "helps" if gain["mean"] > 0 else "hurts"
         gain["verdict"] = word if p < ALPHA else "no evidence"
-        gain["p"], gain["p_holm"] = (None if np.isnan(value) else value for value in (gain["p"], p))
+        gain["p_holm"] = None if np.isnan(p) else p
 
 
 def points(found: Mapping[str, Any]) -> str:
