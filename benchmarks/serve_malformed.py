@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from serve import resident
 from tests.flywheel.malformed import storm
 
 EACH = 1000
@@ -53,13 +52,6 @@ def main() -> None:
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)
-
-
-def resident(url: str) -> float:
-    """Return the server's memory in MB, as its metrics say."""
-    with urllib.request.urlopen(f"{url}/metrics") as answer:
-        text = answer.read().decode()
-    return float(re.search(r"^process_resident_memory_bytes ([\d.e+]+)", text, re.MULTILINE)[1]) / 1e6
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from scipy.spatial.distance import cdist
 
 from scarce.errors import DataError
 from scarce.flywheel import _apart
-from scarce.flywheel._chance import chance, holm, one_each, spent
+from scarce.flywheel._chance import chance, one_each, spent
 from scarce.flywheel._look import look
 from scarce.flywheel._seen import Confirmed, Seen
+from scarce.metric.interval import holm
 
 KNOWN = ("Trouser", "Coat", "Sneaker", "Dress")
 

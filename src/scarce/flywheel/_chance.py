@@ -1,4 +1,4 @@
-"""How likely a difference is by chance: permutation p-values that stop early, Holm, and alpha spent over time.
+"""How likely a difference is by chance: permutation p-values that stop early, and alpha spent over time.
 
 Permuting is exact for samples that are exchangeable where nothing changed. Samples of one unit (part, lot, camera and
 hour) are not: of each unit one sample is drawn (:func:`one_each`). Permuting whole units would not do, since the units
@@ -7,7 +7,7 @@ of the two sides differ in size and likeness; see ``benchmarks/drift.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -88,23 +88,6 @@ def shuffled(n: int, m: int, size: int, rng: np.random.Generator) -> Array:
     marks = np.zeros((size, n + m), np.float32)
     marks[:, n:] = 1
     return np.ascontiguousarray(rng.permuted(marks, axis=1).T)
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number, so that the rate holds for all of them together.
-
-    Example:
-        >>> [round(value, 3) for value in holm([0.01, 0.5, 0.02])]
-        [0.03, 0.5, 0.04]
-
-    Source: Holm 1979; holds under any dependence.
-    """
-    order = np.argsort(values, kind="stable")
-    out, highest = np.zeros(len(values)), 0.0
-    for place, row in enumerate(order.tolist()):
-        highest = max(highest, min(1.0, (len(values) - place) * values[row]))
-        out[row] = highest
-    return out.tolist()
 
 
 def spent(rate: float, elapsed_days: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from scarce.dataset import Array, Floats, Ints, Mask
 from scarce.flywheel import _apart
-from scarce.flywheel._chance import checked_rate, holm, one_each
+from scarce.flywheel._chance import checked_rate, one_each
 from scarce.flywheel._seen import (
     ASK,
     CALIBRATION,
@@ -26,6 +26,7 @@ from scarce.flywheel._seen import (
     Strangers,
 )
 from scarce.flywheel._strangers import class_variance, groups_of_strangers
+from scarce.metric.interval import holm
 
 FEWEST: Final = 20
 """Independent samples of a side that a test needs."""

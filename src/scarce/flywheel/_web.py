@@ -247,10 +247,11 @@ def application(service: Service) -> Any:
 
     def route(path: str, method: str, call: Callable[..., Any], answer: Any, **more: Any) -> None:
         codes = more.pop("codes", (401, 403))
-        told = {code: {"model": schema.Trouble, "description": text} for code, text in statuses(codes).items()}
+        told: dict[int | str, dict[str, Any]] = {200: {"model": answer}}
+        told |= {code: {"model": schema.Trouble, "description": text} for code, text in statuses(codes).items()}
         told |= more.pop("also", {})
-        app.add_api_route(path, call, methods=[method], responses={200: {"model": answer}, **told},
-                          response_model=None, openapi_extra=more.pop("body", None), **more)  # fmt: skip
+        app.add_api_route(path, call, methods=[method], responses=told, response_model=None,
+                          openapi_extra=more.pop("body", None), **more)  # fmt: skip
 
     kind = service.deployment.champion.modality
     every = (400, 401, 403, 408, 413, 415, 422, 503)

@@ -268,7 +268,12 @@ def _sided(low: Array, high: Array, side: Side, *, scalar: bool) -> tuple[Any, A
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number; NaN stays NaN and does not count. Source: Holm 1979."""
+    """Return p-values adjusted for their number; NaN stays NaN and does not count. Source: Holm 1979.
+
+    Example:
+        >>> [round(value, 3) for value in holm([0.01, 0.5, 0.02])]
+        [0.03, 0.5, 0.04]
+    """
     order = sorted((index for index, p in enumerate(p_values) if not math.isnan(p)), key=lambda index: p_values[index])
     out = [math.nan] * len(p_values)
     running = 0.0
