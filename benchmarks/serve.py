@@ -61,9 +61,8 @@ def main() -> None:
         for count, share in SHARES.items():
             left = int(given.requests * share)
             while left > 0:
-                part = min(left, EACH) // count * count or count
-                step(["-n", str(part)], count)
-                left -= part
+                step(["-n", str(-(-min(left, EACH) // count) * count)], count)
+                left -= EACH
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(60)
@@ -72,10 +71,10 @@ def main() -> None:
 def told(words: list[str]) -> dict:
     """Return what hey says."""
     text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    numbers = dict(re.findall(r"(50|99)% in ([\d.]+) secs", text))
+    numbers = {share: 1000 * float(value) for share, value in re.findall(r"(50|99)% in ([\d.]+) secs", text)}
     return {
         "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-        "p50_ms": 1000 * float(numbers.get("50", "nan")), "p99_ms": 1000 * float(numbers.get("99", "nan")),
+        "p50_ms": numbers.get("50"), "p99_ms": numbers.get("99"),
         "answers": {status: int(count) for status, count in re.findall(r"\[(\d+)\]\s+(\d+) responses", text)},
         "errors": "Error distribution" in text,
     }  # fmt: skip

@@ -45,14 +45,14 @@ def draw_kpis(console: Console, body: Row) -> None:
         return
     rows = [*kpis["weeks"][-WEEKS:], *kpis["months"][-MONTHS:], whole]
     shown = [(key, name) for key, name in FIGURES if whole[key] is not None]
-    heads = ("labels", "drawn", *(name for _, name in shown), "asked")
+    heads = ("labels", "drawn", *(name for _, name in shown), "to a person")
     cells = [
         (row["period"], labels(row), row["drawn"], *(share(row[key]) for key, _ in shown),
          share(row["to_person"], bounds=False)) for row in rows
     ]  # fmt: skip
     console.print(table(("period", *heads), cells, right=heads))
     console.print("In %, with 95 % intervals, from samples that were drawn at random (drawn). labels: given (and saved")
-    console.print("against labelling all). false: sound ones called defect. asked: left to a person.")
+    console.print("against labelling all). false: sound ones called defect. to a person: answers ask and unknown.")
     console.print(f"{whole['labels_spent']:,} labels in place of {whole['labels_full']:,}.")
     if whole["left_out"]:
         console.print(f"{whole['left_out']:,} confirmed answers were not drawn at random and are left out.")

@@ -20,6 +20,7 @@ from scarce.flywheel._deployed import Deployment
 from scarce.flywheel._gather import Gatherer, Item
 from scarce.flywheel._guard import statuses
 from scarce.flywheel._limits import Limits, RefusedError
+from scarce.flywheel._memory import keep_small
 from scarce.flywheel._meter import Meter
 from scarce.flywheel.feedback import give
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
@@ -236,7 +237,9 @@ def application(service: Service) -> Any:
     @asynccontextmanager
     async def life(_: Any) -> AsyncIterator[None]:
         service.gatherer.start()
+        tidy = asyncio.create_task(keep_small())
         yield
+        tidy.cancel()
         await asyncio.to_thread(service.stop)
 
     from scarce import __version__

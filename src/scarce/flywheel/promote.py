@@ -201,7 +201,8 @@ def wanted(project: Project, challenger: str | None, aliases: Mapping[str, str])
         if CHALLENGER in aliases:
             return aliases[CHALLENGER]
         if not names:
-            raise DataError(WHO, "the project has no model", do="scarce train")
+            do = "scarce train" if project.head else "scarce add, then scarce train"
+            raise DataError(WHO, "the project has no model", do=do)
         return names[-1]
     asked = challenger.rstrip("/")
     asked = aliases.get(asked.removeprefix("@"), asked) if asked.startswith("@") else Path(asked).name

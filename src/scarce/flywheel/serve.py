@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from scarce import progress
 from scarce.errors import ConfigError, StoreError
 from scarce.execute.local import cores
 from scarce.extras import need
@@ -144,11 +145,17 @@ def serve(project: Project, door: Door | None = None, *, started: Callable[[str]
         DataError: there is no ``@champion``, or it cannot be loaded.
     """
     door = door or Door()
-    app = application(project, token=door.token)
     uvicorn: Any = need("uvicorn", extra="serve")
     from scarce.flywheel._patience import patient
 
-    listening = _bound(door)
+    listening = _bound(door)  # before the model is loaded, which takes seconds
+    try:
+        progress.say(f"loading {project.state.aliases().get('champion', 'the champion')}")
+        app = application(project, token=door.token)
+        _listen(listening, door)
+    except BaseException:
+        listening.close()
+        raise
     shown = f"[{door.host}]" if ":" in door.host else door.host
     config = uvicorn.Config(
         app, http=patient(project.config.serve.seconds), ws="none", log_config=None, access_log=False, lifespan="on",
@@ -172,17 +179,28 @@ def _nothing(_number: int, _frame: object) -> None:
 
 
 def _bound(door: Door) -> socket.socket:
+    """Return a socket that has the address; nobody can connect before :func:`_listen`."""
     family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((door.host, door.port))
-        listening.listen(CONNECTIONS)
     except OSError as error:
         listening.close()
-        raise ConfigError(WHO, f"{door.host}:{door.port} cannot be used ({error.strerror})",
-                          do="choose another --port or --host") from error  # fmt: skip
+        raise _taken(door, error) from error
     return listening
+
+
+def _listen(listening: socket.socket, door: Door) -> None:
+    try:
+        listening.listen(CONNECTIONS)
+    except OSError as error:  # another one that had the address at the same time was faster
+        raise _taken(door, error) from error
+
+
+def _taken(door: Door, error: OSError) -> ConfigError:
+    what = f"{door.host}:{door.port} cannot be used ({error.strerror})"
+    return ConfigError(WHO, what, do="choose another --port or --host")
 
 
 def _give_threads(wanted: int) -> None:
