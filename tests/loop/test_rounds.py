@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,45 @@ def test_it_stops_at_the_target_and_says_why(hidden: Hidden, tmp_path: Path) -> 
     assert now.stopped.startswith("target reached: balanced_accuracy 0.")
     assert "judged on val) >= 0.6" in now.stopped
     assert len(history(hidden.project)) == 1
+
+
+def test_what_waits_is_asked_though_the_target_is_reached(hidden: Hidden, tmp_path: Path) -> None:
+    project, table = hidden.project, tmp_path / "q.csv"
+    loop = Loop(project, Plan(initial=60, target=0.5))
+    loop.go_on()
+    hidden.answer(table)
+    assert loop.go_on().stopped.startswith("target reached")
+    ds = project.dataset()
+    free = ds.ids[rounds.askable(project, ds)][:3].tolist()
+    asking.put(project, [{"sample": name, "reason": "label: production, drawn at random", "priority": 1.0,
+                          "version": project.head} for name in free])  # fmt: skip
+    now = loop.go_on()
+    assert (now.waiting, now.stopped) == (3, "")
+    assert set(history(project)[-1]["samples"]) == set(free), "nothing is picked beside what waits"
+    assert hidden.answer(table) == 3
+    assert loop.go_on().stopped.startswith("target reached")
+
+
+def test_a_class_may_stand_in_either_column_of_the_answers(hidden: Hidden, tmp_path: Path) -> None:
+    project, table = hidden.project, tmp_path / "q.csv"
+    Loop(project, Plan(initial=3)).go_on()
+    asking.write_questions(project, project.dataset(), table, (asking.LABEL,))
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def written(words: list[str]) -> asking.Answers:
+        with table.open("w", encoding="utf-8", newline="") as file:
+            out = csv.DictWriter(file, asking.HEADS)
+            out.writeheader()
+            out.writerows({**row, "answer": word} for row, word in zip(rows, words, strict=True))
+        return asking.read_answers(project, project.dataset(), table, voter="ann")
+
+    some = project.dataset().schema.classes[0]
+    said = written([some, "Unsure", ""])
+    assert [(one.verdict, one.label) for one in said.said] == [("label", some), ("unsure", None)]
+    assert said.waiting == 1
+    with pytest.raises(DataError, match="or a class"):
+        written([f"{some}s", "", ""])
 
 
 @pytest.mark.slow

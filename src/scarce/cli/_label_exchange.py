@@ -150,10 +150,11 @@ def import_(
                 heard = asking.read_answers(opened, opened.dataset(), csv or Path(), voter=voter)
                 answering.say(opened, heard.said)
                 count, frozen = len(heard.said), answering.freeze(opened, truth=truth)
-            now = Loop(opened, Plan.of(opened, judge=judge, truth=truth, seed=seed)).finish()
-            told = history(opened)
+            loop = Loop(opened, Plan.of(opened, judge=judge, truth=truth, seed=seed))
+            now = loop.finish()
+            told, waiting = history(opened), loop.waiting()
         body = {"answers": count, "strange": strange, "version": frozen.version, "labels": frozen.labels,
-                "actions": len(frozen.actions), "waiting": now.waiting, "rounds": told}  # fmt: skip
+                "actions": len(frozen.actions), "waiting": waiting, "rounds": told}  # fmt: skip
         said = (
             f"{frozen.version or 'nothing new'}: {count} answers, {frozen.labels} labels, {len(frozen.actions)} actions"
         )
@@ -161,7 +162,10 @@ def import_(
 
         def draw(screen: Any) -> None:
             screen.print(said)
-            draw_rounds(screen, now.stopped, now.waiting, told)
+            if told:
+                draw_rounds(screen, now.stopped, waiting, told)
+            elif waiting:
+                screen.print(f"{waiting:,} questions wait.")
 
         out.show(body, draw)
 

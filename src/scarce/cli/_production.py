@@ -51,8 +51,8 @@ def draw_kpis(console: Console, body: Row) -> None:
          share(row["to_person"], bounds=False)) for row in rows
     ]  # fmt: skip
     console.print(table(("period", *heads), cells, right=heads))
-    console.print("In %, with 95 % intervals, from samples that were drawn at random (drawn). labels: given (and saved")
-    console.print("against labelling all). false: sound ones called defect. to a person: answers ask and unknown.")
+    console.print("In %, with 95 % intervals, from samples that were drawn at random (drawn). labels: given, and saved")
+    console.print("against labelling all. false: sound ones called defect. to a person: answers ask and unknown.")
     console.print(f"{whole['labels_spent']:,} labels in place of {whole['labels_full']:,}.")
     if whole["left_out"]:
         console.print(f"{whole['left_out']:,} confirmed answers were not drawn at random and are left out.")
@@ -97,9 +97,9 @@ def lacking(body: Row) -> Iterator[str]:
 
 
 def labels(row: Row) -> str:
-    """Return labels that were given, and the share in per cent that was saved against labelling all: ``100 (97)``."""
+    """Return labels that were given, and the share that was saved against labelling all: ``100 (97 % saved)``."""
     saved = row["share_saved"]
-    return f"{row['labels_spent']:,}" + (f" ({100 * saved:.0f})" if saved is not None else "")
+    return f"{row['labels_spent']:,}" + (f" ({100 * saved:.0f} % saved)" if saved is not None else "")
 
 
 def share(rate: Row | None, *, bounds: bool = True) -> str:

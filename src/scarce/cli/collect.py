@@ -48,7 +48,8 @@ def _draw(console: Console, found: Collected) -> None:
     if found.version is None:
         console.print("nothing new: no version was made")
     else:
-        console.print(f"{found.version}: {found.labels:,} labels, {found.samples:,} new samples")
+        moved = f"{found.trained:,} from the pool into train"
+        console.print(f"{found.version}: {found.labels:,} labels, {found.samples:,} new samples, {moved}")
     if found.classes:
         console.print(f"new classes: {safe(', '.join(found.classes))}")
     for name, count in found.wishes.items():
@@ -62,4 +63,4 @@ def _draw(console: Console, found: Collected) -> None:
     if found.sure:
         console.print(f"{found.sure:,} confirmations of sure answers were left out")
     if found.open:
-        console.print(f"{found.open:,} questions about production samples wait: scarce label")
+        console.print(f"{found.open:,} questions about production samples wait: scarce label session")

@@ -93,8 +93,16 @@ def _draw(console: Console, found: Drift) -> None:
     rows = [
         ("ALARM" if test.alarm else "", test.name, f"{test.reference:,}", f"{test.new:,}", _p(test.adjusted), test.said)
         for test in found.tests
+        if test.adjusted is not None
     ]
-    console.print(table(("", "test", "before", "now", "p", ""), rows, right=("before", "now", "p")))
+    if rows:
+        console.print(table(("", "test", "before", "now", "p", ""), rows, right=("before", "now", "p")))
+    untested: dict[str, list[str]] = {}
+    for test in found.tests:
+        if test.adjusted is None:
+            untested.setdefault(test.said, []).append(test.name)
+    for why, names in untested.items():
+        console.print(f"Not tested: {', '.join(names)}: {why}.")
     for line in (*found.notes, *found.next_steps):
         console.print(line)
     console.print(

@@ -46,12 +46,11 @@ def feedback(
         scarce feedback photos-scarce --from feedback.csv
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.errors import ConfigError
         from scarce.flywheel.feedback import give, read_csv
         from scarce.project import Project
 
-        if request is not None and table_file is not None:
-            raise ConfigError("feedback", "--request and --from were both given", do="give one of them")
+        more = {"label": label, "voter": voter, "note": note, "new-classes": new_classes}
+        _one_of(request, table_file, [f"--{name}" for name, value in more.items() if value])
         rows: list[dict[str, Any]] | None = None
         if table_file is not None:
             rows = read_csv(table_file)
@@ -77,6 +76,18 @@ def feedback(
         out.show(said.to_json(), draw)
     if said.refused:
         raise typer.Exit(1)
+
+
+def _one_of(request: str | None, table_file: Path | None, more: list[str]) -> None:
+    """Refuse two sources of feedback, and what belongs to feedback where there is none."""
+    from scarce.errors import ConfigError
+
+    if request is not None and table_file is not None:
+        raise ConfigError("feedback", "--request and --from were both given", do="give one of them")
+    if request is None and table_file is None and more:
+        raise ConfigError(
+            "feedback", f"{', '.join(more)} without a prediction", do="name it: --request ID, or --from CSV"
+        )
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

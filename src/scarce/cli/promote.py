@@ -85,7 +85,11 @@ def _draw(console: Console, found: Promotion, *, dry_run: bool) -> None:
     for line in (*found.why, *found.notes):
         console.print(line)
     done = f"{found.challenger} is @champion now" if found.promoted else f"{found.champion} stays @champion"
-    console.print(f"{found.verdict}: " + ("nothing was changed (--dry-run)" if dry_run else done) + ".")
+    if dry_run:
+        done = f"{found.challenger} would be @champion" if found.promoted else f"{found.champion} would stay @champion"
+        console.print(f"The verdict would be {found.verdict}, and {done}. Nothing was changed (--dry-run).")
+    else:
+        console.print(f"{found.verdict}: {done}.")
 
 
 def _points(value: float | None) -> str:

@@ -55,8 +55,8 @@ def queue(
 
     A tenth or more is drawn at random from all that came since the draw before, is never trained on, and alone says how
     good the model is. The others are doubtful, of rare classes, and unlike what is known: half, three tenths and two
-    tenths of their worth. They wait for scarce label, or scarce label export (CSV, a page, Label Studio); scarce
-    collect takes the answers in.
+    tenths of their worth. They wait for scarce label session, or for scarce label export (CSV, a page, Label Studio);
+    scarce collect takes the answers in.
 
     Example:
         scarce queue photos-scarce
@@ -72,7 +72,8 @@ def queue(
         if export is not None and export.suffix.lower() not in {".csv", ".html"}:
             raise ConfigError("queue", f"--export {export}", do="name a file that ends in .csv or .html; for Label "
                               "Studio: scarce label export --label-studio URL")  # fmt: skip
-        with Project.open(folder_of(project, named)) as opened:
+        folder = folder_of(project, named)
+        with Project.open(folder) as opened:
             found = ask(
                 opened, budget=budget, period=period.value if period else "", strategy=strategy or "", dry_run=dry_run,
                 workers=workers, seed=seed,
@@ -88,7 +89,11 @@ def queue(
             if written:
                 console.print(f"{written:,} questions in {safe(relative(export or Path()))}.")
             elif found.waiting and not dry_run:
-                console.print(f"{found.waiting:,} questions wait: scarce label, or scarce label export.")
+                at = safe(str(folder))
+                console.print(f"{found.waiting:,} questions wait. At the terminal, or as a page with the pictures:")
+                console.print(
+                    f"  scarce label session {at}", f"  scarce label export {at} --page questions.html", sep="\n"
+                )
 
         out.show(body, draw)
 
@@ -99,8 +104,11 @@ def _draw(console: Console, found: Asked, limit: int) -> None:
         audit = sum(row["kind"] == "audit" for row in found.rows)
         rows = [(place, row["kind"], row["id"], row["reason"].partition(": ")[2]) for place, row in enumerate(asked, 1)]
         title = f"{audit} of {found.frame:,} new samples drawn at random, {len(asked)} questions in all"
-        console.print(table(("", "for", "sample", "why"), rows[:limit], title=title, right=("",)))
-        if len(rows) > limit:
+        if limit:
+            console.print(table(("", "for", "sample", "why"), rows[:limit], title=title, right=("",)))
+        else:
+            console.print(f"{title}.")
+        if len(rows) > limit > 0:
             console.print(f"and {len(rows) - limit} more")
     for note in found.notes:
         console.print(f"Note: {safe(note)}.")

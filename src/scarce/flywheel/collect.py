@@ -20,7 +20,7 @@ from scarce import ballot, classes, clean
 from scarce.clean import Action
 from scarce.dataset import Dataset
 from scarce.flywheel import feedback
-from scarce.flywheel.draw import OWNERS, admitted, draws, settle
+from scarce.flywheel.draw import OWNERS, admitted, draws, moved, settle
 from scarce.flywheel.pool import beside, folder_of, id_of, source_of
 from scarce.flywheel.queue import AUDIT
 from scarce.loop.answering import ASKED, gather, labelled, standing, verdict_of
@@ -44,6 +44,7 @@ class Collected:
         annotations: rows of feedback that became annotations.
         labels: samples that got their label, from feedback or from the queue.
         samples: kept production samples that joined the data.
+        trained: samples that were in the pool and are in train now.
         heard: answers of the queue that now stand beside the prediction that they are about.
         classes: that were added.
         wishes: label that is no class to how often it was said; such feedback waits.
@@ -57,6 +58,7 @@ class Collected:
     annotations: int = 0
     labels: int = 0
     samples: int = 0
+    trained: int = 0
     heard: int = 0
     classes: tuple[str, ...] = ()
     wishes: Mapping[str, int] = field(default_factory=dict)
@@ -99,7 +101,9 @@ def collect(project: Project, *, new_classes: bool = False, workers: int | None 
         labels, numbers, after = _written(project, before, rows, workers=workers, seed=seed)
         version = None
         if not after.table.equals(before.table) or len(after.votes) != len(before.votes):
-            told = f"collect: {labels} labels, {len(rows)} new samples"
+            told = (
+                f"collect: {labels} labels, {len(rows)} new samples, {moved(before, after, 'pool', 'train')} into train"
+            )
             version = project.commit(after, told, owner=("label", *OWNERS))
         if numbers:
             project.state.freeze_annotations(numbers, version or project.head or "none")
@@ -107,6 +111,7 @@ def collect(project: Project, *, new_classes: bool = False, workers: int | None 
         ds = project.dataset()
         return Collected(
             version=version, annotations=len(found.rows), labels=labels, samples=len(rows), heard=heard, classes=fresh,
+            trained=moved(before, ds, "pool", "train"),
             wishes=found.wishes, unkept=found.unkept, sure=found.sure, waiting=_waiting(project, ds),
             open=sum(row["reason"].startswith(f"{LABEL}: production, ") for row in project.state.queue()),
         )  # fmt: skip

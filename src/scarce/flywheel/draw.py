@@ -6,7 +6,7 @@ Drawn samples are test samples from then on, before anybody has named their labe
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,9 +117,13 @@ def ask(  # noqa: PLR0913 - one knob each
         with project.store.locked():
             if len(draws(project)) != len(before):  # somebody else drew meanwhile
                 continue
+            old = project.dataset()
             _record(project, before, rows, (pool, choice), at)
             settle(project)
-            return _asked(project, budget_of(draws(project), kind, total, at), rows, (pool, choice))
+            found = _asked(project, budget_of(draws(project), kind, total, at), rows, (pool, choice))
+            gone = moved(old, project.dataset(), "train", "pool")
+            told = f"{gone:,} training samples wait in the pool from now on: they show what a drawn sample shows"
+            return replace(found, notes=(*found.notes, told)) if gone else found
     raise ConflictError(WHO, f"others drew {TRIES} times meanwhile", do="do it again")
 
 
@@ -151,6 +155,14 @@ def settle(project: Project) -> bool:
                  "version": project.head} for row in missing
             ])  # fmt: skip
         return bool(missing or new)
+
+
+def moved(before: Dataset, after: Dataset, source: str, target: str) -> int:
+    """Return how many samples went from one split to another."""
+    if "split" not in before or "split" not in after:
+        return 0
+    here = set(before.ids[before["split"] == source].tolist())
+    return sum(name in here for name in after.ids[after["split"] == target].tolist())
 
 
 def _period(project: Project) -> str:

@@ -137,8 +137,9 @@ def choose(
     drawn = np.sort(np.random.default_rng(seed).choice(frame, many, replace=False)) if many else frame[:0]
     share = many / len(frame) if many else 0.0
     rows = [
-        Chosen(row=row, kind=AUDIT, ask=not answered[row], inclusion=share, why=f"1 of {1 / share:.4g} drawn at random")
-        for row in drawn.tolist()
+        Chosen(
+            row=row, kind=AUDIT, ask=not answered[row], inclusion=share, why=f"drawn at random, 1 of {1 / share:,.0f}"
+        ) for row in drawn.tolist()
     ]  # fmt: skip
     left = budget - sum(one.ask for one in rows)
     notes: list[str] = []

@@ -19,6 +19,7 @@ from scarce.clean.relabel import suggestion
 from scarce.columns import sample_name
 from scarce.errors import DataError, UnknownNameError, closest, unknown_name
 from scarce.loop.answering import ASIDE, RIGHT, UNSURE, UNSURE_OF, Answer, Frozen, follows, freeze, say, verdict_of
+from scarce.modality.raw import addresses
 from scarce.modality.words import words_of
 
 if TYPE_CHECKING:
@@ -149,18 +150,22 @@ def questions(project: Project, ds: Dataset, kinds: Collection[str] = KINDS) -> 
 def write_questions(project: Project, ds: Dataset, path: str | Path, kinds: Collection[str] = KINDS) -> int:
     """Write the questions that wait as CSV, the most urgent first; return how many.
 
-    A person fills ``answer`` (``right``, ``set aside`` or ``unsure``) or ``new_label``; see :func:`read_answers`. Of
-    texts and rows of tables ``content`` is all that they say. Texts that a spreadsheet would take for a formula get an
-    apostrophe in front.
+    A person fills ``answer`` (``right``, ``set aside``, ``unsure``, or a class) or ``new_label``; see
+    :func:`read_answers`. ``file`` is relative to its source, or the whole path of what production kept. Of texts and
+    rows of tables ``content`` is all that they say. Texts that a spreadsheet would take for a formula get an apostrophe
+    in front.
     """
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     out.writerow(HEADS)
     rows = questions(project, ds, kinds)
-    said = words_of(ds, ds.rows_of([row.sample for row in rows])) if holds_content(ds) else [""] * len(rows)
-    for row, words in zip(rows, said, strict=True):
+    at = ds.rows_of([row.sample for row in rows])
+    said = words_of(ds, at) if holds_content(ds) else [""] * len(rows)
+    own = project.folder / ".scarce"
+    for row, place, words in zip(rows, addresses(ds, at), said, strict=True):
         sure = f"{row.probability:.2f}" if row.suggestion else ""
-        told = map(safe, (sample_name(row.file), words, row.label, row.split, row.reason))
+        name = str(place.path) if place.path.is_relative_to(own) else sample_name(row.file)
+        told = map(safe, (name, words, row.label, row.split, row.reason))
         out.writerow([row.number, row.sample, *told, "", "", safe(row.suggestion), sure, ""])
     part = Path(f"{path}.part")
     part.write_text(text.getvalue(), encoding="utf-8")
@@ -194,7 +199,9 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
     waiting = 0
     for line, row in _rows(path):
         number = int(row["number"])
-        word, new = (row.get("answer") or "").strip().lower(), (row.get("new_label") or "").strip()
+        word, new = (row.get("answer") or "").strip(), (row.get("new_label") or "").strip()
+        if not new and word.lower() not in ANSWERS and word in ds.schema.classes:
+            word, new = "", word
         if not word and not new:
             waiting += 1
             continue
@@ -203,6 +210,7 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
         if number in done and (kind_of(done[number]["reason"]) != LABEL or not new or who == NOBODY
                                or (row["sample"], who, done[number]["reason"]) in heard):  # fmt: skip
             continue
+        word = word.lower() if word.lower() in ANSWERS else word
         if asked is None or asked["sample"] != row["sample"]:
             raise unknown_name(WHO, f"question (line {line} of {path})", number, map(str, open_rows))
         sample = known.get(row["sample"])
@@ -251,7 +259,7 @@ def _rows(path: str | Path) -> list[tuple[int, dict[str, str]]]:
 
 def _check(answer: str, new: str, line: int, classes: Sequence[str]) -> None:
     if answer and answer not in ANSWERS:
-        there = f"it may be {', '.join(ANSWERS)}, or empty beside a new_label"
+        there = f"it may be {', '.join(ANSWERS)}, or a class: {', '.join(closest(answer, classes) or classes[:12])}"
         raise DataError(WHO, f"the answer {answer!r} in line {line} is not understood", there)
     if new and new not in classes:
         raise UnknownNameError(WHO, f"line {line} names {new!r}, which is no class", closest(new, classes))

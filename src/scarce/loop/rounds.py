@@ -24,7 +24,7 @@ from scarce.loop.answering import TRUTHS, freeze
 from scarce.loop.asking import DOUBTED, LABEL, kind_of, put
 from scarce.loop.measure import with_features, with_scan
 from scarce.loop.picking import FEATURES, PROBS, Pick, as_pool, pick, reasons
-from scarce.loop.standing import JUDGES, Standing, judge, probabilities, spoken
+from scarce.loop.standing import JUDGES, Standing, judge, nothing, probabilities, spoken
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -144,6 +144,8 @@ class Loop:
     def _step(self, *, begin: bool) -> Now:
         freeze(self.project, truth=self.plan.truth)
         now = self._still_open()
+        if now is None and not begin and not self.project.state.rounds():
+            now = Now(0, "no round was begun yet", None, nothing(self.project))
         if now is not None:
             return now
         self._encoded()
@@ -158,8 +160,6 @@ class Loop:
             if begin:
                 return self._begin()
         told = history(self.project)
-        if not told:
-            return Now(0, "no round was begun yet", None, self._judged(*self._encoded()))
         return Now(0, f"round {told[-1]['round']} is done", told[-1], Standing(**told[-1]["after"]))
 
     def _still_open(self) -> Now | None:
@@ -185,10 +185,11 @@ class Loop:
         last = rounds[-1]["body"].get("after") if rounds else None
         before = Standing(**last) if last and last["judged_on"] != "nothing" else self._judged(ds, features)
         told = history(self.project)
-        stop = self._stop(before, ds)
-        body = {} if stop else self._choose(ds, features, before)
+        stop = f"{self.plan.rounds} rounds are done" if self.plan.rounds and self._begun >= self.plan.rounds else ""
+        enough = "" if stop else self._enough(before, ds)
+        body = {} if stop else self._choose(ds, features, before, only_waiting=bool(enough))
         if not stop and not body["samples"]:
-            stop = f"nothing is left to ask: {body['note']}"
+            stop = enough or f"nothing is left to ask: {body['note']}"
         if stop:
             return Now(0, stop, told[-1] if told else None, before)
         self.project.state.open_round(body, self.project.head)
@@ -196,15 +197,13 @@ class Loop:
         self._ask(body)
         return Now(len(body["samples"]), "", history(self.project)[-1], before)
 
-    def _stop(self, now: Standing, ds: Dataset) -> str:
-        """Return why it is time to stop; "" = it is not."""
+    def _enough(self, now: Standing, ds: Dataset) -> str:
+        """Return why no more samples need to be chosen; "" = they do."""
         if now.value is not None and stopping.target_reached(now.value, self.plan.target).stop:
             proven = now.low is not None and stopping.target_reached(now.value, self.plan.target, low=now.low).stop
             return (f"target reached: {now.metric} {now.value:.3f} ({now.low:.3f} to {now.high:.3f}, n = {now.n}, "
                     f"judged on {now.judged_on}) >= {self.plan.target:g}"
                     + "; its lower bound is still below" * (not proven))  # fmt: skip
-        if self.plan.rounds and self._begun >= self.plan.rounds:
-            return f"{self.plan.rounds} rounds are done"
         if not askable(self.project, ds).any() and not self._open():
             return "nothing is left to ask: every kept sample outside val and test has a label or an answer"
         return self._idle()
@@ -227,7 +226,7 @@ class Loop:
         return next((f"{head}{one.why}; to go on, set {off} below [label] in scarce.toml"
                      for head, off, one in found if one.stop), "")  # fmt: skip
 
-    def _choose(self, ds: Dataset, features: Array, before: Standing) -> dict[str, Any]:
+    def _choose(self, ds: Dataset, features: Array, before: Standing, *, only_waiting: bool) -> dict[str, Any]:
         """Return the history of a new round: what waits already first, then what the strategy picks, and why."""
         if not ds.schema.classes:
             raise DataError("label", "there are no classes to answer with", do="scarce classes add NAME NAME")
@@ -238,7 +237,7 @@ class Loop:
         asked = {row["sample"]: row["reason"] for row in self._open() if row["sample"] in known}
         asked = dict(list(asked.items())[:wanted])
         samples, names, notes = dict(asked), ["asked before"] * bool(asked), list[str]()
-        if len(asked) < wanted and pool:
+        if len(asked) < wanted and pool and not only_waiting:
             seen = as_pool(ds, free)
             probs = probabilities(seen, features)
             seen = seen if probs is None else seen.with_columns({PROBS: probs})
@@ -247,7 +246,7 @@ class Loop:
             why = reasons(f"round {number}, {picked.strategy}", picked, probs, ds.schema.classes)
             samples |= {str(ds.ids[row]): text for row, text in zip(picked.rows, why, strict=True)}
             names, notes = [picked.strategy, *names], list(picked.notes)
-        few = [f"{wanted} were wanted, the pool has {pool + len(asked)}"] if pool + len(asked) < wanted else []
+        few = [f"{wanted} were wanted, the pool has {pool + len(asked)}"] * (pool + len(asked) < wanted)
         return {
             "round": number, "strategy": " and ".join(names), "budget": wanted, "asked": len(samples),
             "seed": self.plan.seed, "samples": samples, "before": before.to_json(), "after": None, "pool": pool,

@@ -9,7 +9,7 @@ nothing about the pool. The test split is judged only when asked for, and the lo
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -127,8 +127,7 @@ def judge(
     if judge_on not in JUDGES:
         raise ConfigError("label", f"judge = {judge_on!r}", f"it may be {', '.join(JUDGES)}")
     name = project.config.project.metric
-    mine = int((spoken(ds) & ~np.isin(ds["split"].astype(str), ("val", "test"))).sum())
-    nothing = Standing(labels=mine, metric=name)
+    unknown = nothing(project, ds)
     good = np.isfinite(features).all(1)
     held = {part: spoken(ds) & good & (ds["split"] == part) for part in ("val", "test")}
     place = judge_on if judge_on != "auto" else "val" if held["val"].sum() >= FEW else "folds"
@@ -141,8 +140,15 @@ def judge(
         if len(probs) and place == "test":
             project.state.count_test_look(version=project.head or "", why="label: --judge test", metric=name)
     if len(probs) == 0 or rows.sum() < FEW:
-        return Standing(labels=mine, metric=name, note=note or f"fewer than {FEW} labelled rows to judge on")
-    return _scored(ds, rows, probs, Standing(**{**nothing.to_json(), "judged_on": place, "note": note}), seed)
+        return replace(unknown, note=note or f"fewer than {FEW} labelled rows to judge on")
+    return _scored(ds, rows, probs, replace(unknown, judged_on=place, note=note), seed)
+
+
+def nothing(project: Project, ds: Dataset | None = None) -> Standing:
+    """Return how many labels there are, and no judgement."""
+    ds = project.dataset() if ds is None else ds
+    mine = spoken(ds) & ~np.isin(ds["split"].astype(str), ("val", "test"))
+    return Standing(labels=int(mine.sum()), metric=project.config.project.metric)
 
 
 def _out_of_fold(ds: Dataset, features: Array, picked: Collection[str], seed: int) -> tuple[Mask, Array, str]:
