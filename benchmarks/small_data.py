@@ -83,7 +83,7 @@ PHASES: dict[str, tuple[Callable[[Path], Dataset], Phases]] = {
     "tiles": (tiles, Phases(counts=(600, 6, 3), classes=("free", "blowhole", "break"))),
     "boards": (boards, Phases(
         counts=(200, 2, 1), classes=("sound", "copper", "open"), generators=("cut_paste",), policies=("surface",),
-        instrument="boxes", steps=30,
+        instrument="boxes", steps=200,
     )),
 }  # fmt: skip
 STUDIES: dict[str, tuple[ModuleType, dict[str, tuple[Callable[[Path], Dataset], DataSize | Phases]]]] = {

@@ -50,7 +50,9 @@ def test_three_weeks_of_questions(line: Line, open_line: Open) -> None:
         assert {row["sample"] for row in audit} <= {digest(content) for content, _ in part}
         assert sum(1 / row["inclusion"] for row in audit) == pytest.approx(size)
         assert all("more likely" not in row["reason"] for row in audit)  # nobody is led
-        assert all("more likely" in row["reason"] for row in picks)
+        strange = {row["sample"] for row in project.state.predictions() if row["verdict"] == "unknown"}
+        assert all(("like none" in row["reason"]) == (row["sample"] in strange) for row in picks)
+        assert all(("more likely" in row["reason"]) != (row["sample"] in strange) for row in picks)
         mine = {row["sample"] for row in found.rows}
         assert not mine & seen
         seen |= mine
@@ -109,6 +111,7 @@ def test_a_drawn_copy_of_a_training_sample_takes_it_out_of_train(line: Line, ope
         assert split == ("pool" if digest(twins[place]) in drawn else "train")
     groups = {part: set(after["split_group"][after["split"] == part]) for part in ("train", "test")}
     assert not groups["train"] & groups["test"]
+    assert any("5 training samples wait in the pool from now on" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("broken", ["commit", "put"])

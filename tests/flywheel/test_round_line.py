@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +16,7 @@ from scarce.flywheel import _intake as intake
 from scarce.flywheel.feedback import give
 from scarce.flywheel.round import Turn, turn
 from scarce.lineage import digest
+from scarce.loop import asking
 from scarce.loop.answering import Answer, say
 from scarce.project import Project
 from scarce.state import DRIFT
@@ -48,12 +51,25 @@ def answer_all(project: Project, truth: dict[str, str]) -> int:
     return len(rows)
 
 
-def alarmed(project: Project, members: list[str], at: datetime) -> None:
+def answers_to(project: Project, table: Path, truth: dict[str, str]) -> None:
+    """Write the questions as a table and fill in what the pictures show."""
+    ds = project.dataset()
+    asking.write_questions(project, ds, table, (asking.LABEL,))
+    hashes = dict(zip(ds.ids.tolist(), ds.table["content_hash"].to_pylist(), strict=True))
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with table.open("w", encoding="utf-8", newline="") as file:
+        out = csv.DictWriter(file, asking.HEADS)
+        out.writeheader()
+        out.writerows({**row, "answer": truth[hashes[row["sample"]]]} for row in rows)
+
+
+def alarmed(project: Project, members: list[str], at: datetime, *, camera: bool = False) -> None:
     """Write down a look that found a group of unknown samples."""
     told = {"name": "new class", "kind": "new class", "said": f"{len(members)} unknown samples lie together", "p": 1e-4,
             "adjusted": 1e-3, "alarm": True}  # fmt: skip
     group = {"size": len(members), "members": members, "before": 0, "p": 1e-4, "nearest": "Bag", "away": 4.0,
-             "spread": 0.5, "sheet": None}  # fmt: skip
+             "spread": 0.5, "sheet": None, "others_too": camera}  # fmt: skip
     text = at.isoformat(timespec="milliseconds")
     project.state.add_ledger_rows(
         [{"decision": "look for drift", "verdict": "alarm", "kept": False, "champion": "x", "since": text,
@@ -111,6 +127,19 @@ def test_labels_that_are_no_class_are_told_to_a_person(quick: Line, open_line: O
     assert any("--new-classes" in line for line in found.why)
 
 
+def test_another_camera_is_told_and_nobody_is_asked_beside_the_budget(quick: Line, open_line: Opened) -> None:
+    sandals = pictures(quick, "Sandal", 12)
+    quick.answer(sandals)
+    project = open_line()
+    turn(project)
+    before = len(project.state.queue())
+    alarmed(project, [digest(content) for content in sandals], datetime.now(UTC), camera=True)
+    found = turn(open_line())
+    assert any("another camera or light" in line for line in found.why)
+    assert [row["kind"] for row in found.alarms] == ["new class"]
+    assert (found.waiting, len(project.state.queue())) == (before, before)
+
+
 def test_an_alarm_of_a_new_class_starts_a_round_at_once(
     quick: Line, open_line: Opened, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,8 +161,12 @@ def test_an_alarm_of_a_new_class_starts_a_round_at_once(
     told: Turn = turn(open_line())
     assert (told.alarms, told.exit_code, told.number) == ((), 0, None)  # the alarm is told once
 
-    assert main(["classes", "add", "Sandal", "--project", str(quick.folder)]) == 0
-    answer_all(open_line(), quick.truth)
+    table = quick.folder / "answers.csv"
+    answers_to(project, table, quick.truth)
+    assert main(["label", "import", str(quick.folder), "--csv", str(table), "--quiet"]) == 2
+    assert "--new-classes" in capsys.readouterr().err
+    assert main(["label", "import", str(quick.folder), "--csv", str(table), "--new-classes", "--quiet"]) == 0
+    assert "Sandal" in open_line().dataset().schema.classes
     found = turn(open_line())
     assert 0 < found.new < 92 + 25
     assert found.challenger is not None, found.why

@@ -118,6 +118,9 @@ def import_(
     judge: Judge = "auto",
     truth: Truth = "newest",
     voter: Voter = "a person",
+    new_classes: Annotated[
+        bool, typer.Option("--new-classes", help="Make classes of the names in the CSV that are none yet.")
+    ] = False,
     timeout: Timeout = 30.0,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -133,6 +136,7 @@ def import_(
         scarce label import photos-scarce --label-studio http://localhost:8080 --token-env LABEL_STUDIO_TOKEN
     """
     with screen(as_json, quiet, debug) as out:
+        from scarce import classes
         from scarce.loop import answering, asking
         from scarce.loop.rounds import Loop, Plan, history
         from scarce.project import Project
@@ -147,6 +151,8 @@ def import_(
                 pulled = pull(opened, server, title=title, truth=truth)
                 count, strange, frozen = pulled.annotations, pulled.strange, pulled.frozen
             else:
+                if new_classes and (names := asking.new_classes(opened.dataset(), csv or Path())):
+                    opened.commit(classes.add(opened.dataset(), names), f"classes: add {', '.join(names)}")
                 heard = asking.read_answers(opened, opened.dataset(), csv or Path(), voter=voter)
                 answering.say(opened, heard.said)
                 count, frozen = len(heard.said), answering.freeze(opened, truth=truth)

@@ -52,8 +52,8 @@ def alarms_since(project: Project, handled: str | None) -> list[dict[str, Any]]:
 
 
 def new_classes(alarms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the groups of samples that may be a new class."""
-    return [group for row in alarms if row["kind"] == NEW_CLASS for group in row["groups"]]
+    """Return the groups of samples that may be a new class, not those that another camera or light explains better."""
+    return [group for row in alarms if row["kind"] == NEW_CLASS for group in row["groups"] if not group["others_too"]]
 
 
 def asking_due(project: Project, now: datetime | None = None) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from scarce.dataset import Dataset
 from scarce.errors import ConflictError, DataError
-from scarce.flywheel.pool import Pool, beside, folder_of, pool_of
+from scarce.flywheel.pool import UNKNOWN, Pool, beside, folder_of, pool_of
 from scarce.flywheel.queue import AUDIT, MONTH, PICK, WEEK, Budget, Choice, budget_of, choose
 from scarce.io.production import drawn
 from scarce.label import query
@@ -196,6 +196,8 @@ def _rows(pool: Pool, choice: Choice, period: str) -> list[dict[str, Any]]:
     for one, reason in zip(choice.rows, told, strict=True):
         log = pool.logged[one.row]
         blind = f"{LABEL}: {HEAD}, random: audit of {period}, {one.why}"  # a suggestion would lead whoever answers
+        if log is not None and log.verdict == UNKNOWN:
+            reason = f"{LABEL}: {HEAD}, {choice.strategy}: like none of the classes (unknown)"
         rows.append({
             "id": pool.ids[one.row], "sample": log.sample if log else None, "request": log.request if log else None,
             "at": log.at if log else None, "kind": one.kind, "ask": one.ask, "inclusion": one.inclusion,

@@ -246,7 +246,7 @@ def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]
     for group in groups:
         sheet = f" Look at {group['sheet']}." if group["sheet"] else ""
         said.append(f"{group['size']} strange samples lie together ({group['before']} before), nearest to "
-                    f"{group['nearest']}, {group['away']:.1f} class radii away.{sheet} " + _meaning(group))  # fmt: skip
+                    f"{group['nearest']}, {group['away']:.1f} class radii away.{sheet} " + meaning(group))  # fmt: skip
     if INPUT in kinds and NEW_CLASS not in kinds:
         said.append("The samples look different: check camera, light and lens first; if it is meant to stay, label "
                     "some of the new ones and start a round.")  # fmt: skip
@@ -261,7 +261,8 @@ def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]
     return tuple(said)
 
 
-def _meaning(group: Mapping[str, Any]) -> str:
+def meaning(group: Mapping[str, Any]) -> str:
+    """Return what a group of strange samples probably is, and what to do."""
     if group["others_too"]:
         return ("Ordinary samples look different as well: more likely another camera or light than a class. "
                 "Check those first.")  # fmt: skip

@@ -16,6 +16,7 @@ from scarce.flywheel import _admission as admission
 from scarce.flywheel import _intake as intake
 from scarce.flywheel._challenge import SCRATCH, TUNED, Challenge
 from scarce.flywheel._journal import KIND, OVERTAKEN, Journal, Result
+from scarce.flywheel.drift import meaning
 from scarce.flywheel.promote import CHALLENGER, CHAMPION, Promotion, promote
 
 if TYPE_CHECKING:
@@ -208,20 +209,20 @@ class _Turning:
         """Return a turn with what came in, the alarms, and what else a person should know."""
         wishes = self.taken.get("wishes") or {}
         why = [f"{row['name']}: {row['said']}" for row in self.alarms]
+        why += sorted({meaning(group) for row in self.alarms for group in row.get("groups", ()) if group["others_too"]})
         if wishes:
             named = ", ".join(f"{name} ({n:,})" for name, n in wishes.items())
             why.append(f"Feedback names classes that the project does not have: {named}. To make them: scarce collect "
                        f"{self.project.folder} --new-classes")  # fmt: skip
         return replace(found, why=(*why, *self.notes, *found.why), collected=self.taken, alarms=tuple(self.alarms),
-                       wanted=tuple(wishes))  # fmt: skip
+                       wanted=tuple(wishes), waiting=intake.waiting(self.project))  # fmt: skip
 
     def _standing(self) -> Turn:
         """Return where things stand when nothing is to be done."""
         last, asked = self._last() or {}, intake.waiting(self.project)
         challenger = self.project.state.aliases().get(CHALLENGER)
         base = Turn(state=WAITING if asked else NOTHING, needed=self.needed, new=int(last.get("new", 0)),
-                    champion=self.champion, challenger=challenger, version=self.project.head,
-                    waiting=asked)  # fmt: skip
+                    champion=self.champion, challenger=challenger, version=self.project.head)  # fmt: skip
         why = ["Nothing is new since the last round; nothing was done.", *self._open(asked)]
         if last.get("state") == PROPOSED and challenger is not None:
             return replace(base, state=PROPOSED, why=(*why, f"{challenger} waits for scarce promote."))
@@ -273,7 +274,7 @@ class _Turning:
         if asked["asked"]:
             why.append(f"{asked['asked']:,} samples are asked about within the budget of {asked['period']}.")
         left = intake.waiting(self.project)
-        return replace(base, why=(*why, *self._open(left), *groups["notes"], *asked["notes"]), waiting=left)
+        return replace(base, why=(*why, *self._open(left), *groups["notes"], *asked["notes"]))
 
     def _open(self, n: int) -> list[str]:
         return [f"{n:,} questions wait for an answer: scarce label session {self.project.folder}"] if n else []

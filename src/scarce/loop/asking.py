@@ -31,6 +31,7 @@ HEADS: Final = (
     "probability", "seconds",
 )  # fmt: skip
 ANSWERS: Final = (RIGHT, ASIDE, UNSURE)
+ADD: Final = "where it is a new class: scarce label import --new-classes"
 """What ``answer`` may say; it may also be empty where ``new_label`` is given, or where there is no answer yet."""
 WHO: Final = "answers"
 LABEL, CLEAN = "label", "clean"
@@ -233,6 +234,17 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
     return Answers(tuple(actions.values()), tuple(said), waiting)
 
 
+def new_classes(ds: Dataset, path: str | Path) -> tuple[str, ...]:
+    """Return the names in a filled table that are neither an answer nor a class of the data, sorted.
+
+    Raises:
+        ReadError: the file cannot be read.
+        DataError: it is no table of questions.
+    """
+    names = {(row.get(column) or "").strip() for _, row in _rows(path) for column in ("answer", "new_label")}
+    return tuple(sorted(name for name in names - {"", *ds.schema.classes} if name.lower() not in ANSWERS))
+
+
 def take(project: Project, answers: Answers) -> Frozen:
     """Keep what people said, take the questions off the queue, and commit what follows from it.
 
@@ -259,10 +271,11 @@ def _rows(path: str | Path) -> list[tuple[int, dict[str, str]]]:
 
 def _check(answer: str, new: str, line: int, classes: Sequence[str]) -> None:
     if answer and answer not in ANSWERS:
-        there = f"it may be {', '.join(ANSWERS)}, or a class: {', '.join(closest(answer, classes) or classes[:12])}"
-        raise DataError(WHO, f"the answer {answer!r} in line {line} is not understood", there)
+        there = f"it may be {', '.join(ANSWERS)}, or a class: {closest(answer, classes)}"
+        raise DataError(WHO, f"the answer {answer!r} in line {line} is not understood", there, ADD)
     if new and new not in classes:
-        raise UnknownNameError(WHO, f"line {line} names {new!r}, which is no class", closest(new, classes))
+        what = f"line {line} names {new!r}, which is no class"
+        raise UnknownNameError(WHO, what, closest(new, classes), ADD)
     if answer and new:
         raise DataError(WHO, f"line {line} has an answer and a new label", do="give one of them")
 
