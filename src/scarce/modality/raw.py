@@ -34,6 +34,7 @@ from scarce.modality import table
 from scarce.modality._base import BrokenSampleError, Raw
 
 MISSING, FORBIDDEN = "missing: no such file", "unreadable: no permission"
+BAD_LINK, SPECIAL = "missing: a broken link", "broken: not a regular file"
 HELD = "/held:"
 """Beginning of the names of what is held in memory; a random token behind it keeps them apart from files."""
 _lock = Lock()
@@ -143,9 +144,11 @@ def read_bytes(path: Path) -> bytes:
     if _held and (kept := _held.get(str(path))) is not None:
         return kept
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a socket or a device is not even opened
+            raise BrokenSampleError(SPECIAL)
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BrokenSampleError("broken: not a regular file")
+                raise BrokenSampleError(SPECIAL)
             return file.read()
     except FileNotFoundError:
         raise BrokenSampleError(MISSING) from None
