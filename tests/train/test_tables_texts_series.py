@@ -170,6 +170,41 @@ def test_series(shared_data: Path, tmp_path: Path) -> None:
     same_after_saving(model, view, tmp_path / "m")
 
 
+def wide(path: Path, rows: list[tuple[str, np.ndarray]]) -> Path:
+    """Write series as rows; short ones end in empty cells."""
+    longest = max(len(values) for _, values in rows)
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["class", *(f"t{place}" for place in range(longest))])
+        for name, values in rows:
+            out.writerow([name, *(f"{value:.4f}" for value in values), *[""] * (longest - len(values))])
+    return path
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_series_of_a_length_that_training_never_saw_are_set_aside(several: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn(number: int, length: int) -> tuple[str, np.ndarray]:
+        slow = number % 2 == 0
+        return "slow" if slow else "fast", np.sin(np.arange(length) / (6 if slow else 2)) + rng.normal(0, 0.1, length)
+
+    known = wide(tmp_path / "known.csv", [drawn(n, 60 + 8 * (several and n % 3)) for n in range(40)])
+    ds = modality.scan(io.read(known))
+    model = train.fit(ds.fold(ds.ids, ()), Minirocket(features=168, folds=0))
+    new = wide(tmp_path / "new.csv", [drawn(n, (60, 90, 30)[n % 3]) for n in range(6)])
+    rows = predict(train.load(model.save(tmp_path / "m")), new)
+    if several:
+        assert [row.error for row in rows] == [None] * 6
+        return
+    reasons = [row.error for row in rows]
+    assert reasons[::3] == [None, None]
+    assert [rows[0].label, rows[3].label] == ["slow", "fast"]
+    assert reasons[1] == "length: 90 points, all training series had 60"
+    assert reasons[2] == "length: 30 points, all training series had 60"
+    assert rows[1].label is None
+
+
 def test_series_of_several_channels_and_lengths() -> None:
     """The transform against its definition, on drawn curves of two channels."""
     from scarce.train import _rocket as rocket

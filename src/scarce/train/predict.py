@@ -126,13 +126,14 @@ def _source(model: Model, path: Path, threshold: float | None) -> list[Predictio
                         "give data of the kind that it was trained on")  # fmt: skip
     schema = Schema(modality=wanted, classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
     ds = modality.scan(replace(ds.with_columns({"label": [None] * len(ds)}), schema=schema))
-    good = ds["keep"].astype(bool)
+    keep, uris, reasons = ds["keep"].astype(bool), ds.table["uri"].to_pylist(), ds.table["drop_reason"].to_pylist()
+    refused = model.refusals(ds)
+    why = [refused[row] if keep[row] else reasons[row] or "it cannot be read" for row in range(len(ds))]
+    good = np.array([reason is None for reason in why], bool)
     told = Said.nothing(len(ds), len(model.classes))
     if good.any():
         told.put(good, said(model, ds.take(good)))
-    uris, reasons = ds.table["uri"].to_pylist(), ds.table["drop_reason"].to_pylist()
     order = sorted(range(len(ds)), key=lambda row: (split_uri(uris[row])[0], split_uri(uris[row])[1] or 0, uris[row]))
-    why = [None if good[row] else reasons[row] or "it cannot be read" for row in range(len(ds))]
     rows = _rows(model, uris, told, why, threshold)
     return [rows[row] for row in order]
 
