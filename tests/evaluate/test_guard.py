@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +88,29 @@ def test_given_foreign_samples_choose_the_detector(garments_ready: Dataset, mode
     assert told.unknown is not None
     assert told.unknown["foreign"] == "given"
     assert told.unknown["detectors"]["knn"]["auroc"] < 0.8, "these foreign samples are garments themselves"
+
+
+def test_a_second_training_encodes_no_foreign_picture_again(
+    garments_ready: Dataset, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = registry.load("encode", "pixel", encode.AbstractEncoder)  # type: ignore[type-abstract]
+    embed, seen = kind.embed, []
+
+    def counted(self: encode.AbstractEncoder, batch: Sequence[np.ndarray | str]) -> np.ndarray:
+        seen.append(len(batch))
+        return embed(self, batch)
+
+    monkeypatch.setattr(kind, "embed", counted)
+    view, bare = training_view(garments_ready), model.stamped(unknown=None)
+    cache = encode.FeatureCache(tmp_path / "features")
+    first = guarded(bare, view, seed=0, cache=cache)
+    made = sum(seen)
+    assert made > 200, "nearly all of the 300 made pictures differ"
+    again = guarded(bare, view, seed=0, cache=cache)
+    assert sum(seen) == made
+    guarded(bare, view, seed=1, cache=cache)
+    assert sum(seen) > made + 200, "another seed makes other pictures"
+    assert again.card["unknown"] == first.card["unknown"] == model.card["unknown"]
 
 
 def test_accuracy_falls_with_the_disturbance(garments_ready: Dataset, model: Model) -> None:

@@ -7,7 +7,7 @@ back from training, and the foreign samples are given by the user or made from h
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +80,9 @@ class Guard:
     arrays: Mapping[str, Array]
 
 
-def guard(
+def guard(  # noqa: PLR0913  one knob each
     model: Guarded, view: FoldView, *, foreign: Dataset | None = None, kept: float = 0.99, coverage: float = 0.95,
-    seed: int = 0,
+    seed: int = 0, ready: Callable[[Dataset], Dataset] | None = None,
 ) -> Guard:  # fmt: skip
     """Choose detector and thresholds on samples that were held back from training.
 
@@ -93,13 +93,14 @@ def guard(
             shuffled, phases scrambled, two pictures woven together, drawn signs), for other data none.
         kept: share of known samples that shall not be called unknown, in (0, 1).
         coverage: share of samples whose set of classes shall hold the truth, in (0, 1).
-        seed: of the made pictures.
+        seed: of the made samples.
+        ready: adds features to foreign samples before the model sees them, for example those that were kept.
     """
     ambiguous = _ambiguous(model, coverage)
     learned, tried = _known(model, view, seed)
     if learned is None or tried is None:
         return Guard(unknown=None, ambiguous=ambiguous, arrays={})
-    said, others = _others(model, view, foreign, seed)
+    said, others = _others(model, view, foreign, (seed, ready or (lambda ds: ds)))
     detectors = fitted(learned)
     scores = {name: one.score(tried.features, tried.logits) for name, one in detectors.items()}
     table: dict[str, dict[str, Any]] = {}
@@ -190,15 +191,18 @@ def _known(model: Guarded, view: FoldView, seed: int) -> tuple[Known | None, Kno
     return known_of(model, train.take(rows)), tried
 
 
-def _others(model: Guarded, view: FoldView, foreign: Dataset | None, seed: int) -> tuple[str, Known | None]:
-    """Return what the foreign samples are, and how the model sees them."""
+def _others(
+    model: Guarded, view: FoldView, foreign: Dataset | None, made: tuple[int, Callable[[Dataset], Dataset]]
+) -> tuple[str, Known | None]:
+    """Return what the foreign samples are, and how the model sees them; ``made`` is the seed and what adds features."""
+    seed, ready = made
     if foreign is not None:
-        return "given", unlabelled(model, foreign)
+        return "given", unlabelled(model, ready(foreign))
     if model.card.get("modality", "image") != "image" or model.held_ids is None:
         return "none: no foreign samples were given, so the detector is the default one", None
     with tempfile.TemporaryDirectory(prefix="scarce-foreign-") as folder:
         ds = foreign_pictures(view.train, model.held_ids, Path(folder), count=MADE, seed=seed)
-        found = None if ds is None else unlabelled(model, ds)
+        found = None if ds is None else unlabelled(model, ready(ds))
     if found is None or not len(found.logits):
         return "none: no picture could be opened", None
     return "made from held-back pictures: patches shuffled, phases scrambled, pictures woven, signs drawn", found
