@@ -210,10 +210,11 @@ def features(path: str, spec: str, mtime: int) -> Array:
     return feature_matrix(loaded.select([name for name in loaded.column_names if name not in shut]))[0]
 
 
-def feature_columns(ds: Dataset) -> dict[str, pa.Array]:
+def feature_columns(ds: Dataset, *, wanted: Sequence[str] = ()) -> dict[str, pa.Array]:
     """Return the columns of the tables whose rows are the samples, typed, by name, in the samples' order.
 
-    Empty where samples are no rows of a table of features. Of several tables, the columns that all of them have.
+    Empty where samples are no rows of a table of features. Of several tables, the columns that all of them have. A
+    column without one value is none, unless it is among the wanted ones.
 
     Raises:
         ReadError: a table cannot be read, or has fewer rows than it had.
@@ -236,7 +237,8 @@ def feature_columns(ds: Dataset) -> dict[str, pa.Array]:
             raise ReadError("io", f"{path} has {loaded.num_rows} rows", f"sample #{mine.max()} comes from it", do)
         parts.append(loaded.take(pa.array(mine)))
         shut |= set(_names(next(place.what for place in places if which[place.path] == number)))
-    names = set.intersection(*(set(part.column_names) for part in parts)) - shut
+    there = set.intersection(*(set(part.column_names) for part in parts))
+    names = (there - shut) | {name for name in there & set(wanted) if all(_is_empty(part[name]) for part in parts)}
     back = pa.array(np.argsort(np.argsort(owner, kind="stable"), kind="stable"))
     found = {}
     for name in names:
@@ -244,6 +246,10 @@ def feature_columns(ds: Dataset) -> dict[str, pa.Array]:
         chunks = [pc.cast(part[name], pa.string()) if len(kinds) > 1 else part[name] for part in parts]
         found[name] = pa.concat_arrays([chunk for one in chunks for chunk in one.chunks]).take(back)
     return found
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count == len(column))
 
 
 @lru_cache(maxsize=4)

@@ -143,7 +143,11 @@ def _lacking(model: Model, ds: Dataset) -> bool:
     from scarce.modality.raw import feature_columns
 
     needed = set(model.card.get("columns") or ())
-    return bool(needed) and ds.schema.modality == "tabular" and not needed <= set(feature_columns(ds))
+    return (
+        bool(needed)
+        and ds.schema.modality == "tabular"
+        and not needed <= set(feature_columns(ds, wanted=tuple(needed)))
+    )
 
 
 def _holds_samples(path: Path, kind: str) -> bool:
