@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.datasets import load_digits
 
-from scarce import encode, registry, train
+from scarce import encode, io, modality, registry, train
 from scarce.dataset import Dataset
+from scarce.evaluate._foreign import foreign_rows
 from scarce.evaluate.guard import guard
 from scarce.evaluate.out_of_distribution.detection import detection
 from scarce.evaluate.robustness import disturbed, robustness
 from scarce.loop.fitting import guarded, training_view
+from scarce.modality.raw import feature_columns
 from scarce.train._said import foreign_scores
 from scarce.train.linear_probe import LinearProbe
 from scarce.train.model import Model, load
@@ -87,6 +92,59 @@ def test_given_foreign_samples_choose_the_detector(garments_ready: Dataset, mode
     assert told.unknown is not None
     assert told.unknown["foreign"] == "given"
     assert told.unknown["detectors"]["knn"]["auroc"] < 0.8, "these foreign samples are garments themselves"
+
+
+def test_made_rows_break_what_ties_columns_together_or_leave_their_range(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    table = pa.table({
+        "class": ["a", "b"] * 100, "kind": pa.array(np.where(x > 0, "up", "down")), "whole": (x * 100).astype(np.int64),
+        "x": x, "twice": 2 * x, "empty": pa.nulls(200, pa.float64()),
+    })  # fmt: skip
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    pq.write_table(table, tmp_path / "in" / "rows.parquet")
+    ds = modality.scan(io.read(tmp_path / "in" / "rows.parquet"))
+    found = foreign_rows(ds, ds.ids, tmp_path / "out", count=100, seed=0)
+    assert found is not None
+    assert found["keep"].all()
+    made = feature_columns(found)
+    assert set(made) == {"kind", "whole", "x", "twice"}
+    one, two, kind = (made[name].to_pylist() for name in ("x", "twice", "kind"))
+    half = slice(0, 50)
+    assert set(one[half]) <= set(x.tolist())
+    assert abs(np.corrcoef(one[half], two[half])[0, 1]) < 0.5
+    assert set(kind) == {"up", "down"}
+    beyond = np.array([(np.abs(one[50:]) > np.abs(x).max()), (np.abs(two[50:]) > 2 * np.abs(x).max()),
+                       np.abs(made["whole"].to_pylist()[50:]) > 100 * np.abs(x).max()])  # fmt: skip
+    assert beyond.any(0).all(), "each has a number beyond the range"
+    assert (beyond.mean(1) < 0.9).all(), "and most have others within it"
+    again = foreign_rows(ds, ds.ids, tmp_path / "in", count=100, seed=0)
+    assert again is not None
+    assert feature_columns(again)["x"].equals(made["x"])
+
+
+def test_a_second_training_encodes_no_foreign_picture_again(
+    garments_ready: Dataset, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = registry.load("encode", "pixel", encode.AbstractEncoder)  # type: ignore[type-abstract]
+    embed, seen = kind.embed, []
+
+    def counted(self: encode.AbstractEncoder, batch: Sequence[np.ndarray | str]) -> np.ndarray:
+        seen.append(len(batch))
+        return embed(self, batch)
+
+    monkeypatch.setattr(kind, "embed", counted)
+    view, bare = training_view(garments_ready), model.stamped(unknown=None)
+    cache = encode.FeatureCache(tmp_path / "features")
+    first = guarded(bare, view, seed=0, cache=cache)
+    made = sum(seen)
+    assert made > 200, "nearly all of the 300 made pictures differ"
+    again = guarded(bare, view, seed=0, cache=cache)
+    assert sum(seen) == made
+    guarded(bare, view, seed=1, cache=cache)
+    assert sum(seen) > made + 200, "another seed makes other pictures"
+    assert again.card["unknown"] == first.card["unknown"] == model.card["unknown"]
 
 
 def test_accuracy_falls_with_the_disturbance(garments_ready: Dataset, model: Model) -> None:

@@ -77,6 +77,29 @@ def test_distances_are_those_of_scikit_learn(sides: dict[str, Known]) -> None:
     away = NearestNeighbors(n_neighbors=5).fit(rows[0]).kneighbors(rows[1])[0][:, -1]
     found = Knn(k=5).fit(x, learn.logits, learn.labels).score(z, known.logits)
     np.testing.assert_allclose(found, away, atol=1e-3)
+    rows = [(side - x.mean(0)) / np.maximum(x.std(0), 0.3) for side in (x, z)]
+    away = NearestNeighbors(n_neighbors=5).fit(rows[0]).kneighbors(rows[1])[0][:, -1]
+    found = Knn(k=5, direction=False, least=0.3).fit(x, learn.logits, learn.labels).score(z, known.logits)
+    np.testing.assert_allclose(found, away, atol=1e-3)
+
+
+def test_size_counts_where_directions_do_not_and_constant_features_weigh_no_more_than_told() -> None:
+    rng = np.random.default_rng(0)
+    known = np.concatenate([rng.normal(size=(400, 4)), np.zeros((400, 1))], axis=1)
+    logits, labels = rng.normal(size=(400, 2)), np.arange(400) % 2
+    far, marked = known[:50] * 1000, known[:50] + np.eye(5)[4]
+    for kind in (Knn(direction=False, least=0.5), Mahalanobis(relative=False, least=0.5)):
+        one = kind.fit(known, logits, labels)
+        own = one.score(known[:50], logits[:50])
+        assert (one.score(far, logits[:50]) > own.max()).all()
+        more = one.score(marked, logits[:50]) - own
+        assert more.max() < 4.5, "a mark of two deviations, squared at most"
+        assert more.min() > 0
+    plain = Knn().fit(known, logits, labels)
+    assert (plain.score(far, logits[:50]) < plain.score(known[50:], logits[50:]).max()).all()
+    for wrong in (Knn, Mahalanobis):
+        with pytest.raises(ConfigError, match="least"):
+            wrong(least=-1.0)
 
 
 def test_detection_is_that_of_scikit_learn() -> None:

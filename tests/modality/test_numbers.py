@@ -32,6 +32,14 @@ def test_times_and_booleans_are_numbers() -> None:
     np.testing.assert_array_equal(matrix, [[1, 0], [np.nan, 1]])
 
 
+def test_a_row_without_one_filled_cell_is_missing_throughout() -> None:
+    """Of a missing category nothing is left but zeros, which look like an answer."""
+    matrix, _ = feature_matrix(pa.table({"kind": ["a", None, None], "x": [1.0, None, None], "ok": [True, False, None]}))
+    assert np.isfinite(matrix[:2, :17]).all(1).tolist() == [True, True]
+    assert np.isnan(matrix[1]).tolist() == [False] * 17 + [True]
+    assert np.isnan(matrix[2]).all()
+
+
 @given(st.lists(st.floats(-1e6, 1e6) | st.none(), min_size=1, max_size=30))
 @settings(max_examples=50, deadline=None)
 def test_numbers_survive_a_csv(values: list[float | None]) -> None:

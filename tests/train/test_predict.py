@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -65,6 +66,31 @@ def test_files_and_folders_with_broken_ones(pictures: Path) -> None:
     assert [row.verdict for row in strict] == ["reject"]
     without = Bright(card={**CARD, "operating_point": None, "normal_classes": []})
     assert {row.verdict for row in predict(without, pictures)} == {None}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_dead_links_pipes_and_sockets_are_broken_samples_and_never_opened(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe would hold whoever opens it until somebody writes."""
+    (pictures / "dead.png").symlink_to("gone.png")
+    (pictures / "round.png").symlink_to("round.png")
+    (pictures / "fine.png").symlink_to("a.png")
+    (pictures / "deep" / "folder.png").mkdir()
+    os.mkfifo(pictures / "pipe.png")
+    os.mkfifo(pictures / "pipe.txt")
+    monkeypatch.chdir(pictures)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.png")
+        rows = predict(Bright(card=dict(CARD)), pictures)
+    found = {Path(row.path).name: row for row in rows}
+    links = {"dead.png", "round.png", "fine.png", "pipe.png", "socket.png"}
+    assert set(found) == {"a.png", "b.png", "=c.png", "broken.jpg", "empty.png"} | links
+    assert found["fine.png"].label == "ok"
+    assert found["dead.png"].error == "missing: a broken link"
+    assert found["pipe.png"].error == found["socket.png"].error == "broken: not a regular file"
+    assert found["round.png"].label is None
+    assert found["round.png"].error
 
 
 def test_csv_is_safe_for_spreadsheets(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

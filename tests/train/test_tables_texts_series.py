@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ import pytest
 from scarce import io, modality, train
 from scarce.dataset import Dataset, FoldView
 from scarce.errors import ConfigError, TrainError
+from scarce.loop.fitting import guarded
 from scarce.metric.confusion import balanced_accuracy
-from scarce.train.gradient_boosting import GradientBoosting
+from scarce.modality.raw import feature_columns
+from scarce.train._row_features import UNIT, RowFeatures
+from scarce.train.gradient_boosting import NOTHING, GradientBoosting
 from scarce.train.minirocket import Minirocket
-from scarce.train.predict import predict
+from scarce.train.predict import Prediction, predict
 from scarce.train.tfidf_linear import TfidfLinear
 
 TREES = GradientBoosting(trees=40, folds=3)
@@ -63,6 +67,90 @@ def test_trees_take_holes_and_categories(tables: FoldView, tmp_path: Path) -> No
     again = train.fit(tables, TREES, seed=1).tensors()
     for name, array in model.tensors().items():
         np.testing.assert_array_equal(array, again[name])
+
+
+@pytest.fixture(scope="module")
+def guarded_trees(tables: FoldView) -> train.Model:
+    """Trees with their guard."""
+    view = tables.dataset.fold(tables.train_ids, ())
+    model: train.Model = guarded(train.fit(view, TREES, seed=1), view, seed=1)
+    return model
+
+
+def cells(view: FoldView) -> dict[str, list[Any]]:
+    """The columns of the rows that were held out."""
+    return {name: column.to_pylist() for name, column in feature_columns(view.eval).items()}
+
+
+def answered(model: train.Model, columns: dict[str, list[Any]], path: Path) -> list[Prediction]:
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(columns)
+        out.writerows(["" if cell is None else cell for cell in row] for row in zip(*columns.values(), strict=True))
+    return predict(model, path)
+
+
+def share(rows: list[Prediction]) -> float:
+    return float(np.mean([row.verdict == "unknown" for row in rows]))
+
+
+def test_trees_know_rows_far_from_all_that_they_saw(
+    guarded_trees: train.Model, tables: FoldView, tmp_path: Path
+) -> None:
+    entry = guarded_trees.card["unknown"]
+    assert entry["foreign"] == "made from held-back rows: columns permuted independently, numbers beyond the range"
+    assert {"knn", "mahalanobis", "vim"} < set(entry["detectors"])
+    model = train.load(guarded_trees.save(tmp_path / "m"))
+    for before, after in zip(guarded_trees.answers(tables.eval), model.answers(tables.eval), strict=True):
+        np.testing.assert_allclose(after, before)
+    plain = cells(tables)
+    numbers = [name for name in plain if name != "kind"]
+    assert share(answered(model, plain, tmp_path / "plain.csv")) <= 0.03, "99 % are promised; 100 were held back"
+    large = {name: [None if cell is None else cell * 1000 for cell in plain[name]] for name in numbers}
+    assert share(answered(model, plain | large, tmp_path / "large.csv")) == 1
+    rows = len(tables.eval)
+    strange = {name: (np.linspace(-40, 40, rows) + place).tolist() for place, name in enumerate(numbers)}
+    assert share(answered(model, {"kind": ["unheard of"] * rows} | strange, tmp_path / "strange.csv")) > 0.8
+    huge = {name: [1e308] * rows for name in numbers}
+    assert share(answered(model, plain | huge, tmp_path / "huge.csv")) == 1, "differences overflow"
+
+
+def test_empty_rows_are_set_aside_and_empty_columns_are_holes(
+    guarded_trees: train.Model, tables: FoldView, tmp_path: Path
+) -> None:
+    plain = {name: column[:6] for name, column in cells(tables).items()}
+    empty = {name: [*column[:5], None] for name, column in plain.items()}
+    rows = answered(guarded_trees, empty, tmp_path / "empty.csv")
+    assert [row.error for row in rows] == [None] * 5 + ["empty: every feature is missing"]
+    rows = answered(guarded_trees, empty | {"shift": list("abcabc"), "heat": [7.5] * 6}, tmp_path / "more.csv")
+    assert [row.error for row in rows] == [None] * 5 + [NOTHING]
+    holes = answered(guarded_trees, plain | {"f1": [None] * 6}, tmp_path / "holes.csv")
+    assert all(row.probability is not None for row in holes)
+
+
+def test_what_is_rare_is_marked_and_what_occurs_seldom_counts_as_never_seen() -> None:
+    levels = np.repeat([0.0, 1.0, 2.0, np.nan], [60, 30, 3, 6])
+    numbers = np.tile(np.arange(99.0)[:, None], 3)
+    numbers[:, 1] = 5.0
+    numbers[:, 2] *= 1e6
+    features = RowFeatures.of(np.column_stack([levels, numbers]), (3,))
+    rows = np.array([
+        [0, 49, 5, 49e6], [1, 49, 5, 49e6], [2, 49, 5, 49e6], [3, 49, 5, 49e6],
+        [np.nan, 49, 5, 49e6], [0, np.nan, 5, 49e6], [0, np.nan, np.nan, 49e6], [0, 1e308, -1e308, 98e6],
+    ])  # fmt: skip
+    found = features(rows)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[0, [0, 1, 2, -1]], 0, atol=1e-12)
+    rarity = found[:, 3]
+    assert rarity[0] < rarity[1] < rarity[2] == rarity[3]
+    assert rarity[3] == pytest.approx(UNIT * np.sqrt(-2 * np.log(4 / 94)))
+    assert found[4, -2] == pytest.approx(UNIT * np.sqrt(-2 * np.log(7 / 101))), "a hole where there were some"
+    assert found[5, -1] == pytest.approx(UNIT * np.sqrt(2 * np.log(101))), "a hole where there was none"
+    assert found[6, -1] == pytest.approx(UNIT * np.sqrt(4 * np.log(101)))
+    assert found[7, 2] < 2
+    assert found[7, 0] > 100
+    again = RowFeatures.restored(features.tensors())
+    np.testing.assert_array_equal(again(rows), found)
 
 
 def test_trees_answer_a_file_with_new_categories_and_refuse_other_columns(tables: FoldView, tmp_path: Path) -> None:
@@ -168,6 +256,41 @@ def test_series(shared_data: Path, tmp_path: Path) -> None:
     model = train.fit(view, Minirocket(features=1000, folds=3))
     assert score(model, view) > 0.93
     same_after_saving(model, view, tmp_path / "m")
+
+
+def wide(path: Path, rows: list[tuple[str, np.ndarray]]) -> Path:
+    """Write series as rows; short ones end in empty cells."""
+    longest = max(len(values) for _, values in rows)
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["class", *(f"t{place}" for place in range(longest))])
+        for name, values in rows:
+            out.writerow([name, *(f"{value:.4f}" for value in values), *[""] * (longest - len(values))])
+    return path
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_series_of_a_length_that_training_never_saw_are_set_aside(several: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def drawn(number: int, length: int) -> tuple[str, np.ndarray]:
+        slow = number % 2 == 0
+        return "slow" if slow else "fast", np.sin(np.arange(length) / (6 if slow else 2)) + rng.normal(0, 0.1, length)
+
+    known = wide(tmp_path / "known.csv", [drawn(n, 60 + 8 * (several and n % 3)) for n in range(40)])
+    ds = modality.scan(io.read(known))
+    model = train.fit(ds.fold(ds.ids, ()), Minirocket(features=168, folds=0))
+    new = wide(tmp_path / "new.csv", [drawn(n, (60, 90, 30)[n % 3]) for n in range(6)])
+    rows = predict(train.load(model.save(tmp_path / "m")), new)
+    if several:
+        assert [row.error for row in rows] == [None] * 6
+        return
+    reasons = [row.error for row in rows]
+    assert reasons[::3] == [None, None]
+    assert [rows[0].label, rows[3].label] == ["slow", "fast"]
+    assert reasons[1] == "length: 90 points, all training series had 60"
+    assert reasons[2] == "length: 30 points, all training series had 60"
+    assert rows[1].label is None
 
 
 def test_series_of_several_channels_and_lengths() -> None:

@@ -156,6 +156,7 @@ def fit(
     from scarce.loop.judging import read_plain
     from scarce.loop.measure import with_features
     from scarce.loop.options import Options
+    from scarce.loop.prepare import feature_cache
 
     others = None if foreign is None else read_plain(foreign, ds.schema.modality)
     notes: list[str] = []
@@ -173,7 +174,7 @@ def fit(
         view, kind.from_params(params), seed=seed, checkpoint=checkpoint,
         tracking=stage.tracking_of(project.config.train.tracking),
     )  # fmt: skip
-    fitted = fitted if drawn else guarded(fitted, view, foreign=others, seed=seed)
+    fitted = fitted if drawn else (guarded(fitted, view, foreign=others, seed=seed, cache=feature_cache(project)))
     training = how_trained(project.dataset(version), ds, command="train", foreign=foreign and str(foreign.absolute()))
     return fitted.stamped(data={**fitted.card["data"], "version": version}, training=training), notes
 

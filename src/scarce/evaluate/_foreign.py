@@ -1,13 +1,16 @@
-"""Pictures that are of none of the classes, made from pictures that are: to try detectors on before real ones come."""
+"""Samples that are of none of the classes, made from samples that are: to try detectors on before real ones come."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from scarce import io, modality
-from scarce.dataset import Array, Dataset
+from scarce.dataset import Array, Dataset, Floats, Schema
+from scarce.modality.raw import feature_columns
 
 CELLS = 4
 """Patches on a side, for shuffling and weaving."""
@@ -47,6 +50,70 @@ def foreign_pictures(train: Dataset, ids: Array, folder: Path, *, count: int, se
         made = made[..., ::-1] if made.ndim == 3 else made
         cv2.imwrite(str(folder / f"{number:05d}.png"), np.ascontiguousarray(made))
     return modality.scan(io.read(folder))
+
+
+def foreign_rows(train: Dataset, ids: Array, folder: Path, *, count: int, seed: int) -> Dataset | None:
+    """Write foreign rows of a table into a folder and return them as a scanned data set; None where there are none.
+
+    A half each: rows whose columns come from rows drawn independently, so that each cell is common and what ties the
+    columns together is broken; rows of which some numbers, each with chance a half, lie beyond the range that they were
+    seen in, by half of it to a thousand times.
+
+    Args:
+        train: the training side.
+        ids: of the rows to make them from, held back from training.
+        folder: an empty folder.
+        count: how many; rows without numbers are only permuted.
+        seed: of everything random.
+    """
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng([seed, 0x726F77])
+    part = train.take(np.sort(rng.permutation(train.rows_of(ids))[: 2 * count]))
+    if len(part) < 2:
+        return None
+    columns = feature_columns(part)
+    if not columns:
+        values = np.stack([np.asarray(row, np.float64) for row in modality.open_samples(part, np.arange(len(part)))])
+        columns = {f"{place:06d}": pa.array(column) for place, column in enumerate(values.T)}
+    numbers = [name for name in sorted(columns) if _is_number(columns[name])]
+    half = count // 2 if numbers else count
+    rest = pa.array(rng.integers(len(part), size=count - half))
+    moved = rng.random((count - half, len(numbers))) < 0.5
+    moved[np.arange(count - half), rng.integers(max(1, len(numbers)), size=count - half)] |= True
+    made = {}
+    for name in sorted(columns):
+        mixed, whole = columns[name].take(pa.array(rng.integers(len(part), size=half))), columns[name].take(rest)
+        if name in numbers:
+            mixed = pc.cast(mixed, pa.float64(), safe=False)
+            whole = _beyond(columns[name], whole, moved[:, numbers.index(name)], rng)
+        made[name] = pa.chunked_array([mixed, whole])
+    pq.write_table(pa.table(made), folder / "rows.parquet")
+    names = [f"{number:06d}" for number in range(count)]
+    return modality.scan(Dataset.from_columns(
+        Schema(modality="tabular"),
+        {"id": names, "uri": [f"rows.parquet#{int(name)}:!" for name in names], "source": ["made"] * count},
+        sources={"made": str(folder)},
+    ))  # fmt: skip
+
+
+def _is_number(column: pa.Array) -> bool:
+    kinds = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    return kinds and bool(np.isfinite(_floats(column)).any())
+
+
+def _floats(column: pa.Array) -> Floats:
+    return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
+
+
+def _beyond(column: pa.Array, rows: pa.Array, moved: Array, rng: np.random.Generator) -> pa.Array:
+    """Return numbers of some rows, those that are moved beyond the range of the column."""
+    seen, out = _floats(column), _floats(rows)
+    low, high = seen[np.isfinite(seen)].min(), seen[np.isfinite(seen)].max()
+    wide = high - low if high > low else max(abs(high), 1.0)
+    far = wide * 10.0 ** rng.uniform(-0.3, 3.0, len(out))
+    new = np.where(rng.random(len(out)) < 0.5, high + far, low - far)
+    return pa.array(np.where(moved, new, out), from_pandas=True)
 
 
 def _shuffled(image: Array, rng: np.random.Generator) -> Array:

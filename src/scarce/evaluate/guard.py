@@ -7,11 +7,11 @@ back from training, and the foreign samples are given by the user or made from h
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from scarce import registry
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints
 from scarce.errors import DataError
 from scarce.evaluate._base import plain
-from scarce.evaluate._foreign import foreign_pictures
+from scarce.evaluate._foreign import foreign_pictures, foreign_rows
 from scarce.evaluate.conformal import conformal_threshold
 from scarce.evaluate.out_of_distribution import AbstractDetector
 from scarce.evaluate.out_of_distribution.detection import detection, sweep, threshold_keeping
@@ -32,7 +32,12 @@ MOST = 5000
 """Training samples that detectors learn from, and held-back ones that thresholds are chosen on, at most."""
 FEWEST = 20
 MADE = 300
-"""Foreign pictures that are made where none are given."""
+"""Foreign samples that are made where none are given."""
+MAKERS: Final[dict[str, tuple[Callable[..., Dataset | None], str]]] = {
+    "image": (foreign_pictures, "pictures: patches shuffled, phases scrambled, pictures woven, signs drawn"),
+    "tabular": (foreign_rows, "rows: columns permuted independently, numbers beyond the range"),
+}
+"""How foreign samples of a kind of data are made, and what is said of it."""
 
 
 class Guarded(Protocol):
@@ -80,27 +85,29 @@ class Guard:
     arrays: Mapping[str, Array]
 
 
-def guard(
+def guard(  # noqa: PLR0913  one knob each
     model: Guarded, view: FoldView, *, foreign: Dataset | None = None, kept: float = 0.99, coverage: float = 0.95,
-    seed: int = 0,
+    seed: int = 0, ready: Callable[[Dataset], Dataset] | None = None,
 ) -> Guard:  # fmt: skip
     """Choose detector and thresholds on samples that were held back from training.
 
     Args:
         model: a model that kept ``held_ids`` and ``held_logits`` when it was trained.
         view: the fold that it was trained on; the evaluation side is not looked at.
-        foreign: samples of none of the classes, not of the test; None = made from held-back pictures (patches
-            shuffled, phases scrambled, two pictures woven together, drawn signs), for other data none.
+        foreign: samples of none of the classes, not of the test; None = made from held-back samples: of pictures
+            patches are shuffled, phases scrambled, two woven together, signs drawn; of tables columns are permuted
+            independently and numbers moved beyond the range; of other data none are made.
         kept: share of known samples that shall not be called unknown, in (0, 1).
         coverage: share of samples whose set of classes shall hold the truth, in (0, 1).
-        seed: of the made pictures.
+        seed: of the made samples.
+        ready: adds features to foreign samples before the model sees them, for example those that were kept.
     """
     ambiguous = _ambiguous(model, coverage)
     learned, tried = _known(model, view, seed)
     if learned is None or tried is None:
         return Guard(unknown=None, ambiguous=ambiguous, arrays={})
-    said, others = _others(model, view, foreign, seed)
-    detectors = fitted(learned)
+    said, others = _others(model, view, foreign, (seed, ready or (lambda ds: ds)))
+    detectors = fitted(learned, settings_of(model.card))
     scores = {name: one.score(tried.features, tried.logits) for name, one in detectors.items()}
     table: dict[str, dict[str, Any]] = {}
     if others is not None:
@@ -120,11 +127,29 @@ def guard(
     return Guard(unknown=plain(unknown), ambiguous=ambiguous, arrays=detectors[best].state)
 
 
-def fitted(known: Known) -> dict[str, AbstractDetector]:
-    """Return every detector that the samples allow, fitted, by name; those that need more samples are left out."""
+def settings_of(card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return detector to its settings for the features of a model.
+
+    ``features = "rows"`` are the columns of a table in units of their own. There it counts how far out a row lies, not
+    its direction only, and whether it is far from all classes, not whether from one more than from others; marks of
+    what training hardly saw weigh as much as they are unlikely, not without limit.
+    """
+    if card.get("features") != "rows":
+        return {}
+    return {"knn": {"direction": False, "least": 0.25}, "mahalanobis": {"relative": False, "least": 0.25}}
+
+
+def fitted(known: Known, settings: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, AbstractDetector]:
+    """Return every detector that the samples allow, fitted, by name; those that need more samples are left out.
+
+    Args:
+        known: samples of the known classes.
+        settings: detector to its settings where they are not the defaults; see :func:`settings_of`.
+    """
     found = {}
     for name in registry.names(STAGE):
-        one = registry.load(STAGE, name, AbstractDetector)()  # type: ignore[type-abstract]
+        kind = registry.load(STAGE, name, AbstractDetector)  # type: ignore[type-abstract]
+        one = kind.from_params((settings or {}).get(name, {}))
         if not one.uses_features or known.features is not None:
             with suppress(DataError) if one.uses_features else nullcontext():
                 found[name] = one.fit(known.features, known.logits, known.labels)
@@ -190,18 +215,23 @@ def _known(model: Guarded, view: FoldView, seed: int) -> tuple[Known | None, Kno
     return known_of(model, train.take(rows)), tried
 
 
-def _others(model: Guarded, view: FoldView, foreign: Dataset | None, seed: int) -> tuple[str, Known | None]:
-    """Return what the foreign samples are, and how the model sees them."""
+def _others(
+    model: Guarded, view: FoldView, foreign: Dataset | None, made: tuple[int, Callable[[Dataset], Dataset]]
+) -> tuple[str, Known | None]:
+    """Return what the foreign samples are, and how the model sees them; ``made`` is the seed and what adds features."""
+    seed, ready = made
     if foreign is not None:
-        return "given", unlabelled(model, foreign)
-    if model.card.get("modality", "image") != "image" or model.held_ids is None:
+        return "given", unlabelled(model, ready(foreign))
+    how = MAKERS.get(str(model.card.get("modality", "image")))
+    if how is None or model.held_ids is None:
         return "none: no foreign samples were given, so the detector is the default one", None
+    make, what = how
     with tempfile.TemporaryDirectory(prefix="scarce-foreign-") as folder:
-        ds = foreign_pictures(view.train, model.held_ids, Path(folder), count=MADE, seed=seed)
-        found = None if ds is None else unlabelled(model, ds)
+        ds = make(view.train, model.held_ids, Path(folder), count=MADE, seed=seed)
+        found = None if ds is None else unlabelled(model, ready(ds))
     if found is None or not len(found.logits):
-        return "none: no picture could be opened", None
-    return "made from held-back pictures: patches shuffled, phases scrambled, pictures woven, signs drawn", found
+        return "none: no held-back sample could be opened", None
+    return f"made from held-back {what}", found
 
 
 def unlabelled(model: Guarded, ds: Dataset) -> Known:

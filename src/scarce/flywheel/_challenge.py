@@ -168,6 +168,7 @@ class Challenge:
         from scarce.decision import describe
         from scarce.loop.conclude import plan_for
         from scarce.loop.fitting import fit_after, guarded, how_trained, training_view
+        from scarce.loop.prepare import feature_cache
 
         trainer, settings = self.recipe
         if kind == TUNED:
@@ -194,7 +195,7 @@ class Challenge:
             embedding=self.ready.embedding,
             plan=[{**describe(decision), "kind": type(decision).__name__} for decision in plan],
         )  # fmt: skip
-        model = guarded(model, view, seed=self.options.seed)
+        model = guarded(model, view, seed=self.options.seed, cache=feature_cache(self.project))
         model.stamped(data={**model.card["data"], "version": grown}, round=self.journal.number, training=training).save(
             place
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scarce.io._listing import INFO, WARN, Note
-from scarce.modality.raw import FORBIDDEN, MISSING
+from scarce.modality.raw import BAD_LINK, FORBIDDEN, MISSING, SPECIAL
 
 IMAGES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .tif .tiff .gif .ppm .pgm .pbm .pnm .jp2".split())
 SOUNDS = frozenset(".wav .flac .ogg .oga .aif .aiff .mp3".split())
@@ -150,9 +150,9 @@ def trouble(path: str) -> str | None:
     except OSError as error:
         if isinstance(error, PermissionError):
             return FORBIDDEN
-        return "missing: a broken link" if Path(path).is_symlink() else MISSING
+        return BAD_LINK if Path(path).is_symlink() else MISSING
     if not stat.S_ISREG(state.st_mode):
-        return "broken: not a regular file"
+        return SPECIAL
     if not state.st_size:
         return EMPTY
     return None if os.access(path, os.R_OK) else FORBIDDEN

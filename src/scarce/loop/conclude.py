@@ -29,7 +29,7 @@ from scarce.loop.fitting import (
     training_view,
 )
 from scarce.loop.options import NETWORKS, Clock, Options
-from scarce.loop.prepare import Ready
+from scarce.loop.prepare import Ready, feature_cache
 from scarce.loop.weigh import Weighed
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
             view, trainer, ready.embedding, (), calibrate=False, checkpoint=begun / "baseline", **more
         )  # fmt: skip
         final = fit_after(view, trainer, ready.embedding, plan, checkpoint=begun / "final", **more)
-        final = guarded(final, view, seed=options.seed)
+        final = guarded(final, view, seed=options.seed, cache=feature_cache(project))
         notes += doubts(final, weighed)
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)

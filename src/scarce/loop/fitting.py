@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from scarce.train import originals
 
 if TYPE_CHECKING:
     from scarce.config import Train
+    from scarce.encode import FeatureCache
     from scarce.project import Project
 
 PROBE = LinearProbe()
@@ -107,7 +109,9 @@ def plain_step(step: Step) -> dict[str, Any]:
     return {"stage": step.stage, "name": step.name, "params": dict(step.params), "seed": step.seed}
 
 
-def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed: int = 0) -> Any:
+def guarded(
+    model: Any, view: FoldView, *, foreign: Dataset | None = None, seed: int = 0, cache: FeatureCache | None = None
+) -> Any:
     """Return the model with what it needs to say ``unknown`` and ``ambiguous``, chosen without any test sample.
 
     Args:
@@ -115,10 +119,14 @@ def guarded(model: Any, view: FoldView, *, foreign: Dataset | None = None, seed:
         view: what it was trained on.
         foreign: samples of none of the classes to choose the detector by; None = made from held-back pictures.
         seed: of what is made.
+        cache: the project's features; those of foreign samples are kept there, too, so that the next training on the
+            same data encodes none of them.
     """
     from scarce.evaluate.guard import guard
+    from scarce.train.linear_probe import with_own_features
 
-    found = guard(model, view, foreign=foreign, seed=seed)
+    ready = None if cache is None else partial(with_own_features, model, cache=cache)
+    found = guard(model, view, foreign=foreign, seed=seed, ready=ready)
     return replace(model.stamped(unknown=found.unknown, ambiguous=found.ambiguous), guard=found.arrays)
 
 

@@ -221,7 +221,7 @@ def _foreign(
 ) -> dict[str, Any] | None:
     """Return how the stored threshold does on the test, and every detector on the foreign samples where given."""
     from scarce.evaluate._base import plain
-    from scarce.evaluate.guard import fitted, known_of, unlabelled
+    from scarce.evaluate.guard import fitted, known_of, settings_of, unlabelled
     from scarce.evaluate.out_of_distribution.detection import detection, sweep
     from scarce.evaluate.out_of_distribution.knn import evenly
     from scarce.metric.interval import clopper_pearson
@@ -254,7 +254,7 @@ def _foreign(
         train = view.train.take(evenly(view.train["label"], 5000))
         known = known_of(model, train)
         body["foreign"] = len(others.logits)
-        for name, one in fitted(known).items():
+        for name, one in fitted(known, settings_of(model.card)).items():
             own = one.score(features, logits)
             body["detectors"][name] = detection(own, one.score(others.features, others.logits), right).to_json()
         labels = np.where(right, logits.argmax(1), -1)

@@ -34,6 +34,7 @@ from scarce.modality import table
 from scarce.modality._base import BrokenSampleError, Raw
 
 MISSING, FORBIDDEN = "missing: no such file", "unreadable: no permission"
+BAD_LINK, SPECIAL = "missing: a broken link", "broken: not a regular file"
 HELD = "/held:"
 """Beginning of the names of what is held in memory; a random token behind it keeps them apart from files."""
 _lock = Lock()
@@ -143,9 +144,11 @@ def read_bytes(path: Path) -> bytes:
     if _held and (kept := _held.get(str(path))) is not None:
         return kept
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a socket or a device is not even opened
+            raise BrokenSampleError(SPECIAL)
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BrokenSampleError("broken: not a regular file")
+                raise BrokenSampleError(SPECIAL)
             return file.read()
     except FileNotFoundError:
         raise BrokenSampleError(MISSING) from None
@@ -207,10 +210,11 @@ def features(path: str, spec: str, mtime: int) -> Array:
     return feature_matrix(loaded.select([name for name in loaded.column_names if name not in shut]))[0]
 
 
-def feature_columns(ds: Dataset) -> dict[str, pa.Array]:
+def feature_columns(ds: Dataset, *, wanted: Sequence[str] = ()) -> dict[str, pa.Array]:
     """Return the columns of the tables whose rows are the samples, typed, by name, in the samples' order.
 
-    Empty where samples are no rows of a table of features. Of several tables, the columns that all of them have.
+    Empty where samples are no rows of a table of features. Of several tables, the columns that all of them have. A
+    column without one value is none, unless it is among the wanted ones.
 
     Raises:
         ReadError: a table cannot be read, or has fewer rows than it had.
@@ -233,7 +237,8 @@ def feature_columns(ds: Dataset) -> dict[str, pa.Array]:
             raise ReadError("io", f"{path} has {loaded.num_rows} rows", f"sample #{mine.max()} comes from it", do)
         parts.append(loaded.take(pa.array(mine)))
         shut |= set(_names(next(place.what for place in places if which[place.path] == number)))
-    names = set.intersection(*(set(part.column_names) for part in parts)) - shut
+    there = set.intersection(*(set(part.column_names) for part in parts))
+    names = (there - shut) | {name for name in there & set(wanted) if all(_is_empty(part[name]) for part in parts)}
     back = pa.array(np.argsort(np.argsort(owner, kind="stable"), kind="stable"))
     found = {}
     for name in names:
@@ -241,6 +246,10 @@ def feature_columns(ds: Dataset) -> dict[str, pa.Array]:
         chunks = [pc.cast(part[name], pa.string()) if len(kinds) > 1 else part[name] for part in parts]
         found[name] = pa.concat_arrays([chunk for one in chunks for chunk in one.chunks]).take(back)
     return found
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count == len(column))
 
 
 @lru_cache(maxsize=4)

@@ -70,7 +70,7 @@ def feature_matrix(table: pa.Table) -> tuple[Array, list[str]]:
     """Return (N, F) float32 features and their names; columns sorted by name, missing numbers as NaN.
 
     Numbers and times (as days) keep one column, yes/no becomes 1 and 0, categories get :func:`category_code`
-    (zeros where missing).
+    (zeros where missing). A row without one filled cell is NaN throughout.
     """
     parts: list[Array] = []
     names: list[str] = []
@@ -92,4 +92,6 @@ def feature_matrix(table: pa.Table) -> tuple[Array, list[str]]:
             names.append(name)
     if not parts:
         return np.zeros((table.num_rows, 0), np.float32), []
-    return np.concatenate(parts, axis=1).astype(np.float32, copy=False), names
+    matrix = np.concatenate(parts, axis=1).astype(np.float32, copy=False)
+    filled = np.any([pc.is_valid(table[name]).to_numpy() for name in table.column_names], axis=0)
+    return np.where(filled[:, None], matrix, np.float32(np.nan)), names

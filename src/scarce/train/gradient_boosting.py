@@ -19,12 +19,14 @@ from scarce.modality.raw import feature_columns
 from scarce.train._base import AbstractTrainer, Setup, TrainRows, refuse_out_of_range, training_rows
 from scarce.train._folds import absent, calibrated, far_below
 from scarce.train._named_loss import LossName, loss_of
+from scarce.train._row_features import PREFIX, RowFeatures
 from scarce.train.model import Model, base_card
 
 WHO = "train.gradient_boosting"
 MOST_LEVELS: Final = 200
 """Categories of a column that are told apart, the most frequent first; all others count as missing."""
 NODE: Final = ("feature", "threshold", "left", "right", "value", "flags", "bitset")
+NOTHING: Final = "empty: no cell of the columns that the model reads is filled"
 MISSING_LEFT, LEAF, CATEGORICAL = 1, 2, 4
 
 
@@ -37,7 +39,8 @@ class GradientBoosting(AbstractTrainer):
 
     Needs: rows of tables. Soft labels and ``weight`` are used; grown rows are taken as numbers, categories as codes.
     Writes: a model; its temperature and threshold come from out-of-fold answers of whole groups. A missing value goes
-    its own way at every split; a category that training never saw counts as missing. A prior (balanced softmax) is
+    its own way at every split; a category that training never saw counts as missing. Detectors of foreign samples are
+    given the columns in units of their own. A prior (balanced softmax) is
     taken off the answers afterwards; focal is trained as cross-entropy.
     Source: Ke et al. 2017 (LightGBM), as scikit-learn's HistGradientBoostingClassifier; Menon et al. 2021 (prior).
 
@@ -78,10 +81,11 @@ class GradientBoosting(AbstractTrainer):
         used = training_rows(train, setup, who=WHO)
         spec = loss_of(setup.loss or self.loss, used.counts)
         coder = Coder.of(train, np.unique(used.rows))
-        matrix = coder.matrix(train)
+        coded = coder.matrix(train)
+        matrix, needed = coder.known(coded), np.unique(used.rows)
         card = base_card(view, "gradient_boosting", self.params(), seed=seed) | {
             "columns": coder.columns, "levels": coder.levels, "loss": asdict(spec),
-            "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
+            "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows), "features": "rows",
         }  # fmt: skip
         fitted = self._fit(matrix, used, spec, (coder.categorical, None), seed)
         trees = Trees.of(fitted, len(card["classes"]))
@@ -89,7 +93,7 @@ class GradientBoosting(AbstractTrainer):
         if not np.allclose(trees.raw(some), _raw(fitted, some, len(card["classes"])), atol=1e-6):
             raise TrainError(WHO, "the installed scikit-learn keeps its trees in a way that is not known here",
                              str(card["versions"].get("scikit-learn")), "update scarce")  # fmt: skip
-        model = BoostedModel(card=card, trees=trees)
+        model = BoostedModel(card=card, trees=trees, sight=RowFeatures.of(coded[needed], coder.sizes))
 
         def judge(inside: TrainRows, judged: Ints) -> Floats:
             one = self._fit(matrix, inside, spec, (coder.categorical, 1), seed)
@@ -124,15 +128,18 @@ class GradientBoosting(AbstractTrainer):
         """Rebuild the trees."""
         if tensors["baseline"].shape[0] != len(card["classes"]):
             raise KeyError(f"{tensors['baseline'].shape[0]} classes in the weights, {len(card['classes'])} in the card")
-        return BoostedModel(card=dict(card), trees=Trees(**tensors))
+        sight = RowFeatures.restored({name: array for name, array in tensors.items() if name.startswith(PREFIX)})
+        trees = Trees(**{name: array for name, array in tensors.items() if not name.startswith(PREFIX)})
+        return BoostedModel(card=dict(card), trees=trees, sight=sight)
 
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BoostedModel(Model):
-    """Trees and how columns become numbers."""
+    """Trees, how columns become numbers, and what detectors of foreign rows see of them."""
 
     trees: Trees
+    sight: RowFeatures
 
     def logits(self, ds: Dataset) -> Floats:
         """Return (N, K); set-aside rows are NaN.
@@ -140,18 +147,40 @@ class BoostedModel(Model):
         Raises:
             TrainError: a column that the model needs is not there.
         """
-        out = np.full((len(ds), len(self.classes)), np.nan)
+        return self.answers(ds)[0]
+
+    def answers(self, ds: Dataset) -> tuple[Floats, Floats | None]:
+        """Return logits, and (N, D) features; see :class:`~scarce.train._row_features.RowFeatures`."""
         rows = np.flatnonzero(ds["keep"].astype(bool))
-        if not len(rows):
-            return out
-        matrix = Coder(self.card["columns"], self.card["levels"]).matrix(ds.take(rows))
+        coder = Coder(self.card["columns"], self.card["levels"])
+        coded = self._matrix(ds.take(rows)) if len(rows) else np.zeros((0, len(self.sight.hole)))
+        seen = self.sight(coded)
+        features = np.full((len(ds), seen.shape[1]), np.nan)
+        out = np.full((len(ds), len(self.classes)), np.nan)
+        features[rows] = seen
         spec = LossSpec(prior=_tuple(self.card["loss"]["prior"]))
-        out[rows] = _shifted(self.trees.raw(matrix), spec, self.absent_codes)
-        return out
+        out[rows] = _shifted(self.trees.raw(coder.known(coded)), spec, self.absent_codes)
+        return out, features
+
+    def refusals(self, ds: Dataset) -> list[str | None]:
+        """Name the rows that have no cell of the model's columns."""
+        found: list[str | None] = [None] * len(ds)
+        rows = np.flatnonzero(ds["keep"].astype(bool))
+        if len(rows):
+            for row in rows[np.isnan(self._matrix(ds.take(rows))).all(1)].tolist():
+                found[row] = NOTHING
+        return found
+
+    def _matrix(self, ds: Dataset) -> Array:
+        coded = Coder(self.card["columns"], self.card["levels"]).matrix(ds)
+        if coded.shape[1] != len(self.sight.hole):
+            raise TrainError(WHO, f"the rows hold {coded.shape[1]} numbers", f"the model knows {len(self.sight.hole)}",
+                             "give the columns of the training data")  # fmt: skip
+        return coded
 
     def tensors(self) -> dict[str, Array]:
-        """Return the nodes of all trees."""
-        return asdict(self.trees)
+        """Return the nodes of all trees, and what was learnt of the columns."""
+        return asdict(self.trees) | self.sight.tensors()
 
 
 @dataclass(frozen=True)
@@ -171,6 +200,11 @@ class Coder:
         """How many of the first columns are categories."""
         return len(self.levels)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many levels each category has that are told apart."""
+        return tuple(len(self.levels[name]) for name in (self.columns or [])[: self.categorical])
+
     @classmethod
     def of(cls, train: Dataset, rows: Ints) -> Coder:
         """Learn the levels from some rows."""
@@ -187,15 +221,16 @@ class Coder:
         return cls([*levels, *sorted(set(found) - set(levels))], levels)
 
     def matrix(self, ds: Dataset) -> Array:
-        """Return (N, F) float64; NaN = missing.
+        """Return (N, F) float64; NaN = missing, a level that is not told apart is the number of those that are.
 
         Raises:
             TrainError: a column is missing, or holds text where numbers were.
         """
         if self.columns is None:
-            return np.stack([np.asarray(row, np.float64) for row in open_samples(ds, np.arange(len(ds)))])
+            rows = np.stack([np.asarray(row, np.float64) for row in open_samples(ds, np.arange(len(ds)))])
+            return np.where(np.isfinite(rows), rows, np.nan)
         try:
-            found = feature_columns(ds)
+            found = feature_columns(ds, wanted=self.columns)
         except ReadError as error:
             raise TrainError(WHO, error.what, error.there, error.do) from error
         gone = [name for name in self.columns if name not in found]
@@ -204,9 +239,16 @@ class Coder:
                              "give tables with the columns of the training data")  # fmt: skip
         return np.stack([self._numbers(name, found[name]) for name in self.columns], axis=1)
 
+    def known(self, matrix: Array) -> Array:
+        """Return (N, F) numbers as trees take them: levels that are not told apart are missing."""
+        first = matrix[:, : self.categorical]
+        return np.concatenate([np.where(first < self.sizes, first, np.nan), matrix[:, self.categorical :]], axis=1)
+
     def _numbers(self, name: str, column: pa.Array) -> Floats:
         if name in self.levels:
-            places = pc.index_in(pc.cast(column, pa.string()), value_set=pa.array(self.levels[name], pa.string()))
+            text, values = pc.cast(column, pa.string()), pa.array(self.levels[name], pa.string())
+            new = pc.if_else(pc.is_null(text), pa.scalar(None, pa.int32()), pa.scalar(len(values), pa.int32()))
+            places = pc.coalesce(pc.index_in(text, value_set=values, skip_nulls=True), new)
             return np.asarray(pc.cast(places, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
         if pa.types.is_temporal(column.type):
             column = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from scarce.train._base import AbstractTrainer, Setup, TrainRows, training_rows
 from scarce.train._folds import absent, calibrated
 from scarce.train._named_loss import ClassWeights, LossName, loss_of
 from scarce.train.model import Model, base_card
+
+if TYPE_CHECKING:
+    from scarce.encode import FeatureCache
 
 WHO = "train.linear_probe"
 PREFIX = "embedding."
@@ -173,12 +176,23 @@ def features_of(ds: Dataset, card: Mapping[str, Any]) -> Floats:
     return features
 
 
-def encoded(ds: Dataset, encoder: str, params: Mapping[str, Any]) -> Dataset:
-    """Return the dataset with features of its kept rows, made by that encoder with those parameters."""
+def encoded(ds: Dataset, encoder: str, params: Mapping[str, Any], *, cache: FeatureCache | None = None) -> Dataset:
+    """Return the dataset with features of its kept rows, made by that encoder with those parameters.
+
+    What the cache knows is not opened; the rest is put into it.
+    """
     from scarce import encode
 
     plugin = registry.load("encode", encoder, encode.AbstractEncoder)  # type: ignore[type-abstract]
-    return encode.run(ds, plugin.from_params(params))
+    return encode.run(ds, plugin.from_params(params), cache=cache)
+
+
+def with_own_features(model: Model, ds: Dataset, *, cache: FeatureCache) -> Dataset:
+    """Return the dataset with the encoder's features that a model, or a member of it, asks for; as it is for others."""
+    for card in (model.card, *model.card.get("members", {}).values()):
+        if "embedding" in card and str(card["embedding"]) not in ds.wide:
+            return encoded(ds, str(card["encoder"]), card["encoder_params"], cache=cache)
+    return ds
 
 
 def encoder_params(ds: Dataset, encoder: str) -> dict[str, Any]:

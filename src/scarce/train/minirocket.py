@@ -32,7 +32,8 @@ class Minirocket(AbstractTrainer):
 
     Use for measured curves: sensors, heart beats, power. Do not use where single points decide: take linear_probe.
 
-    Needs: series (T,) or (C, T), the same C everywhere; lengths may differ, they are brought to the median one.
+    Needs: series (T,) or (C, T), the same C everywhere. Lengths may differ, they are brought to the median one by
+    stretching; where all training series had one length, ``scarce predict`` sets series of another aside.
     Writes: a model; its temperature and threshold come from out-of-fold answers of whole groups.
     Source: Dempster, Schmidt and Webb 2021 (MiniRocket). Mean, spread, lowest, highest and length of each channel are
     added, since series are z-scored here; the head is a softmax regression, theirs a ridge classifier.
@@ -66,11 +67,13 @@ class Minirocket(AbstractTrainer):
         spec = loss_of(setup.loss or self.loss, used.counts)
         needed, place = np.unique(used.rows, return_inverse=True)
         series = _series(train, needed)
-        length = int(np.clip(np.median([curve.shape[1] for curve in series]), 16, LONGEST))
+        lengths = [curve.shape[1] for curve in series]
+        length = int(np.clip(np.median(lengths), 16, LONGEST))
         patterns = Patterns.fit(brought_to(series, length)[0], self.features, seed=seed)
         features = patterns(*brought_to(series, length))
         card = base_card(view, "minirocket", self.params(), seed=seed) | {
-            "length": length, "channels": series[0].shape[0], "loss": asdict(spec),
+            "length": length, "lengths": [min(lengths), max(lengths)],
+            "channels": series[0].shape[0], "loss": asdict(spec),
             "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
         }  # fmt: skip
         model = RocketModel(card=card, patterns=patterns, head=self._fit(features[place], used, spec))
@@ -155,6 +158,19 @@ class RocketModel(Model):
                                  f"the model knows {self.card['channels']}", "give the same channels")  # fmt: skip
             out[block] = self.head.logits(self.patterns(curves, sizes))
         return out
+
+    def refusals(self, ds: Dataset) -> list[str | None]:
+        """Name the series of another length, where all that training saw had one."""
+        shortest, longest = self.card["lengths"]
+        if shortest != longest:
+            return [None] * len(ds)
+        rows = np.flatnonzero(ds["keep"].astype(bool))
+        found: list[str | None] = [None] * len(ds)
+        for start in range(0, len(rows), 512):
+            for row, curve in zip(rows[start : start + 512], _series(ds, rows[start : start + 512]), strict=True):
+                if curve.shape[1] != longest:
+                    found[row] = f"length: {curve.shape[1]} points, all training series had {longest}"
+        return found
 
     def tensors(self) -> dict[str, Array]:
         """Return patterns, projection and head."""

@@ -58,6 +58,10 @@ class Model(ABC):
         """Return :meth:`logits`, and (N, D) features of the same samples, NaN where set aside; None without any."""
         return self.logits(ds), None
 
+    def refusals(self, ds: Dataset) -> list[str | None]:
+        """Return (N,) why a readable sample is nothing that the model can judge; None = it can. By default none is."""
+        return [None] * len(ds)
+
     @abstractmethod
     def tensors(self) -> dict[str, Array]:
         """Return all weights by name."""

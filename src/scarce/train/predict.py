@@ -16,6 +16,7 @@ from scarce.columns import sample_name, split_uri
 from scarce.dataset import Dataset, Mask, Schema
 from scarce.errors import DataError, ReadError, ScarceError
 from scarce.lineage import digest
+from scarce.modality.raw import BAD_LINK, MISSING
 from scarce.modality.table import SUFFIXES as TABLES
 from scarce.train._said import Said, candidates, said, verdict
 from scarce.train.model import Model
@@ -125,13 +126,14 @@ def _source(model: Model, path: Path, threshold: float | None) -> list[Predictio
                         "give data of the kind that it was trained on")  # fmt: skip
     schema = Schema(modality=wanted, classes=model.classes, normal_classes=tuple(model.card.get("normal_classes", ())))
     ds = modality.scan(replace(ds.with_columns({"label": [None] * len(ds)}), schema=schema))
-    good = ds["keep"].astype(bool)
+    keep, uris, reasons = ds["keep"].astype(bool), ds.table["uri"].to_pylist(), ds.table["drop_reason"].to_pylist()
+    refused = model.refusals(ds)
+    why = [refused[row] if keep[row] else reasons[row] or "it cannot be read" for row in range(len(ds))]
+    good = np.array([reason is None for reason in why], bool)
     told = Said.nothing(len(ds), len(model.classes))
     if good.any():
         told.put(good, said(model, ds.take(good)))
-    uris, reasons = ds.table["uri"].to_pylist(), ds.table["drop_reason"].to_pylist()
     order = sorted(range(len(ds)), key=lambda row: (split_uri(uris[row])[0], split_uri(uris[row])[1] or 0, uris[row]))
-    why = [None if good[row] else reasons[row] or "it cannot be read" for row in range(len(ds))]
     rows = _rows(model, uris, told, why, threshold)
     return [rows[row] for row in order]
 
@@ -141,7 +143,11 @@ def _lacking(model: Model, ds: Dataset) -> bool:
     from scarce.modality.raw import feature_columns
 
     needed = set(model.card.get("columns") or ())
-    return bool(needed) and ds.schema.modality == "tabular" and not needed <= set(feature_columns(ds))
+    return (
+        bool(needed)
+        and ds.schema.modality == "tabular"
+        and not needed <= set(feature_columns(ds, wanted=tuple(needed)))
+    )
 
 
 def _holds_samples(path: Path, kind: str) -> bool:
@@ -155,11 +161,12 @@ def _holds_samples(path: Path, kind: str) -> bool:
 
 
 def _files(paths: Sequence[str | Path], suffixes: frozenset[str]) -> Iterable[Path]:
+    """Return the files among files and folders, also those that cannot be opened: dead links, pipes, sockets."""
     for item in paths:
         path = Path(item)
         if path.is_dir():
             yield from sorted(
-                inner for inner in path.rglob("*") if inner.suffix.lower() in suffixes and inner.is_file()
+                inner for inner in path.rglob("*") if inner.suffix.lower() in suffixes and not inner.is_dir()
                 and not inner.name.startswith(".")
             )  # fmt: skip
         else:
@@ -168,8 +175,8 @@ def _files(paths: Sequence[str | Path], suffixes: frozenset[str]) -> Iterable[Pa
 
 def opened(model: Model, paths: Sequence[str | Path]) -> tuple[Dataset, list[Path]]:
     """Return the readable pictures among files and folders as a dataset, and their paths in the same order."""
-    files = [path for path in _files(paths, SUFFIXES["image"]) if _spoken(str(path.resolve())) == str(path.resolve())]
-    ds, reasons = _scanned(model, _absolute(files))
+    files = [path for path in _files(paths, SUFFIXES["image"]) if _spoken(_real(path)) == _real(path)]
+    ds, reasons = _scanned(model, files)
     good = np.array([reason is None for reason in reasons], bool)
     return ds.take(good), [path for path, fine in zip(files, good, strict=True) if fine]
 
@@ -179,13 +186,18 @@ def listed(model: Model, paths: Sequence[str | Path]) -> tuple[Dataset, list[str
 
     Files whose names are not valid UTF-8 are left out.
     """
-    files = [path for path in _files(paths, SUFFIXES["image"]) if _spoken(str(path.resolve())) == str(path.resolve())]
-    ds, reasons = _scanned(model, _absolute(files))
+    files = [path for path in _files(paths, SUFFIXES["image"]) if _spoken(_real(path)) == _real(path)]
+    ds, reasons = _scanned(model, files)
     return ds, [str(path) for path in files], reasons
 
 
 def _absolute(files: Sequence[Path]) -> list[str]:
-    return [os.path.relpath(path.resolve(), "/") if os.name == "posix" else str(path.resolve()) for path in files]
+    return [os.path.relpath(_real(path), "/") if os.name == "posix" else _real(path) for path in files]
+
+
+def _real(path: Path) -> str:
+    """Return where a path leads; a link that leads to itself is left as it is."""
+    return os.path.realpath(path)
 
 
 def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list[Prediction]:
@@ -199,7 +211,7 @@ def _block(model: Model, files: Sequence[Path], threshold: float | None) -> list
         for number in named:
             reasons[number] = None
     elif named:
-        ds, found = _scanned(model, [absolute[number] for number in named])
+        ds, found = _scanned(model, [files[number] for number in named])
         good = np.array([reason is None for reason in found], bool)
         if good.any():  # a dataset without one usable row has no features of the model's width
             told.put(np.array(named)[good], _answers(model, ds, good, found))
@@ -233,15 +245,17 @@ def _spoken(text: str) -> str:
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
-def _scanned(model: Model, absolute: Sequence[str]) -> tuple[Dataset, list[str | None]]:
+def _scanned(model: Model, files: Sequence[Path]) -> tuple[Dataset, list[str | None]]:
     """Return the files as a dataset in their order, and why each cannot be used, None = it can."""
     from scarce import modality
 
-    ds = modality.scan(_listed(model, absolute))
+    ds = modality.scan(_listed(model, _absolute(files)))
     reasons = [
         None if keep else (why or "it cannot be read") for keep, why in zip(ds["keep"], ds["drop_reason"], strict=True)
     ]
-    return ds, reasons
+    return ds, [
+        BAD_LINK if why == MISSING and file.is_symlink() else why for file, why in zip(files, reasons, strict=True)
+    ]
 
 
 def _listed(model: Model, absolute: Sequence[str]) -> Dataset:

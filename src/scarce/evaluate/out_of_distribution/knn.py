@@ -26,6 +26,9 @@ class Knn(AbstractDetector):
     Args:
         k: which neighbour, >= 1.
         most: known samples that are kept, evenly over the classes, >= 10.
+        direction: compare directions only, at unit length; False = how far samples lie from the mean counts, too, as
+            in features that are measurements.
+        least: deviation that a feature is taken to have at least, >= 0, in its own units.
     """
 
     uses_features: ClassVar[bool] = True
@@ -33,26 +36,44 @@ class Knn(AbstractDetector):
 
     k: int = 5
     most: int = 5000
+    direction: bool = True
+    least: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse counts out of range."""
-        if self.k < 1 or self.most < 10:
-            raise ConfigError(self.plugin_name(), f"k = {self.k}, most = {self.most}", "it takes k >= 1, most >= 10")
+        """Refuse numbers out of range."""
+        if self.k < 1 or self.most < 10 or not self.least >= 0:
+            raise ConfigError(self.plugin_name(), f"k = {self.k}, most = {self.most}, least = {self.least}",
+                              "it takes k >= 1, most >= 10, least >= 0")  # fmt: skip
 
     def _learn(self, known: Rows) -> dict[str, Array]:
         features, kept = known.features, evenly(known.labels, self.most)
         scale = features.std(0)
+        if self.least:
+            scale = np.maximum(scale, self.least)
         scale = np.where(scale > 1e-6 * max(1.0, float(scale.max(initial=0.0))), scale, 1.0)
         state = {"mean": features.mean(0), "scale": scale}
-        bank = _directions(features[kept], state)
+        bank = self._compared(features[kept], state)
         return {name: np.asarray(value, np.float32) for name, value in {**state, "bank": bank}.items()}
 
     def _foreign(self, rows: Rows, state: Mapping[str, Array]) -> Floats:
         bank = state["bank"]
-        near = np.asarray(_directions(rows.features, state), np.float32) @ bank.T
+        points = self._compared(rows.features, state)
         k = min(self.k, len(bank))
+        if not self.direction:
+            far = (
+                (points**2).sum(1)[:, None]
+                - 2.0 * points @ bank.T.astype(np.float64)
+                + (bank.astype(np.float64) ** 2).sum(1)
+            )
+            return np.asarray(np.sqrt(np.maximum(np.partition(far, k - 1, axis=1)[:, k - 1], 0.0)))
+        near = np.asarray(points, np.float32) @ bank.T
         kth = np.partition(near, len(bank) - k, axis=1)[:, len(bank) - k]
         return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * kth.astype(np.float64), 0.0)))
+
+    def _compared(self, features: Floats, state: Mapping[str, Array]) -> Floats:
+        """Return (n, D) what distances are taken between."""
+        rows = (features - state["mean"]) / state["scale"]
+        return _directions(rows) if self.direction else rows
 
 
 def evenly(labels: Ints, most: int) -> Ints:
@@ -71,6 +92,5 @@ def evenly(labels: Ints, most: int) -> Ints:
     return np.sort(np.concatenate(chosen))
 
 
-def _directions(features: Floats, state: Mapping[str, Array]) -> Floats:
-    rows = (features - state["mean"]) / state["scale"]
+def _directions(rows: Floats) -> Floats:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

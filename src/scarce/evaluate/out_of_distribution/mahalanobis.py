@@ -30,6 +30,7 @@ class Mahalanobis(AbstractDetector):
             D.
         relative: subtract the distance to all samples as one class, which forgets what is common to all. With one known
             class both are the same and would cancel: the plain distance is then used.
+        least: deviation that a feature is taken to have at least, >= 0, in its own units.
     """
 
     uses_features: ClassVar[bool] = True
@@ -37,11 +38,14 @@ class Mahalanobis(AbstractDetector):
 
     shrinkage: float = 0.01
     relative: bool = True
+    least: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a share outside 0 to 1."""
+        """Refuse numbers out of range."""
         if not 0 <= self.shrinkage <= 1:
             raise ConfigError(self.plugin_name(), f"shrinkage = {self.shrinkage}", "it takes 0 to 1")
+        if not self.least >= 0:
+            raise ConfigError(self.plugin_name(), f"least = {self.least}", "it takes 0 or more")
 
     def _learn(self, known: Rows) -> dict[str, Array]:
         features = known.features
@@ -54,9 +58,9 @@ class Mahalanobis(AbstractDetector):
         np.add.at(means, own, features)
         means /= counts[:, None]
         center = features.mean(0)
-        state = {"means": means, "whitening": _whitening(features - means[own], self.shrinkage)}
+        state = {"means": means, "whitening": _whitening(features - means[own], self.shrinkage, self.least)}
         if self.relative and len(present) > 1:
-            state |= {"center": center, "background": _whitening(features - center, self.shrinkage)}
+            state |= {"center": center, "background": _whitening(features - center, self.shrinkage, self.least)}
         return {name: np.asarray(value, np.float32) for name, value in state.items()}
 
     def _foreign(self, rows: Rows, state: Mapping[str, Array]) -> Floats:
@@ -74,11 +78,12 @@ def _squared(rows: Floats, centers: Floats) -> Floats:
     return np.asarray(np.maximum(found, 0.0))
 
 
-def _whitening(residual: Floats, shrinkage: float) -> Floats:
+def _whitening(residual: Floats, shrinkage: float, least: float) -> Floats:
     """Return (D, r) that turns the residuals' covariance into the identity; directions without spread count little."""
     covariance = residual.T @ residual / max(1, len(residual) - 1)
     diagonal = np.maximum(np.diag(covariance), 0.0)
     floor = LEAST * max(float(diagonal.max(initial=0.0)), LEAST)
-    covariance = (1 - shrinkage) * covariance + shrinkage * np.diag(diagonal) + floor * np.eye(len(diagonal))
+    added = np.maximum(np.maximum(least**2 - diagonal, 0.0), floor)
+    covariance = (1 - shrinkage) * covariance + shrinkage * np.diag(diagonal) + np.diag(added)
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(vectors / np.sqrt(np.maximum(values, floor)))
