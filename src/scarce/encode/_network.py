@@ -15,6 +15,7 @@ import numpy as np
 
 from scarce.dataset import Array, Dataset, Floats
 from scarce.errors import ConfigError
+from scarce.execute.precision import is_exact, native_bfloat16
 from scarce.extras import need
 
 if TYPE_CHECKING:
@@ -91,14 +92,6 @@ def fold_batch_norm(module: torch.nn.Module) -> None:
         fold_batch_norm(child)
 
 
-def native_bfloat16() -> bool:
-    """Return whether this processor multiplies bfloat16 itself (AVX512-BF16 or AMX); without it, it is far slower."""
-    import torch
-
-    tests = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(test is not None and test() for test in tests)
-
-
 @dataclass(eq=False)
 class Network:
     """A network that is ready to embed.
@@ -162,7 +155,7 @@ class Network:
     def _forward(self, pictures: Array) -> Floats:
         import torch
 
-        casting = torch.autocast(self.device, torch.bfloat16) if self._half else nullcontext()
+        casting = torch.autocast(self.device, torch.bfloat16) if self._half and not is_exact() else nullcontext()
         with torch.inference_mode(), casting, self._lock if self.device != "cpu" else nullcontext():
             values = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float()
             mean, std = (torch.tensor(part, dtype=torch.float32, device=self.device) for part in (self.mean, self.std))

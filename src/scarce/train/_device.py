@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from scarce.errors import TrainError
+from scarce.execute.precision import is_exact, native_bfloat16
 from scarce.train._team import own_device
 
 WHO = "train.finetune"
@@ -36,10 +37,7 @@ def bfloat_helps(device: str) -> bool:
     """Return whether the device multiplies in bfloat16 itself; where it does not, it is many times slower."""
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported())
-    if device != "cpu":
-        return False
-    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(check() for check in checks if check is not None)
+    return device == "cpu" and native_bfloat16()
 
 
 @contextmanager
@@ -62,7 +60,11 @@ def reproducible(seed: int, device: str) -> Iterator[None]:
 
 def mixed(device: str) -> Any:
     """Return the context in which a device computes in bfloat16 where that helps it."""
-    return torch.autocast(device.partition(":")[0], torch.bfloat16) if bfloat_helps(device) else nullcontext()
+    return (
+        torch.autocast(device.partition(":")[0], torch.bfloat16)
+        if bfloat_helps(device) and not is_exact()
+        else nullcontext()
+    )
 
 
 def seed_of(seed: int, epoch: int) -> int:

@@ -23,6 +23,7 @@ import numpy as np
 
 from scarce.dataset import Dataset
 from scarce.errors import ConfigError, DataError, TrainError
+from scarce.execute.precision import exact
 from scarce.extras import need
 from scarce.lineage import canonical_json
 from scarce.train._said import Said, said, verdict
@@ -47,7 +48,8 @@ class Checked:
         other_classes: samples whose likeliest class is another; ``other_verdicts``: whose verdict is (accept, reject,
             unknown, ambiguous).
         unlike: those of both kinds that do not lie within rounding of a threshold.
-        bfloat16: the original computes in bfloat16 on this processor, so it is the less exact of the two.
+        rounding: the largest difference between two probabilities of the original, as it answers on this processor and
+            in float32; 0 where it computes in float32 anyway.
     """
 
     samples: int
@@ -55,7 +57,7 @@ class Checked:
     other_classes: int
     other_verdicts: int
     unlike: int
-    bfloat16: bool
+    rounding: float
 
 
 def write(model: Model, path: str | Path, *, check_on: Dataset | None = None, opset: int = OPSETS[0]) -> Checked | None:
@@ -104,7 +106,7 @@ def write(model: Model, path: str | Path, *, check_on: Dataset | None = None, op
         if check_on is not None:
             written = open_file(fresh)
             checked = compare(model, written, check_on)
-            _refuse_other(checked, _beside_graph(graph, written, check_on) if checked.bfloat16 else checked.difference)
+            _refuse_other(checked)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
@@ -112,7 +114,7 @@ def write(model: Model, path: str | Path, *, check_on: Dataset | None = None, op
 
 
 def compare(model: Model, written: OnnxModel, ds: Dataset) -> Checked:
-    """Return how a written file answers beside the original, on real samples.
+    """Return how a written file answers beside the original in float32, on real samples.
 
     Raises:
         DataError: there is no sample that both can judge.
@@ -120,7 +122,9 @@ def compare(model: Model, written: OnnxModel, ds: Dataset) -> Checked:
     from scarce.train._device import bfloat_helps
 
     order = [ds.schema.classes.index(name) for name in model.classes] if ds.schema.classes else slice(None)
-    both = [Said(found.probs[:, order], found.foreign) for found in (said(model, ds), said(written, ds))]
+    with exact():
+        both = [Said(found.probs[:, order], found.foreign) for found in (said(model, ds), said(written, ds))]
+    here = said(model, ds).probs[:, order] if bfloat_helps("cpu") else both[0].probs
     good = np.flatnonzero(np.isfinite(both[0].probs).all(1) & np.isfinite(both[1].probs).all(1))
     if not len(good):
         raise DataError(WHO, "there is no sample to check the file on", f"{len(ds)} rows", "name a version with some")
@@ -132,7 +136,8 @@ def compare(model: Model, written: OnnxModel, ds: Dataset) -> Checked:
         samples=len(good), difference=float(np.abs(both[0].probs[good] - both[1].probs[good]).max()),
         other_classes=sum(first[0] != second[0] for first, second in pairs),
         other_verdicts=sum(first[1] != second[1] for first, second in pairs),
-        unlike=sum(not _is_close(model, both[0], row, point) for row in other), bfloat16=bfloat_helps("cpu"),
+        unlike=sum(not _is_close(model, both[0], row, point) for row in other),
+        rounding=float(np.abs(here[good] - both[0].probs[good]).max()),
     )  # fmt: skip
 
 
@@ -155,29 +160,15 @@ def _is_close(model: Model, found: Said, row: int, point: float | None) -> bool:
     return near or bool(np.abs(gaps).min() <= TOLERANCE)
 
 
-def _beside_graph(graph: Any, written: OnnxModel, ds: Dataset) -> float:
-    """Return the largest difference of a probability between the file and the same graph in torch, in float32."""
-    torch = need("torch", extra="train")
-    rows = np.flatnonzero(ds["keep"].astype(bool))[:64]
-    given = written.opened(ds, rows)
-    with torch.inference_mode():
-        found = graph(*(torch.from_numpy(np.array(given[one.name])) for one in graph.inputs))
-    return float(np.abs(found[1].numpy() - written.run(given)["probabilities"]).max(initial=0.0))
-
-
-def _refuse_other(checked: Checked, difference: float) -> None:
+def _refuse_other(checked: Checked) -> None:
     """Refuse a file that answers otherwise than the original.
-
-    Args:
-        checked: beside the original.
-        difference: the one that counts: that of the graph in float32 where the original computes in bfloat16.
 
     Raises:
         TrainError: a probability differs by more than the tolerance, or a class or verdict by more than rounding.
     """
-    if difference <= TOLERANCE and (checked.bfloat16 or not checked.unlike):
+    if checked.difference <= TOLERANCE and not checked.unlike:
         return
-    raise TrainError(WHO, f"the written graph differs from the original by {difference:.2g} in a probability",
+    raise TrainError(WHO, f"the written graph differs from the original by {checked.difference:.2g} in a probability",
                      f"of {checked.samples} samples {checked.other_classes} get another class, "
                      f"{checked.other_verdicts} another verdict",
                      "the file was not kept; try another opset, or another network")  # fmt: skip
