@@ -82,8 +82,8 @@ PHASES: dict[str, tuple[Callable[[Path], Dataset], Phases]] = {
     "garments": (lambda work: encode.run(garments(work), "pixel"), Phases()),
     "tiles": (tiles, Phases(counts=(600, 6, 3), classes=("free", "blowhole", "break"))),
     "boards": (boards, Phases(
-        counts=(200, 2, 1), classes=("sound", "copper", "open"), generators=("cut_paste",), policies=("surface",),
-        instrument="boxes", steps=200,
+        counts=(200, 20, 10), classes=("sound", "copper", "open"), generators=("cut_paste",), policies=("surface",),
+        instrument="boxes", steps=600,
     )),
 }  # fmt: skip
 STUDIES: dict[str, tuple[ModuleType, dict[str, tuple[Callable[[Path], Dataset], DataSize | Phases]]]] = {

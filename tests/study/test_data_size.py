@@ -12,6 +12,7 @@ import pytest
 
 from scarce import io, modality
 from scarce.dataset import Dataset
+from scarce.augment._lexicon import lexicon
 from scarce.errors import ConfigError, DataError, UnknownNameError
 from scarce.study._seeds import gain_over_seeds, judge
 from scarce.study.data_size import DataSize, _Work, conclusion, table_of
@@ -78,6 +79,10 @@ def test_series_learn_from_variants_too(curves: Dataset) -> None:
 
 
 def test_texts_learn_from_variants_too(shared_data: Path) -> None:
+    try:
+        lexicon("auto")
+    except ConfigError:
+        pytest.skip("WordNet is not installed: apt-get install wordnet-base")
     ds = modality.scan(io.read(shared_data / "text_small" / "trec.csv")).take(np.arange(300))
     study = replace(OTHERS, seeds=1, sizes=(20,), most=80, policies=("text",))
     found = study.run(ds, journal=None, minutes=60.0, seed=0)
