@@ -82,7 +82,7 @@ PHASES: dict[str, tuple[Callable[[Path], Dataset], Phases]] = {
     "garments": (lambda work: encode.run(garments(work), "pixel"), Phases()),
     "tiles": (tiles, Phases(counts=(600, 6, 3), classes=("free", "blowhole", "break"))),
     "boards": (boards, Phases(
-        counts=(200, 20, 10), classes=("sound", "copper", "open"), generators=("cut_paste",), policies=("surface",),
+        counts=(200, 12, 6), classes=("sound", "copper", "open"), generators=("cut_paste",), policies=("surface",),
         instrument="boxes", steps=600,
     )),
 }  # fmt: skip

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from scarce import io, modality
-from scarce.dataset import Dataset
 from scarce.augment._lexicon import lexicon
+from scarce.dataset import Dataset
 from scarce.errors import ConfigError, DataError, UnknownNameError
 from scarce.study._seeds import gain_over_seeds, judge
 from scarce.study.data_size import DataSize, _Work, conclusion, table_of
