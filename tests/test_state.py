@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,37 @@ def test_a_backup_brings_everything_back(state: State, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"table": "feedback", "sample": "a"}\nnonsense\n', encoding="utf-8")
     with pytest.raises(DataError, match="line 2"):
         State(str(tmp_path / "third.db")).bring_back(tmp_path / "bad.jsonl")
+
+
+def test_a_state_belongs_to_one_project(state: State, state_url: str, tmp_path: Path) -> None:
+    assert state.claim("2026-11-22T08:00:00.000001+00:00")
+    assert not state.claim("2026-11-22T08:00:00.000001+00:00")
+    with pytest.raises(StoreError, match="the state of another project"):
+        State(state_url).claim("2026-11-22T09:00:00+00:00")
+    state.backup(tmp_path / "b.jsonl")
+    other = State(str(tmp_path / "other.db"))
+    other.bring_back(tmp_path / "b.jsonl")
+    assert other.claim("somebody"), "whose it is does not travel with a backup"
+
+
+@pytest.mark.postgres
+def test_a_database_of_another_project_is_refused_and_what_stays_behind_is_told(postgres: Any, tmp_path: Path) -> None:
+    from scarce import progress
+    from scarce.config import Config
+    from scarce.project import Project
+
+    url = postgres.database()
+    said: list[str] = []
+    with Project.init(tmp_path / "one") as project:
+        project.state.test_looks()
+    place = tmp_path / "one" / "scarce.toml"
+    place.write_text(place.read_text(encoding="utf-8").replace('#state_url = ""', f'state_url = "{url}"'), "utf-8")
+    with progress.listen(lambda what, _done, _total: said.append(what)), Project.open(tmp_path / "one") as project:
+        assert project.state.test_looks() == 0
+    assert any("--bring-back" in line for line in said)
+    other = Project.init(tmp_path / "two", config=Config().with_values("project", state_url=url))
+    with pytest.raises(StoreError, match="another project"):
+        other.state.test_looks()
 
 
 def test_many_threads_make_and_write_one_database(state_url: str) -> None:

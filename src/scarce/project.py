@@ -30,11 +30,11 @@ from scarce.lineage import Changes
 from scarce.state import State
 from scarce.store import Change, Store
 
+MOVE = "To move it: scarce backup FILE without state_url, then scarce backup FILE --bring-back with it"
 FORMAT = 1
 MIGRATIONS: tuple[Callable[[Path, dict[str, Any]], dict[str, Any]], ...] = ()
 """Entry k turns a project of format k + 1 into format k + 2; it gets the project's folder and ``project.json``."""
-HIDDEN, SETTINGS, CONTRACT = ".scarce", "scarce.toml", "contract.toml"
-GIB = 2**30
+HIDDEN, SETTINGS, CONTRACT, GIB = ".scarce", "scarce.toml", "contract.toml", 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,14 @@ class Project:
     @cached_property
     def state(self) -> State:
         """What people said and what was decided."""
-        return State(self.config.project.state_url or str(self.folder / HIDDEN / "state.db"))
+        url, own = self.config.project.state_url, self.folder / HIDDEN / "state.db"
+        found = State(url or str(own))
+        if not url:
+            return found
+        made = json.loads((self.folder / HIDDEN / "project.json").read_text(encoding="utf-8")).get("made")
+        if found.claim(str(made)) and own.exists():
+            progress.say(f"the database is new; what {own} holds stays there. {MOVE}")
+        return found
 
     @property
     def name(self) -> str:

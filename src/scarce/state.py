@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, MetaData, Select
 
 Row = dict[str, Any]
+OWNER = "project"
+"""Name of the row of ``meta`` that says whose state it is."""
 MANY = 500
 """Names asked for at once."""
 BESIDE = PROMOTIONS, DRIFT, DRAWS = "promotions", "drift", "draws"
@@ -282,6 +284,29 @@ class State:
         return self._database.run(
             lambda session: sum(self._insert(session, table, plain[table]) for table in LAYOUT if table in plain)
         )
+
+    def claim(self, owner: str) -> bool:
+        """Say whose state this is; return whether it was nobody's before.
+
+        Raises:
+            StoreError: it is somebody else's.
+        """
+        import sqlalchemy as sql
+
+        meta = self._tables.tables["meta"]
+        asked = sql.select(meta.c.value).where(meta.c.name == OWNER)
+
+        def write(session: Session) -> str | None:
+            found = session.connection.execute(asked).scalar()
+            if found is None:
+                session.connection.execute(meta.insert(), {"name": OWNER, "value": owner, "at": session.now})
+            return found
+
+        found = next((row[0] for row in self.select(asked)), None) or self._database.run(write)
+        if found not in (None, owner):
+            raise StoreError("state", f"{shown(self.url)} holds the state of another project",
+                             do="give each project a database of its own")  # fmt: skip
+        return found is None
 
     @cached_property
     def _tables(self) -> MetaData:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scarce.cli import main
 from scarce.errors import DataError, ReadError
 from scarce.flywheel.feedback import give, latest, read_csv
 from scarce.project import Project
@@ -76,11 +77,19 @@ def test_wrong_keys_and_files_are_told(served: Path, tmp_path: Path) -> None:
     bad.write_text("id,label\nr0,Bag\n", encoding="utf-8")
     with pytest.raises(ReadError, match="no column request"):
         read_csv(bad)
+    bad.write_text("request,label,vooter\nr0,Bag,ann\n", encoding="utf-8")
+    with pytest.raises(ReadError, match="did you mean 'voter'"):
+        read_csv(bad)
     bad.write_bytes(b"request,label\nr0,\xff\xfe\n")
     with pytest.raises(ReadError, match="UTF-8"):
         read_csv(bad)
     with pytest.raises(ReadError, match="cannot be read"):
         read_csv(tmp_path / "absent.csv")
+
+
+def test_a_label_without_a_prediction_is_refused(served: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["feedback", str(served), "--label", "Bag"]) == 2
+    assert "--label without a prediction" in capsys.readouterr().err
 
 
 def test_two_who_speak_at_once_are_both_heard(served: Path) -> None:

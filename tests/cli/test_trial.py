@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from scarce.errors import DataError
-from scarce.flywheel import begin, promote, trial
+from scarce.flywheel import promote
 from scarce.flywheel._answering import Answering
 from scarce.flywheel._deployed import Deployment
 from scarce.flywheel._gather import Item
+from scarce.flywheel.trial import begin, trial
 from scarce.lineage import digest
 from scarce.project import Project
 

@@ -15,9 +15,8 @@ import pytest
 
 from scarce.cli import main
 from scarce.errors import DataError
-from scarce.flywheel import drift, last_alarms
 from scarce.flywheel._answering import keep, verdict_of
-from scarce.flywheel.drift import Settings
+from scarce.flywheel.drift import Settings, drift, last_alarms
 from scarce.lineage import digest
 from scarce.project import Project
 from scarce.train import load

@@ -103,6 +103,18 @@ def test_samples_of_many_requests_go_to_the_model_together() -> None:
         door.put(items(1))
 
 
+def test_while_nothing_waits_the_thread_looks_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scarce.flywheel._gather.IDLE_SECONDS", 0.01)
+    looked, answered = threading.Event(), threading.Event()
+    door = Gatherer(lambda _: answered.set(), batch=8, weight=100, wait=0.0, waiting=20, idle=looked.set)
+    door.start()
+    assert looked.wait(10)
+    door.put(items(1))
+    assert answered.wait(10)
+    door.stop(10)
+    assert not door.alive
+
+
 def test_heavy_samples_go_alone_and_a_broken_model_is_told() -> None:
     sizes: list[int] = []
 

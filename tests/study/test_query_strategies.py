@@ -12,6 +12,7 @@ from scarce.dataset import Dataset
 from scarce.errors import ConfigError, DataError, ReadError, UnknownNameError
 from scarce.study._base import within
 from scarce.study._curve import Curves, difference, labels_to_reach, needed, saving
+from scarce.study._journal import Journal
 from scarce.study._learner import Kernel, learner
 from scarce.study.query_strategies import QueryStrategies, Task
 
@@ -39,8 +40,15 @@ def test_doubt_and_a_cold_start_beat_random_on_garments_and_the_test_split_is_no
     journal.write_text("".join(lines[:4]) + lines[4][:30], "utf-8")
     again = SMALL.run(pictures, journal=journal, minutes=5, seed=0)
     assert again.body == found.body
-    with pytest.raises(ReadError, match="another setting"):
+    with pytest.raises(ReadError, match=r"another setting. seed = 0 there, 1 now"):
         SMALL.run(pictures, journal=journal, minutes=5, seed=1)
+
+
+def test_a_journal_without_results_stops_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "study.jsonl"
+    Journal(path, {"weeks": 12})
+    Journal(path, {"weeks": 8})
+    assert json.loads(path.read_text("utf-8")) == {"setting": {"weeks": 8}}
 
 
 def test_without_time_one_part_is_done_and_the_next_run_goes_on(pictures: Dataset, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scarce.cli._screen import screen, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scarce.flywheel import Drift
+    from scarce.flywheel.drift import Drift
 
 
 class Per(StrEnum):
@@ -70,8 +70,8 @@ def drift(
         scarce drift photos-scarce --days 7 --rate 0.05 --per year --json
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.flywheel import drift as looked
         from scarce.flywheel.drift import Settings
+        from scarce.flywheel.drift import drift as looked
         from scarce.project import Project
 
         with Project.open(folder_of(project, named)) as opened:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, folder_of
-from scarce.cli._screen import screen, size, table
+from scarce.cli._screen import safe, screen, size, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,6 +84,8 @@ def status(
                     console.print(line, soft_wrap=True)
             if body.get("quality"):
                 console.print(quality_table(body["quality"]))
+            if page is not None:
+                console.print(f"The figures of production are in {safe(body['page'])}.")
             if body["models"]:
                 models = [
                     (m["name"], size(m["bytes"]), ", ".join(m["aliases"]), "stale" * m["stale"]) for m in body["models"]

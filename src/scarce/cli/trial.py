@@ -12,7 +12,7 @@ from scarce.cli._screen import screen, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scarce.flywheel import Trial
+    from scarce.flywheel.trial import Trial
 
 
 def trial(
@@ -51,8 +51,8 @@ def trial(
         scarce trial photos-scarce --json
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.flywheel import begin
-        from scarce.flywheel import trial as looked
+        from scarce.flywheel.trial import begin
+        from scarce.flywheel.trial import trial as looked
         from scarce.project import Project
 
         with Project.open(folder_of(project, named)) as opened:

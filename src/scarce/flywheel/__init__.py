@@ -4,13 +4,11 @@
 tests on real held-out samples prove that no class loses more than a margin; :func:`~scarce.flywheel.promote.rollback`
 puts the old one back. :mod:`~scarce.flywheel.trial` compares the two in production by a test that may be looked at at
 any time. Each of it is a row of the ledger's run ``promotions``. :mod:`~scarce.flywheel.drift` says whether production
-still looks like what the champion was trained for.
+still looks like what the champion was trained for. Only promotion and rollback are imported here: a rollback is urgent.
 """
 
 from __future__ import annotations
 
-from scarce.flywheel.drift import Drift, drift, last_alarms
 from scarce.flywheel.promote import Promotion, promote, rollback
-from scarce.flywheel.trial import Trial, begin, trial
 
-__all__ = ["Drift", "Promotion", "Trial", "begin", "drift", "last_alarms", "promote", "rollback", "trial"]
+__all__ = ["Promotion", "promote", "rollback"]

@@ -71,6 +71,13 @@ class Answering:
         if self._shadows is not None:
             self._shade.join(seconds)
 
+    def idle(self) -> None:
+        """Follow the aliases while nobody asks anything."""
+        try:
+            self._deployment.look()
+        except (StoreError, OSError) as error:
+            log.debug("the aliases cannot be read: %s", error)
+
     def __call__(self, items: list[Item]) -> None:
         """Settle every item of a batch; what is answered has been logged."""
         try:

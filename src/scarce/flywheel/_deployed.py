@@ -71,7 +71,10 @@ class Deployment:
         self._lock = Lock()
         name = project.state.aliases().get(CHAMPION)
         if name is None:
-            raise DataError(WHO, "there is no @champion", do="scarce train, then scarce promote")
+            there = any(project.models.glob("*/card.json"))
+            raise DataError(
+                WHO, "there is no @champion", do="scarce promote" if there else "scarce train, then scarce promote"
+            )
         self.champion = self._open(name)
         self.challenger: Deployed | None = None
         self._loaded[name] = self.champion

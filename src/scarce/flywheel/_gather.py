@@ -12,6 +12,8 @@ from typing import Any
 
 from scarce.flywheel._limits import RefusedError
 
+IDLE_SECONDS = 2.0
+
 
 @dataclass(eq=False, kw_only=True)
 class Item:
@@ -54,13 +56,16 @@ class Gatherer:
         weight: most weight at once; a heavier item goes alone.
         wait: seconds that the first item waits for others while requests are on their way.
         waiting: items that may wait.
+        idle: called by the thread again and again while nothing waits.
     """
 
     def __init__(
-        self, answer: Callable[[list[Item]], None], *, batch: int, weight: int, wait: float, waiting: int
-    ) -> None:
+        self, answer: Callable[[list[Item]], None], *, batch: int, weight: int, wait: float, waiting: int,
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self.coming = 0
         self._answer, self._batch, self._weight, self._wait, self._most = answer, batch, weight, wait, waiting
+        self._idle = idle
         self._items: deque[Item] = deque()
         self._change = Condition()
         self._ended = False
@@ -111,7 +116,10 @@ class Gatherer:
             self._change.notify_all()
 
     def _run(self) -> None:
-        while batch := self._next():
+        while (batch := self._next()) != []:
+            if batch is None:
+                self._idle()
+                continue
             try:
                 self._answer(batch)
             except BaseException as error:  # noqa: BLE001 - the thread must live; whoever waits is told
@@ -120,12 +128,16 @@ class Gatherer:
             for item in batch:
                 item.settle(RuntimeError("no answer was given"))
 
-    def _next(self) -> list[Item]:
-        """Return the next batch, none when it is over; items that nobody waits for any more are left out."""
+    def _next(self) -> list[Item] | None:
+        """Return the next batch, an empty one when it is over; None = nothing came for a while.
+
+        Items that nobody waits for any more are left out.
+        """
         with self._change:
             while True:
                 while not self._items and not self._ended:
-                    self._change.wait()
+                    if not self._change.wait(IDLE_SECONDS):
+                        return None
                 if not self._items:
                     return []
                 until = self._items[0].since + self._wait

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -135,3 +136,27 @@ def needed_for(margin: float, confidence: float = 0.95) -> int:
 
     z = float(ndtri(confidence)) ** 2
     return int(np.floor(z * (1 - margin) / margin)) + 1
+
+
+def unlosable(
+    evidence: Sequence[Evidence], names: tuple[str, str], fresh: Collection[str]
+) -> tuple[list[Evidence], list[str]]:
+    """Return the evidence, in which a class that the champion cannot name is one that it cannot lose, and sentences.
+
+    Args:
+        evidence: a row for each class and source.
+        names: of champion and challenger.
+        fresh: classes that only the challenger knows.
+    """
+    told = []
+    for row in evidence:
+        if row.name in fresh:
+            known = f"no {row.source} sample shows whether {names[1]} does"
+            if row.n:
+                known = f"of {row.n} samples ({row.source}) {names[1]} finds {100 * (row.challenger or 0.0):.0f} %"
+            told.append(f"{row.name} is new: {names[0]} does not know it, and {known}.")
+    kept = [
+        replace(row, low=max(row.low, 0.0), high=max(row.high, 0.0), verdict=PROVEN, needed=0)
+        if row.name in fresh else row for row in evidence
+    ]  # fmt: skip
+    return kept, told

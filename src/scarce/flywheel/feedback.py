@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,6 +124,10 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
             if "request" not in names:
                 raise ReadError(WHO, f"{path} has no column request", f"its columns are {', '.join(names) or 'none'}",
                                 "give request and label, as scarce serve answered them")  # fmt: skip
+            for name in names:
+                if name not in KEYS and (near := get_close_matches(name, KEYS, n=1, cutoff=0.7)):
+                    raise ReadError(WHO, f"{path} has a column {name!r}", f"did you mean {near[0]!r}?",
+                                    f"columns that are read: {', '.join(KEYS)}")  # fmt: skip
             rows: list[dict[str, Any]] = [{key: row.get(key) or "" for key in KEYS if key in names} for row in reader]
     except UnicodeDecodeError as error:
         raise ReadError(WHO, f"{path} is no UTF-8 text", do="save it as CSV in UTF-8") from error

@@ -17,7 +17,7 @@ import numpy as np
 
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError, ReadError, ScarceError
-from scarce.flywheel._paired import OPEN, UNDECIDED, WORSE, Evidence, Samples, per_class
+from scarce.flywheel._paired import OPEN, UNDECIDED, WORSE, Evidence, Samples, per_class, unlosable
 from scarce.flywheel.mirror import mirror
 from scarce.folds import groups_of
 from scarce.state import PROMOTIONS
@@ -262,6 +262,7 @@ def _judged(
         )  # fmt: skip
         evidence += per_class(samples, ds.schema.classes, margin=margin, seed=seed)
     evidence = [row for row in evidence if row.n or row.source != PRODUCTION]
+    evidence, news = unlosable(evidence, names, set(models[1].classes) - set(models[0].classes))
     evidence += evidence_of(project, names, margin)
     whole = compare(held["label"], probs[0], probs[1], groups=groups_of(held), seed=seed)
     verdict, why = _verdict(evidence, margin, override)
@@ -271,7 +272,7 @@ def _judged(
     why = (*(f"The data {name} {gone}" for name in lost), *why)
     return Promotion(verdict=verdict, champion=names[0], challenger=names[1], version=_version(models[1]),
                      margin=margin, evidence=tuple(evidence), compare=whole.to_json(), left_out=left_out,
-                     why=why, notes=_clocks(held))  # fmt: skip
+                     why=why, notes=(*news, *_clocks(held)))  # fmt: skip
 
 
 def _verdict(evidence: list[Evidence], margin: float, override: str) -> tuple[str, tuple[str, ...]]:

@@ -297,8 +297,7 @@ class _Turning:
         except ContractError as error:  # a rule that only a commit sees
             return {**told, **admission.refused_by(error)}
         left = admission.fresh(found.dataset, before)
-        trainable = left & (found.dataset["split"].astype(str) == "train")
-        return {**told, "new": int(left.sum()) if trainable.any() else 0}
+        return {**told, "new": int((left & (found.dataset["split"].astype(str) == "train")).sum())}
 
     def _since(self) -> str | None:
         """Return the version that a model was trained on last; None = none was."""

@@ -124,7 +124,8 @@ def application(project: Project, *, token: str | None = None) -> Any:
     _give_threads(own.threads)
     answering = Answering(project, deployment, meter)
     gatherer = Gatherer(
-        answering, batch=own.batch, weight=limits.pixels, wait=own.wait_ms / 1000, waiting=own.waiting
+        answering, batch=own.batch, weight=limits.pixels, wait=own.wait_ms / 1000, waiting=own.waiting,
+        idle=answering.idle,
     )  # fmt: skip
     service = _web.Service(
         project, limits, deployment=deployment, answering=answering, gatherer=gatherer, meter=meter

@@ -263,7 +263,8 @@ def _why(found: Trial) -> tuple[str, ...]:
     points = f"{100 * found.margin:g} points"
     same = found.agreement
     if found.mode is None:
-        return ("Nothing was answered by the challenger yet: [serve] shadow or share lets it.",)
+        told = "shadow = true, or share, below [serve] lets it; a server reads its settings when it starts"
+        return (f"Nothing was answered by the challenger yet: {told}.",)
     out = [f"{row.name}: it loses at least {-100 * row.high:.1f} points of right answers ({row.n} samples), more than "
            f"{points}." for row in found.evidence if row.verdict == WORSE]  # fmt: skip
     if found.verdict == PROVEN:

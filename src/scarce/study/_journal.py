@@ -15,7 +15,7 @@ class Journal:
 
     Args:
         path: the file; None = results stay in memory.
-        setting: everything that results depend on; a file of another setting is refused.
+        setting: everything that results depend on; a file with results of another setting is refused.
 
     Raises:
         ReadError: the file belongs to another setting or cannot be read.
@@ -28,11 +28,12 @@ class Journal:
             return
         said = json.loads(json.dumps(setting))
         lines = self._lines(path)
-        if lines and lines[0].get("setting") != said:
+        if lines[1:] and lines[0].get("setting") != said:
             raise ReadError(
-                "study", f"{path} holds results of another setting", json.dumps(lines[0].get("setting")),
+                "study", f"{path} holds results of another setting", _unlike(lines[0].get("setting") or {}, said),
                 "name another file with --out, or take that one away",
             )  # fmt: skip
+        lines = lines if lines[1:] else []
         self.done = {line["key"]: line["result"] for line in lines[1:] if "key" in line}
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [{"setting": said}, *({"key": key, "result": result} for key, result in self.done.items())]
@@ -66,3 +67,12 @@ class Journal:
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"key": key, "result": result}) + "\n")
+
+
+def _unlike(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Return in what two settings differ."""
+    names = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
+    return "; ".join(
+        "other samples" if name == "content"
+        else f"{name} = {json.dumps(there.get(name))} there, {json.dumps(wanted.get(name))} now" for name in names
+    )  # fmt: skip
