@@ -131,6 +131,8 @@ class Database:
             except sql.exc.SQLAlchemyError as error:
                 until = until or time.monotonic() + PATIENCE_SECONDS
                 if not _lost(error):
+                    if "://" not in self.url and _only_readable(Path(self.url), error):
+                        self.close()  # opened anew by the next call: the disk may have room again
                     raise trouble(self.url, error) from error
                 if attempt.ending and not reads and self._kept(engine, attempt.name, until, error):
                     return attempt.result[0]  # type: ignore[no-any-return]

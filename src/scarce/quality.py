@@ -239,6 +239,8 @@ def _completeness(ds: Dataset, required: Sequence[str]) -> _Share:
     if cells:
         fault = np.clip(np.nan_to_num(ds[cells].astype(np.float64)), 0, 1)
     unlabelled = ~unreadable & (ds["label"] < 0) & np.asarray(pool == False, bool)  # noqa: E712  elementwise
+    if "meta.inclusion" in ds.table.column_names:  # drawn from production: somebody is asked about it
+        unlabelled &= ds.table["meta.inclusion"].is_null().to_numpy()
     wanting = np.zeros(len(ds), bool)
     for name in required:
         if name in ds.table.column_names:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from scarce import audit, quality
 from scarce.cli import main
+from scarce.contract import Contract
 from scarce.errors import ConfigError, DataError, StoreError, UnknownNameError
 from scarce.flywheel import draw
 from scarce.flywheel.draw import ask, draws
@@ -93,6 +95,19 @@ def test_feedback_copies_and_training_pictures_are_not_asked_about(line: Line, o
     assert len(picks) >= 30
     assert any("copies of known" in note for note in found.notes)
     assert found.frame == 72
+
+
+def test_questions_without_an_answer_break_no_contract(line: Line, open_line: Open) -> None:
+    """Nor do they count as incomplete: what only production samples have is missing in no other."""
+    project = open_line()
+    learned = Contract.learn(project.dataset())
+    assert not {"label", "label_source"} & set(learned.completeness)
+    line.answer([content for content, _ in line.new[:60]])
+    ask(project, budget=20, now=MONDAY)
+    ds = project.dataset()
+    assert (ds["label"] < 0).sum() == 20
+    assert [one.what for one in learned.check(ds) if one.rule == "completeness"] == []
+    assert quality.measure(audit.run(ds, ["missing"])).parts["completeness"].value == 1.0
 
 
 def test_a_drawn_copy_of_a_training_sample_takes_it_out_of_train(line: Line, open_line: Open) -> None:

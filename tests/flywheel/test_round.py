@@ -109,7 +109,7 @@ def test_few_labels_wait_and_enough_of_them_train(
     capsys.readouterr()
     assert main(["round", str(project.folder), "--json", "--quiet"]) == 1  # few test samples prove nothing
     body = json.loads(capsys.readouterr().out)
-    assert (body["state"], body["number"], body["new"], body["exit_code"]) == ("not provable", 3, 29, 1)
+    assert (body["state"], body["number"], body["new"], body["exit_code"]) == ("not provable", 3, 24, 1)
     assert list(body["steps"]) == list(ALL)
     name = body["challenger"]
     state = project.state

@@ -22,6 +22,10 @@ _NUMBER = re.compile(r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*%?\s*$"
 FEWEST: Final = 3
 
 
+DRAWN = ("meta.inclusion", "meta.worth")
+"""Columns that production samples have and others cannot: a hole in them is none."""
+
+
 def columns_of(ds: Dataset) -> tuple[dict[str, pa.Array], frozenset[str]]:
     """Return the columns beside the samples, by name without ``meta.``, and which of them are features.
 
@@ -33,7 +37,7 @@ def columns_of(ds: Dataset) -> tuple[dict[str, pa.Array], frozenset[str]]:
             found = feature_columns(ds)
     features = frozenset(found)
     for name in ds.table.column_names:
-        if name.startswith("meta.") and name[5:] not in found:
+        if name.startswith("meta.") and name[5:] not in found and name not in DRAWN:
             found[name[5:]] = ds.table[name].combine_chunks()
     return dict(sorted(found.items())), features
 

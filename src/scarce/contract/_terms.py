@@ -34,6 +34,8 @@ LIMITS: Final = (
     "max_staleness_hours",
 )  # fmt: skip
 """Limits on quality and freshness: checked by the gate, against intervals."""
+LATER: Final = ("label", "label_source", "soft_label", "annotator")
+"""Columns that people fill after a sample is there."""
 SHARES: Final = ("min_completeness", "max_label_error_rate", "max_duplicate_rate", "max_set_aside")
 
 
@@ -152,7 +154,8 @@ class Contract:
     def learn(cls, ds: Dataset) -> Contract:
         """Return the contract that this version keeps, with room for ordinary change, and the usual limits.
 
-        Counts get half of what is there, completeness is rounded down to full percent, and text columns with at most 20
+        Counts get half of what is there, completeness is rounded down to full percent (not that of labels, which
+        samples that wait for an answer do not have yet), and text columns with at most 20
         different values must keep to them. Columns of tables of features (``feature.<name>``) and measurements of
         texts, sounds and series (``scan.<name>``, where the dataset was scanned) get ranges, wider than what was seen
         by a fifth of the span at each end (:func:`scarce.contract._beside.learned_range`); new columns warn. The
@@ -170,7 +173,7 @@ class Contract:
         share = {
             name: int(100 * (1 - kept.table[name].null_count / max(len(kept), 1))) / 100
             for name in names
-            if name != "id"
+            if name not in ("id", *LATER)
         }
         spans = {
             name: learned_range(kept.table[name]) for name in ds.table.column_names if name.startswith((FEATURE, SCAN))

@@ -25,7 +25,9 @@ _log = logging.getLogger("scarce.encode")
 Precision = Literal["auto", "float32", "bfloat16"]
 Pooling = Literal["final", "layers", "grid"]
 MIN_COSINE = 0.999
-"""Features in bfloat16 are used only if those of a probe batch have at least this cosine to the float32 ones."""
+"""Features in bfloat16 that were asked for are used only if those of a probe batch have at least this cosine."""
+AUTO_COSINE = 0.99999
+"""The same where nobody asked: probabilities then differ by less than .01 between processors."""
 PIXELS_AT_ONCE = 8 * 224 * 224
 """Larger batches do not fit the processor's cache: they are slower and need more memory."""
 GRID_STAGES = (2, 3, 4)
@@ -130,7 +132,7 @@ class Network:
             if self.cosine < MIN_COSINE and self.precision == "bfloat16":
                 what = f"bfloat16 features agree with float32 to a cosine of {self.cosine:.5f}"
                 raise ConfigError("encode", what, f"{MIN_COSINE} is asked for", "take precision float32")
-            self._half = self.cosine >= MIN_COSINE
+            self._half = self.cosine >= (MIN_COSINE if self.precision == "bfloat16" else AUTO_COSINE)
             _log.info("bfloat16 agrees with float32 to a cosine of %.5f", self.cosine)
         return self
 

@@ -26,6 +26,7 @@ class Evidence:
         source: ``held-out``, ``production`` or ``trial``.
         name: the class.
         n, groups: samples and the independent groups that they come from.
+        worth: independent samples of equal weight that say as much.
         champion, challenger: recall of each.
         gain: challenger minus champion.
         low, high: its one-sided 95 % bounds: the wider of score bounds and a bootstrap over groups.
@@ -45,6 +46,7 @@ class Evidence:
     high: float
     verdict: str
     needed: int
+    worth: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -117,7 +119,7 @@ def _evidence(  # noqa: PLR0913 - the parts of one row
     verdict = PROVEN if low > -margin else WORSE if high < -margin else OPEN
     return Evidence(source=source, name=name, n=n, groups=units, champion=float(shares @ right[0]),
                     challenger=float(shares @ right[1]), gain=float(shares @ gain), low=low, high=high,
-                    verdict=verdict, needed=needed)  # fmt: skip
+                    verdict=verdict, needed=needed, worth=effective)  # fmt: skip
 
 
 def _drawn(gain: Floats, shares: Floats, groups: Array, seed: int) -> Floats:

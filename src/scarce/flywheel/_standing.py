@@ -16,7 +16,7 @@ from scarce.flywheel._outcomes import sound_of
 from scarce.flywheel.drift import last_alarms
 from scarce.flywheel.feedback import LOW
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
-from scarce.state import DRAWS, DRIFT
+from scarce.state import DRIFT, PROMOTIONS
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -40,6 +40,7 @@ class Standing:
         models: how many there are.
         champion: what answers; None = nothing.
         challenger: what ``@challenger`` means; None = nothing.
+        judged: the newest verdict about it; empty = none.
         fresh: training samples that got a label since the newest model was trained; None = not known.
         asked: questions for a label that wait for an answer.
         answers: answers and feedback that are not in the data yet.
@@ -55,6 +56,7 @@ class Standing:
     models: int = 0
     champion: str | None = None
     challenger: str | None = None
+    judged: str = ""
     fresh: int | None = None
     asked: int = 0
     answers: int = 0
@@ -86,7 +88,7 @@ def standing_of(project: Project, ds: Dataset | None) -> Standing:
     shared: dict[str, Any] = {
         "models": len(cards), "champion": aliases.get(CHAMPION), "challenger": aliases.get(CHALLENGER),
         "asked": sum(row["reason"].startswith(LABEL) for row in project.state.queue()),
-        "answers": _loose(project),
+        "judged": _judged(project, aliases.get(CHALLENGER)), "answers": _loose(project),
     }  # fmt: skip
     if ds is None:
         return Standing(**shared)
@@ -113,9 +115,12 @@ def looks_of(project: Project, champion: str | None) -> Looks:
     )  # fmt: skip
 
 
-def asked_in(project: Project, every: str, period: str) -> int:
-    """Return how many questions were asked in a week or month."""
-    return sum(int(row["asked"]) for row in project.state.ledger(DRAWS) if row[every] == period)
+def _judged(project: Project, challenger: str | None) -> str:
+    """Return the newest verdict about a challenger; empty = there is none since it is the challenger."""
+    for row in reversed(project.state.ledger(PROMOTIONS)):
+        if row.get("challenger") == challenger:
+            return "" if row["decision"].startswith("challenge ") else str(row["verdict"])
+    return ""
 
 
 def defects_wanted(project: Project, model: str | None) -> int | None:

@@ -28,9 +28,11 @@ import numpy as np
 from scarce.dataset import Array, Dataset
 from scarce.flywheel._missing import ENOUGH, Missing, missing
 from scarce.flywheel._outcomes import labelled
-from scarce.flywheel._standing import Looks, Standing, asked_in, defects_wanted, looks_of, standing_of
+from scarce.flywheel._standing import Looks, Standing, defects_wanted, looks_of, standing_of
 from scarce.flywheel.kpi import MONTH, WEEK, Changes, Kpis, Outcomes, changes, periods
+from scarce.flywheel.queue import budget_of
 from scarce.rebalance import strategy
+from scarce.state import DRAWS
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -70,7 +72,8 @@ class Allowance:
         period: its name, UTC.
         total: labels that people can give in it.
         spent: labels that they gave; once a champion answers, questions that they were asked.
-        ends: the first day of the next one, ISO 8601.
+        ends: the first day of the one after the present week or month, ISO 8601.
+        ahead: whether somebody drew with a clock that was ahead, so that this period is one to come.
     """
 
     every: str
@@ -78,6 +81,7 @@ class Allowance:
     total: int
     spent: int
     ends: str
+    ahead: bool = False
 
     @property
     def left(self) -> int:
@@ -87,7 +91,7 @@ class Allowance:
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {"every": self.every, "period": self.period, "total": self.total, "spent": self.spent,
-                "left": self.left, "ends": self.ends}  # fmt: skip
+                "left": self.left, "ends": self.ends, "ahead": self.ahead}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +163,8 @@ def plan(project: Project, kpis: Kpis, ds: Dataset | None = None, *, now: dateti
     budget = allowance(labelled(project.state, ds), every, settings.labels_per_month if every == MONTH
                        else settings.labels_per_week, now=now)  # fmt: skip
     if standing.champion is not None:  # what scarce queue keeps to: questions, answered or not
-        budget = replace(budget, spent=asked_in(project, every, budget.period))
+        kept = budget_of(project.state.ledger(DRAWS), every, budget.total, now)
+        budget = replace(budget, spent=kept.spent, period=kept.period, ahead=kept.ahead)
     short = missing(standing.train, standing.test, standing.normal, margin=settings.margin,
                     more_defects=defects_wanted(project, standing.champion))  # fmt: skip
     step = next_step(standing, place, budget, retrain_after=settings.retrain_after,
@@ -259,8 +264,8 @@ def next_step(standing: Standing, place: str, budget: Allowance, *, retrain_afte
         return Step(command=f"scarce label session {at}", why=f"{standing.asked:,} questions wait for an answer")
     if standing.answers:
         return Step(command=f"scarce collect {at}", why=f"{standing.answers:,} answers are not in the data yet")
-    if standing.challenger is not None and standing.challenger != standing.champion:
-        return Step(command=f"scarce promote {at}", why=f"{standing.challenger} wants to be judged")
+    if standing.challenger not in (None, standing.champion) and standing.judged in ("", "promoted"):
+        return Step(command=f"scarce promote {at}", why=f"the challenger {standing.challenger} wants to be judged")
     if standing.fresh is not None and standing.fresh >= retrain_after:
         why = f"{standing.fresh:,} new training samples since the newest model; {retrain_after:,} were wanted"
         return Step(command=f"scarce round {at}", why=why)

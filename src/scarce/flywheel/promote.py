@@ -277,16 +277,22 @@ def _judged(
 
 def _verdict(evidence: list[Evidence], margin: float, override: str) -> tuple[str, tuple[str, ...]]:
     worse = [row for row in evidence if row.verdict == WORSE]
-    unsure = [row for row in evidence if row.verdict == OPEN]
+    thin = [row for row in evidence if row.verdict == OPEN and row.source == PRODUCTION and row.worth < row.needed]
+    unsure = [row for row in evidence if row.verdict == OPEN and row not in thin]
     points = f"{100 * margin:g} points"
     why = [
         f"{row.name} ({row.source}, {row.n} samples) loses {-100 * row.gain:.1f} points of recall, at least "
         f"{-100 * row.high:.1f}: more than {points}." for row in worse
     ]  # fmt: skip
     why += [
-        f"{row.name} ({row.source}): {row.n} samples leave open whether it loses more than {points} (lower bound "
-        f"{100 * row.low:+.1f}); {row.needed} on which both agree would prove that it does not." for row in unsure
+        f"{row.name} ({row.source}): {row.n} samples" + f", worth {row.worth} independent ones," * (row.worth < row.n)
+        + f" leave open whether it loses more than {points} (lower bound {100 * row.low:+.1f}); {row.needed} on which "
+        "both agree would prove that it does not." for row in unsure
     ]  # fmt: skip
+    if thin:
+        named = ", ".join(f"{row.name} ({row.worth})" for row in thin)
+        why.append(f"Drawn production samples of {named} are too few to prove anything ({thin[0].needed} of each): "
+                   "they can stop a promotion, and are not waited for.")  # fmt: skip
     verdict = "refused" if worse else "not provable" if unsure else "promoted"
     if verdict == "promoted":
         why.append(f"No class loses more than {points} of recall: every lower bound lies above that.")

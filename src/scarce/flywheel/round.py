@@ -18,6 +18,7 @@ from scarce.flywheel._challenge import SCRATCH, TUNED, Challenge
 from scarce.flywheel._journal import KIND, OVERTAKEN, Journal, Result
 from scarce.flywheel.drift import meaning
 from scarce.flywheel.promote import CHALLENGER, CHAMPION, Promotion, promote
+from scarce.state import PROMOTIONS
 
 if TYPE_CHECKING:
     from scarce.dataset import Dataset
@@ -322,7 +323,7 @@ class _Turning:
         chosen = journal.once("choose", lambda: challenge.choose().to_json())
         name = str(journal.steps[chosen["model"]]["model"])
         journal.once("name", lambda: self._named(name, str(chosen["why"]), journal))
-        verdict = journal.once("compare", lambda: self._compared(name))
+        verdict = journal.once("compare", lambda: self._compared(name, journal.number))
         state = {"promoted": PROMOTED if verdict["moved"] else PROPOSED, "refused": REFUSED}.get(
             verdict["verdict"], UNPROVEN)  # fmt: skip
         do = {PROPOSED: f"scarce promote {self.project.folder}"}.get(state)
@@ -342,11 +343,17 @@ class _Turning:
                                expected={CHAMPION: self.champion})  # fmt: skip
         return {"challenger": name}
 
-    def _compared(self, name: str) -> Result:
+    def _compared(self, name: str, number: int) -> Result:
         if self.project.state.aliases().get(CHAMPION) == name:  # promoted by a process that was killed then
             return {"verdict": "promoted", "moved": True, "why": ["It was promoted."]}
         found: Promotion = promote(self.project, name, margin=self.project.config.flywheel.margin,
                                    dry_run=not self.orders.promote, seed=self.orders.seed)  # fmt: skip
+        told = (row for row in self.project.state.ledger(PROMOTIONS) if row["decision"] == f"judge {name}")
+        if not self.orders.promote and all(row["round"] != number for row in told):
+            row = {**found.to_json(), "decision": f"judge {name}", "kept": False, "promoted": False,
+                   "version_before": None, "version_after": found.version, "why": " ".join(found.why),
+                   "round": number}  # fmt: skip
+            self.project.state.add_ledger_rows([row], run=PROMOTIONS)
         if found.verdict == REFUSED:  # proven worse: it shall not answer in the shadow either
             self.project.state.set_alias(CHALLENGER, None, why=" ".join(found.why))
         return {**found.to_json(), "moved": found.promoted and self.orders.promote}

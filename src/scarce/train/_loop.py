@@ -296,11 +296,14 @@ def _validate(course: Course, task: Task, device: str) -> None:
 def infer(
     net: nn.Module, samples: Array, batch: Callable[[Array, Any], Tensor], *, device: str, mirror: bool = False
 ) -> Floats:
-    """Return (n, K) float64 logits of (n, ...) samples; ``mirror`` averages with the mirrored picture."""
+    """Return (n, K) float64 logits of (n, ...) samples, the same on every processor within rounding of float32.
+
+    ``mirror`` averages with the mirrored picture.
+    """
     if net.training:
         net.eval()
     parts = []
-    with torch.inference_mode(), mixed(device):
+    with torch.inference_mode():
         for start in range(0, len(samples), BLOCK):
             ready = batch(samples[start : start + BLOCK], device)
             logits = net(ready).float()
