@@ -287,7 +287,9 @@ class Project:
             except ValueError:
                 body = {}
             name = card.parent.name
-            found.append({"name": name, "bytes": _size(card.parent), "stale": body.get("classes") != classes,
+            known = set(body.get("normal_classes", ())) <= set(classes) if body.get("sound_only") else None
+            stale = body.get("classes") != classes if known is None else not known
+            found.append({"name": name, "bytes": _size(card.parent), "stale": stale,
                           "aliases": [alias for alias, target in aliases.items() if target == name]})  # fmt: skip
         return found
 

@@ -11,6 +11,8 @@ from scarce.cli._summary import percent
 
 def beside(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield one sentence for each thing that was measured."""
+    if body.get("judged_as"):
+        yield safe(body["judged_as"])
     yield from _unknown(body.get("out_of_distribution") or {})
     sets = (body.get("ambiguous") or {}).get("sets")
     if sets:

@@ -276,8 +276,10 @@ def is_stale(folder: Path, model: Any) -> bool:
             if project.head is None:
                 return False
             now = project.dataset()
-            if now.schema.classes != model.classes:
+            if model.stale(now.schema):
                 return True
+            if now.schema.classes != model.classes and model.judged_on(now).schema.classes != now.schema.classes:
+                return False  # it knows what is sound only, and that is as it was
             steps = project.dataset(model.card["data"]["version"]).steps
     except (ScarceError, KeyError):  # a model is of use without its project, and without the version it was made from
         return False

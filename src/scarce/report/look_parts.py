@@ -64,7 +64,8 @@ def classes(body: Mapping[str, Any], normal: Sequence[str]) -> Safe:
     head = ("Class", "Test", "Training", "Found (recall), %", "Right when named (precision), %", "F1, %",
             "Average precision, %")  # fmt: skip
     note = "95 % intervals: exact ones for recall and precision, from what the counts leave possible for F1, bootstrap "
-    return join(grid(head, rows), tag("p", note + "over whole groups for average precision.", class_="note"))
+    judged = tag("p", body["judged_as"], class_="intro") if body.get("judged_as") else None
+    return join(judged, grid(head, rows), tag("p", note + "over whole groups for average precision.", class_="note"))
 
 
 def operating(body: Mapping[str, Any], report: ReportData) -> Safe:

@@ -1,0 +1,100 @@
+"""``scarce evaluate`` of a model that knows sound parts only, in a project that knows defects by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scarce import classes
+from scarce.cli import main
+from scarce.project import Project
+
+NAMES = {"Trouser": "good", "Dress": "fine", "Bag": "hole", "Sandal": "crack"}
+COUNTS = {"good": 40, "fine": 0, "hole": 12, "crack": 12}
+
+
+def made(garments: Path, folder: Path, counts: dict[str, int]) -> Path:
+    """Return a project with a memory of its sound garments; a third of each class is test."""
+    rows: list[dict[str, Any]] = []
+    for row in pq.read_table(garments).to_pylist():
+        name = NAMES.get(row["label"], "")
+        own = sum(one["label"] == name for one in rows)
+        if own < counts.get(name, 0):
+            rows.append({"image": row["image"], "label": name, "split": "test" if own % 3 == 0 else "train"})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "g.parquet")
+    project = folder / "p"
+    assert main(["init", str(project), "--from", str(folder / "g.parquet"), "--quiet"]) == 0
+    settings = project / "scarce.toml"
+    told = settings.read_text(encoding="utf-8").replace('#encoder = "auto"', 'encoder = "pixel"')
+    settings.write_text(told + "\n[train.anomaly]\nsize = 64\nmemory = 200\nfolds = 2\n", encoding="utf-8")
+    assert main(["train", str(project), "--model", "anomaly", "--quiet"]) == 0
+    return project
+
+
+@pytest.fixture(scope="module")
+def project(garments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(garments, tmp_path_factory.mktemp("anomaly"), COUNTS)
+
+
+def test_it_is_judged_as_sound_or_defect_and_compared_so(
+    project: Path, call: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = project / ".scarce" / "models" / "v1-anomaly"
+    assert main(["evaluate", str(project), "--costs", "10,1", "--robust"]) == 0
+    assert "judged is good or defect" in capsys.readouterr().out
+    body = call("evaluate", project)
+    assert body["classes"] == ["good", "defect"]
+    assert {name: row["n"] for name, row in body["per_class"].items()} == {"good": 14, "defect": 8}
+    assert body["operating_point"]["defects"] == 8
+    assert body["balanced_accuracy"]["value"] > 0.6
+    assert "judged is good or defect" in Path(body["report"]).read_text(encoding="utf-8")
+    probe = call("train", project, "--model", "linear-probe")["model"]
+    for first, second in ((probe, memory), (memory, probe)):
+        found = call("evaluate", project, "--model", first, "--compare", second)["compare"]
+        assert found["n"] == 22
+        assert 0.5 < found["differences"]["balanced_accuracy"]["first"] <= 1
+        assert 0.5 < found["differences"]["balanced_accuracy"]["second"] <= 1
+
+
+def test_several_sound_classes_are_one_side(
+    garments: Path, tmp_path: Path, call: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(garments, tmp_path, {"good": 20, "fine": 20, "hole": 9})
+    with Project.open(folder) as opened:
+        assert opened.dataset().schema.normal_classes == ("good",)
+        opened.change(lambda ds: classes.add(ds, ["spare"], normal=True), "a second sound class")
+    capsys.readouterr()
+    assert main(["train", str(folder), "--model", "anomaly", "--quiet"]) == 0
+    capsys.readouterr()
+    body = call("evaluate", folder, "--costs", "10,1")
+    assert body["classes"] == ["sound", "defect"]
+    assert body["normal_classes"] == ["sound"]
+    assert {name: row["n"] for name, row in body["per_class"].items()} == {"sound": 7, "defect": 10}
+
+
+def test_it_is_stale_only_where_what_is_sound_is_gone(
+    project: Path, call: Callable[..., Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sample = tmp_path / "one.png"
+    cv2.imwrite(str(sample), np.full((28, 28), 90, np.uint8))
+    memory = project / ".scarce" / "models" / "v1-anomaly"
+
+    def stale() -> list[bool]:
+        told = {row["name"]: row["stale"] for row in call("status", project)["models"]}
+        return [call("predict", memory, sample)["stale"], told["v1-anomaly"]]
+
+    with Project.open(project) as opened:
+        assert stale() == [False, False]
+        opened.change(lambda ds: classes.add(ds, ["scratch"]), "one more defect")
+        assert stale() == [False, False]
+        opened.change(lambda ds: classes.rename(ds, {"good": "fair"}), "another name")
+        assert stale() == [True, True]
+    assert main(["evaluate", str(project), "--model", str(memory)]) == 2
+    assert "no longer has" in capsys.readouterr().err
