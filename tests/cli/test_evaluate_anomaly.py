@@ -98,3 +98,45 @@ def test_it_is_stale_only_where_what_is_sound_is_gone(
         assert stale() == [True, True]
     assert main(["evaluate", str(project), "--model", str(memory)]) == 2
     assert "no longer has" in capsys.readouterr().err
+
+
+def test_the_settings_say_what_is_sound_to_every_command(
+    project: Path, tmp_path: Path, call: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "p"
+    call("init", folder, "--from", project.parent / "g.parquet")
+    settings = folder / "scarce.toml"
+    plain = settings.read_text(encoding="utf-8").replace('#encoder = "auto"', 'encoder = "pixel"')
+    settings.write_text(plain.replace("#normal_classes = []", 'normal_classes = ["hole"]'), encoding="utf-8")
+    card = call("train", folder, "--model", "linear-probe")["card"]
+    assert card["normal_classes"] == ["hole"]
+    assert [step["name"] for step in card["training"]["then"]][:1] == ["with_normal"]
+    body = call("evaluate", folder, "--costs", "10,1")
+    assert body["normal_classes"] == ["hole"]
+    assert body["operating_point"]["normals"] == 4
+    assert body["costs"]
+    with Project.open(folder) as opened:
+        assert opened.store.open().schema.normal_classes == ("good",)
+        version = opened.change(lambda ds: classes.add(ds, ["late"]), "one more")
+        assert opened.dataset(version).schema.normal_classes == ("hole",)
+        version = opened.commit(opened.dataset(), "as it is told")
+        assert opened.store.open(version).schema.normal_classes == ("hole",)
+        assert opened.store.open(version).steps[-1].name == "with_normal"
+    settings.write_text(plain.replace("#normal_classes = []", 'normal_classes = ["holl"]'), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["train", str(folder), "--model", "linear-probe"]) == 2
+    said = capsys.readouterr().err
+    assert "holl" in said
+    assert "hole" in said
+
+
+def test_a_first_source_joins_an_empty_project_that_names_its_sound_class(
+    project: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    folder = tmp_path / "p"
+    call("init", folder)
+    settings = folder / "scarce.toml"
+    told = settings.read_text(encoding="utf-8").replace('#encoder = "auto"', 'encoder = "pixel"')
+    settings.write_text(told.replace("#normal_classes = []", 'normal_classes = ["hole"]'), encoding="utf-8")
+    call("add", project.parent / "g.parquet", "--project", folder)
+    assert call("train", folder, "--model", "linear-probe")["card"]["normal_classes"] == ["hole"]
