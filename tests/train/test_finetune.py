@@ -300,8 +300,12 @@ def test_unlabelled_samples_are_learnt_from_and_never_those_that_are_judged(fold
     model = train.fit(view, trainer, seed=1)
     assert model.card["unlabelled_rows"] == len(hidden)
     assert max(row["pseudo_labelled"] for row in model.card["history"]) > 0.2
+    assert str(train.told_by_pool(model.card)).startswith(f"{len(hidden)} unlabelled samples took part")
     assert not same(model, train.fit(view, replace(trainer, unlabelled=0.0), seed=1))
     assert same(model, train.fit(view, trainer, seed=1))
+    unsure = train.fit(view, replace(trainer, epochs=1, confidence=1.0), seed=1)
+    assert "they taught nothing" in str(train.told_by_pool(unsure.card))
+    assert train.told_by_pool(train.fit(view, replace(trainer, epochs=1, unlabelled=0.0), seed=1).card) is None
     with pytest.raises(TrainError, match="no unlabelled sample"):
         train.fit(fold, trainer)
 

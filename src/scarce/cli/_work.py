@@ -175,6 +175,8 @@ def fit(
         tracking=stage.tracking_of(project.config.train.tracking),
     )  # fmt: skip
     fitted = fitted if drawn else (guarded(fitted, view, foreign=others, seed=seed, cache=feature_cache(project)))
+    pool = stage.told_by_pool(fitted.card)
+    notes += [pool] if pool else []
     stored = project.store.open(version)
     training = how_trained(stored, ds, command="train", foreign=foreign and str(foreign.absolute()))
     return fitted.stamped(data={**fitted.card["data"], "version": version}, training=training), notes

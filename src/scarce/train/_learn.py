@@ -195,6 +195,22 @@ def unlabelled_rows(view: FoldView, held: Array | None = None) -> Ints:
     return np.flatnonzero(loose & ~related(ds, np.flatnonzero(judged), loose))
 
 
+def told_by_pool(card: Mapping[str, Any]) -> str | None:
+    """Return what the unlabelled samples gave a training; None where none took part.
+
+    Args:
+        card: of a network, or of a model with one among its members.
+    """
+    card = card.get("members", {}).get("finetune", card)
+    shares = [row["pseudo_labelled"] for row in card.get("history") or () if "pseudo_labelled" in row]
+    if not card.get("unlabelled_rows") or not shares:
+        return None
+    said = f"{card['unlabelled_rows']:,} unlabelled samples took part; of those that were looked at in the last epoch "
+    if not max(shares):
+        return said + "and in all before, none was sure enough: they taught nothing. Lower confidence, or train longer."
+    return said + f"{100 * shares[-1]:.1f} % were sure enough."
+
+
 def _usable(who: str, train: Dataset, used: TrainRows, held: Mask) -> TrainRows:
     free = free_of(train, held)
     left = used.only(free[used.rows])
