@@ -115,6 +115,13 @@ def test_the_settings_say_what_is_sound_to_every_command(
     assert body["normal_classes"] == ["hole"]
     assert body["operating_point"]["normals"] == 4
     assert body["costs"]
+    field = tmp_path / "field.csv"
+    samples = np.random.default_rng(0).integers(0, 255, (2, 28, 28), np.uint8)
+    for number, picture in enumerate(samples):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+    field.write_text("image,label\n0.png,good\n1.png,hole\n", encoding="utf-8")
+    assert call("evaluate", folder, "--foreign", field)["out_of_distribution"]["foreign"] == 2
+    assert call("evaluate", folder, "--false-positive-rate", 0)["operating_point"]["false_positive_rate"] == 0
     with Project.open(folder) as opened:
         assert opened.store.open().schema.normal_classes == ("good",)
         version = opened.change(lambda ds: classes.add(ds, ["late"]), "one more")

@@ -188,7 +188,9 @@ def read_plain(path: Path, modality: str) -> Dataset:
     if ds.schema.modality != modality:
         raise DataError(WHO, f"{path} holds {ds.schema.modality}", f"the project's data is {modality}",
                         "give data of the same kind")  # fmt: skip
-    bare = replace(ds.with_columns({"label": [None] * len(ds)}), schema=replace(ds.schema, classes=()))
+    bare = replace(
+        ds.with_columns({"label": [None] * len(ds)}), schema=replace(ds.schema, classes=(), normal_classes=())
+    )
     scanned = kinds.scan(bare)
     if not scanned["keep"].any():
         raise DataError(WHO, f"nothing in {path} can be opened", f"{len(ds)} rows", "look at the files")
