@@ -147,3 +147,44 @@ def test_a_first_source_joins_an_empty_project_that_names_its_sound_class(
     settings.write_text(told.replace("#normal_classes = []", 'normal_classes = ["hole"]'), encoding="utf-8")
     call("add", project.parent / "g.parquet", "--project", folder)
     assert call("train", folder, "--model", "linear-probe")["card"]["normal_classes"] == ["hole"]
+
+
+def test_a_project_without_any_defect_is_judged_too(
+    garments: Path, tmp_path: Path, call: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(garments, tmp_path, {"good": 30})
+    capsys.readouterr()
+    body = call("evaluate", folder)
+    assert body["per_class"]["good"]["n"] == 10
+    assert body["operating_point"] is None
+
+
+def test_test_samples_that_the_model_was_trained_on_are_told(
+    project: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    rows = pq.read_table(project.parent / "g.parquet").to_pylist()
+    swapped = [{**row, "split": "test" if row["split"] == "train" else "train"} for row in rows]
+    call("init", tmp_path / "p", "--from", project.parent / "g.parquet")
+    settings = tmp_path / "p" / "scarce.toml"
+    told = settings.read_text(encoding="utf-8").replace('#encoder = "auto"', 'encoder = "pixel"')
+    settings.write_text(told, encoding="utf-8")
+    model = call("train", tmp_path / "p", "--model", "linear-probe")["model"]
+    assert call("evaluate", tmp_path / "p")["seen"] == []
+    pq.write_table(pa.Table.from_pylist(swapped), tmp_path / "other.parquet")
+    call("init", tmp_path / "q", "--from", tmp_path / "other.parquet")
+    body = call("evaluate", tmp_path / "q", "--model", model)
+    assert body["seen"][0].startswith("42 of 42 test samples were training samples of v1-linear_probe")
+    assert "were training samples" in Path(body["report"]).read_text(encoding="utf-8")
+
+
+def test_an_unlabelled_source_says_nothing_wrong_of_a_labelled_project(
+    project: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    call("init", tmp_path / "p", "--from", project.parent / "g.parquet")
+    (tmp_path / "pool").mkdir()
+    for number in range(3):
+        picture = np.random.default_rng(number).integers(0, 255, (28, 28), np.uint8)
+        cv2.imwrite(str(tmp_path / "pool" / f"{number}.png"), picture)
+    added = call("add", tmp_path / "pool", "--project", tmp_path / "p")
+    assert added["added"] == 3
+    assert not [row for row in added["findings"] if "no sample has a label" in row["why"]]

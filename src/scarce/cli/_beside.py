@@ -13,6 +13,7 @@ def beside(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield one sentence for each thing that was measured."""
     from scarce.report.words import variety_told
 
+    yield from (f"Warning: {safe(why)}" for why in body.get("seen") or ())
     if body.get("judged_as"):
         yield safe(body["judged_as"])
     yield from _unknown(body.get("out_of_distribution") or {})

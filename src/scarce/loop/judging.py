@@ -62,6 +62,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     from scarce.evaluate.cost import costs_of
     from scarce.loop.asking import put
     from scarce.loop.measure import with_scan
+    from scarce.loop.seen import seen_by
 
     model = train.load(look.folder)
     if model.card.get("task") == "boxes":
@@ -90,6 +91,8 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     body = {
         "version": name, "model": str(look.folder), "looks": looks, **report.to_json(),
         "normal_classes": list(schema.normal_classes), "judged_as": _judged_as(whole, ds),
+        "seen": [why for place, one in ((look.folder, model), (look.against, other))
+                 if place and one and (why := seen_by(place, one.card, view.eval))],
         **_frozen(model, view.eval, probs, held, look),
         "calibration": {**report.sections["calibration"], **_honest(model, view.eval, logits, probs, look.seed)},
         "out_of_distribution": _foreign(

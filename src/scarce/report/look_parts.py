@@ -65,7 +65,10 @@ def classes(body: Mapping[str, Any], normal: Sequence[str]) -> Safe:
             "Average precision, %")  # fmt: skip
     note = "95 % intervals: exact ones for recall and precision, from what the counts leave possible for F1, bootstrap "
     judged = tag("p", body["judged_as"], class_="intro") if body.get("judged_as") else None
-    return join(judged, grid(head, rows), tag("p", note + "over whole groups for average precision.", class_="note"))
+    seen = [tag("p", tag("b", why), class_="intro") for why in body.get("seen") or ()]
+    return join(
+        *seen, judged, grid(head, rows), tag("p", note + "over whole groups for average precision.", class_="note")
+    )
 
 
 def operating(body: Mapping[str, Any], report: ReportData) -> Safe:
