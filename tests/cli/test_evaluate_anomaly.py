@@ -154,7 +154,10 @@ def test_a_project_without_any_defect_is_judged_too(
 ) -> None:
     folder = made(garments, tmp_path, {"good": 30})
     capsys.readouterr()
+    assert main(["evaluate", str(folder), "--field", str(tmp_path)]) != 0
+    capsys.readouterr()
     body = call("evaluate", folder)
+    assert body["looks"] == 1, "the look that failed showed nothing"
     assert body["per_class"]["good"]["n"] == 10
     assert body["operating_point"] is None
 

@@ -87,9 +87,8 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
         view, probs, seed=look.seed, false_positive_rate=look.false_positive_rate, features=features,
         oof=None if held is None else held[1:], set_threshold=entry.get("threshold"),
     )  # fmt: skip
-    looks = project.state.count_test_look(version=name, metric="balanced_accuracy")
     body = {
-        "version": name, "model": str(look.folder), "looks": looks, **report.to_json(),
+        "version": name, "model": str(look.folder), "looks": 0, **report.to_json(),
         "normal_classes": list(schema.normal_classes), "judged_as": _judged_as(whole, ds),
         "seen": [why for place, one in ((look.folder, model), (look.against, other))
                  if place and one and (why := seen_by(place, one.card, view.eval))],
@@ -116,6 +115,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     if look.ask:
         new = put(project, [{**row, "version": project.head} for row in questions])
         body["asked"] = {"questions": len(questions), "new": new, "why": _unasked(ds, body["next"]["pairs"], questions)}
+    body["looks"] = project.state.count_test_look(version=name, metric="balanced_accuracy")  # what fails shows nothing
     return body
 
 
@@ -325,7 +325,7 @@ def _variety(
     if field is None:
         return None
     if features is None:
-        raise DataError(WHO, f"{model.card['trainer']} keeps no features", do="compare with a model that does")
+        raise DataError(WHO, f"{model.card['trainer']} keeps no features", do="leave out --field, or judge a model that has some (linear_probe, finetune)")
     kept = field.take(field["keep"].astype(bool))
     seen = model.answers(kept)[1]
     good = np.isfinite(seen).all(1)
