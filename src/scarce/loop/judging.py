@@ -53,7 +53,7 @@ class Look:
 
 
 def judge(project: Project, look: Look) -> dict[str, Any]:
-    """Look at the test set with a saved model; the look is counted.
+    """Look at the test set with a saved model; the look is counted, unless it fails and shows nothing.
 
     Raises:
         DataError: the version has no test sample, or a path holds data of another kind.
@@ -115,7 +115,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     if look.ask:
         new = put(project, [{**row, "version": project.head} for row in questions])
         body["asked"] = {"questions": len(questions), "new": new, "why": _unasked(ds, body["next"]["pairs"], questions)}
-    body["looks"] = project.state.count_test_look(version=name, metric="balanced_accuracy")  # what fails shows nothing
+    body["looks"] = project.state.count_test_look(version=name, metric="balanced_accuracy")
     return body
 
 
@@ -276,17 +276,15 @@ def _foreign(
 
 def _fitting(ds: Dataset, models: tuple[Any, ...]) -> Dataset:
     """Return the data, whose classes all models must know, before anything is measured for them."""
-    for model in models:
-        if model is not None:
-            model.refuse_stale(ds.schema)
+    for model in filter(None, models):
+        model.refuse_stale(ds.schema)
     return ds
 
 
 def _judged_as(whole: Dataset, ds: Dataset) -> str | None:
     """Return how the classes are judged, where that is not one by one."""
-    if whole.schema.classes == ds.schema.classes:
-        return None
-    return f"The model tells no defect from another: judged is {' or '.join(ds.schema.classes)}."
+    said = f"The model tells no defect from another: judged is {' or '.join(ds.schema.classes)}."
+    return None if whole.schema.classes == ds.schema.classes else said
 
 
 def _compared(models: tuple[Any, Any], whole: Dataset, ds: Dataset, probs: Array, seed: int) -> Any:
@@ -325,7 +323,8 @@ def _variety(
     if field is None:
         return None
     if features is None:
-        raise DataError(WHO, f"{model.card['trainer']} keeps no features", do="leave out --field, or judge a model that has some (linear_probe, finetune)")
+        raise DataError(WHO, f"{model.card['trainer']} keeps no features",
+                        do="leave out --field, or judge a linear_probe or finetune")  # fmt: skip
     kept = field.take(field["keep"].astype(bool))
     seen = model.answers(kept)[1]
     good = np.isfinite(seen).all(1)
