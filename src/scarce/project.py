@@ -171,12 +171,17 @@ class Project:
         return Contract.load(path) if path.is_file() else None
 
     def dataset(self, version: str | None = None, *, branch: str = "main") -> Dataset:
-        """Return a version's data, the head of a branch by default, which the next commit then builds on."""
+        """Return a version's data, the head of a branch by default, which the next commit then builds on.
+
+        Its sound classes are those that `scarce.toml` names, where it names some; a step of the lineage says so.
+        """
+        from scarce.io import with_normal
+
         if version is None:
-            head = self.store.head(branch)
-            self._seen[branch] = head
-            return self.store.open(head)
-        return self.store.open(version)
+            version = self._seen[branch] = self.store.head(branch)
+        ds, told = self.store.open(version), self.config.project.normal_classes
+        named = [name for name in ds.schema.classes if name in told]
+        return with_normal(ds, named) if named and {*named} != {*ds.schema.normal_classes} else ds
 
     def commit(
         self, ds: Dataset, message: str, *, owner: str | Sequence[str] | None = None, branch: str = "main"
@@ -294,7 +299,9 @@ class Project:
             except ValueError:
                 body = {}
             name = card.parent.name
-            found.append({"name": name, "bytes": _size(card.parent), "stale": body.get("classes") != classes,
+            known = set(body.get("normal_classes", ())) <= set(classes) if body.get("sound_only") else None
+            stale = body.get("classes") != classes if known is None else not known
+            found.append({"name": name, "bytes": _size(card.parent), "stale": stale,
                           "aliases": [alias for alias, target in aliases.items() if target == name]})  # fmt: skip
         return found
 

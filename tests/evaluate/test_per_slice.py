@@ -42,3 +42,10 @@ def test_names_few_numbers_and_missing_values_are_slices_and_row_numbers_are_not
 def test_too_few_parts_are_refused() -> None:
     with pytest.raises(ConfigError, match="2 or more"):
         PerSlice(parts=1)
+
+
+def test_large_numbers_are_written_whole() -> None:
+    values = np.linspace(1234.5, 10583.0, 80)
+    names = PerSlice()._names(values)
+    assert not [name for name in names if "e+" in name]
+    assert "10583" in names[-1]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from scarce import evaluate, progress, train
-from scarce.dataset import FoldView
+from scarce.dataset import Dataset, FoldView, Schema
 from scarce.errors import ConfigError, TrainError, UnknownNameError
 from scarce.execute.precision import exact
 from scarce.train import _network as networks
@@ -302,10 +302,32 @@ def test_unlabelled_samples_are_learnt_from_and_never_those_that_are_judged(fold
     model = train.fit(view, trainer, seed=1)
     assert model.card["unlabelled_rows"] == len(hidden)
     assert max(row["pseudo_labelled"] for row in model.card["history"]) > 0.2
+    assert str(train.told_by_pool(model.card)).startswith(f"{len(hidden)} unlabelled samples took part")
     assert not same(model, train.fit(view, replace(trainer, unlabelled=0.0), seed=1))
     assert same(model, train.fit(view, trainer, seed=1))
+    unsure = train.fit(view, replace(trainer, epochs=1, confidence=1.0), seed=1)
+    assert "they taught nothing" in str(train.told_by_pool(unsure.card))
+    assert train.told_by_pool(train.fit(view, replace(trainer, epochs=1, unlabelled=0.0), seed=1).card) is None
     with pytest.raises(TrainError, match="no unlabelled sample"):
         train.fit(fold, trainer)
+
+
+def test_what_is_related_to_judged_samples_teaches_nothing_whatever_the_view_says() -> None:
+    names = [f"{row:02d}" for row in range(14)]
+    ds = Dataset.from_columns(Schema(classes=("a", "b")), {
+        "id": names, "label": ["a", "b", "a", "b", "a", "b"] + [None] * 8,
+        "split": ["train"] * 4 + ["val", "test"] + ["pool"] * 8,
+        "split_group": ["00", "01", "02", "03", "04", "05", "05", "04", "08", "09", "10", "11", "12", "13"],
+        "group": [None] * 5 + ["lot"] + [None] * 6 + ["lot", None],
+    })  # fmt: skip
+    copies = (("08", "05"), ("08", "00"), ("09", "08"), ("10", "01"), ("11", "03"))
+    pairs = [{"level": "pair", "members": list(pair), "score": 0.97, "why": ""} for pair in copies]
+    ds = ds.with_findings("near_duplicate", pairs)
+    view = ds.fold(names[:5], ())
+    told = {"06": "group of test", "07": "group of val", "08": "bridge of train and test", "09": "copy of that bridge",
+            "12": "lot of test"}  # fmt: skip
+    assert [names[row] for row in unlabelled_rows(view)] == [name for name in names[6:] if name not in told]
+    assert [names[row] for row in unlabelled_rows(view, np.array(["03"]))] == ["10", "13"]
 
 
 @pytest.mark.parametrize("name", ["ldam_drw", "deferred", "symmetric_cross_entropy", "class_balanced_focal"])

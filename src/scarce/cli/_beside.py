@@ -11,6 +11,11 @@ from scarce.cli._summary import percent
 
 def beside(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield one sentence for each thing that was measured."""
+    from scarce.report.words import variety_told
+
+    yield from (f"Warning: {safe(why)}" for why in body.get("seen") or ())
+    if body.get("judged_as"):
+        yield safe(body["judged_as"])
     yield from _unknown(body.get("out_of_distribution") or {})
     sets = (body.get("ambiguous") or {}).get("sets")
     if sets:
@@ -20,25 +25,41 @@ def beside(body: Mapping[str, Any]) -> Iterator[str]:
         )
     other = body.get("compare")
     if other:
-        found = other["differences"]["balanced_accuracy"]
+        found, plain = (other["differences"][name] for name in ("balanced_accuracy", "accuracy"))
         yield (
-            f"Against {safe(other['first'])}: balanced accuracy {found['value']:+.1%} "
-            f"({found['low']:+.1%} to {found['high']:+.1%}), p = {other['p']:.3g}: {other['verdict']}."
+            f"Against {safe(other['first'])}: balanced accuracy {_points(found['value'])} points "
+            f"({_points(found['low'])} to {_points(found['high'])}): {other['verdict']}; accuracy "
+            f"{_points(plain['value'])} points, {other['only_second']} samples only this one gets right, "
+            f"{other['only_first']} only the other, McNemar p = {other['p']:.3g}."
         )
     field = body.get("variety")
     if field:
         yield (
-            f"Field: {percent(field['covered'])} of {field['field']:,} samples look like test samples; the test set is "
-            f"{field['verdict']}."
+            f"Field: {percent(field['covered'])} of {field['field']:,} samples look like test samples. "
+            f"{variety_told(field['verdict'])}"
         )
     robust = body.get("robustness")
     if robust:
         worst = {name: max(row["lost"] for row in rows) for name, rows in robust["curves"].items()}
-        yield "Accuracy lost at worst: " + ", ".join(f"{name} {percent(lost)}" for name, lost in worst.items()) + "."
+        said = [f"{name} {100 * lost:.1f} points" if lost > 0 else f"{name} none" for name, lost in worst.items()]
+        yield f"Accuracy lost at worst: {', '.join(said)}."
+    if body.get("costs"):
+        yield from _costs(body["costs"])
     for pair in (body.get("next") or {}).get("pairs", [])[:3]:
         yield f"Next: {safe(pair['true'])} taken for {safe(pair['predicted'])} {pair['n']} times; {safe(pair['why'])}."
     if body.get("asked"):
         yield f"{body['asked']['new']} new questions wait in the queue: scarce label, scarce review."
+
+
+def _costs(found: Mapping[str, Any]) -> Iterator[str]:
+    ways = ", ".join(
+        f"{name} {row['value']:.4g} ({row['low']:.4g} to {row['high']:.4g})" for name, row in found["ways"].items()
+    )
+    yield f"Costs of 1,000 samples, by the way to answer: {safe(ways)}."
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
 
 
 def _unknown(found: Mapping[str, Any]) -> Iterator[str]:

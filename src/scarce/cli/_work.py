@@ -175,21 +175,27 @@ def fit(
         tracking=stage.tracking_of(project.config.train.tracking),
     )  # fmt: skip
     fitted = fitted if drawn else (guarded(fitted, view, foreign=others, seed=seed, cache=feature_cache(project)))
-    training = how_trained(project.dataset(version), ds, command="train", foreign=foreign and str(foreign.absolute()))
+    pool = stage.told_by_pool(fitted.card)
+    notes += [pool] if pool else []
+    stored = project.store.open(version)
+    training = how_trained(stored, ds, command="train", foreign=foreign and str(foreign.absolute()))
     return fitted.stamped(data={**fitted.card["data"], "version": version}, training=training), notes
 
 
-def check_names(project: Project, modality: str, *, model: str | None, told: Mapping[str, Any]) -> None:
+def check_names(
+    project: Project, modality: str, classes: Sequence[str], *, model: str | None, told: Mapping[str, Any]
+) -> None:
     """Refuse a model, a loss or a setting that does not exist, before any data is read for it.
 
     Args:
         project: for its settings.
         modality: the kind of data.
+        classes: of the data.
         model: a trainer or a network; None = that of scarce.toml.
         told: settings from the command line, by the trainer's own names; None = not given.
 
     Raises:
-        UnknownNameError: there is no such model or loss; the message names the closest ones.
+        UnknownNameError: there is no such model, loss or sound class; the message names the closest ones.
         ConfigError: the trainer has no such setting, or not such a value.
     """
     from typing import get_args
@@ -200,6 +206,9 @@ def check_names(project: Project, modality: str, *, model: str | None, told: Map
     loss = told.get("loss")
     if loss is not None and loss not in get_args(LossName):
         raise unknown_name("train", "loss", loss, get_args(LossName))
+    strange = sorted(set(project.config.project.normal_classes) - set(classes))
+    if strange:
+        raise unknown_name("scarce.toml", "class (in normal_classes)", strange[0], classes)
     wanted, named = _named(project, modality, model)
     if wanted != "auto":  # which data chooses
         kind, params = _settings(project, wanted, {**told, **named})
@@ -276,9 +285,11 @@ def is_stale(folder: Path, model: Any) -> bool:
             if project.head is None:
                 return False
             now = project.dataset()
-            if now.schema.classes != model.classes:
+            if model.stale(now.schema):
                 return True
-            steps = project.dataset(model.card["data"]["version"]).steps
+            if now.schema.classes != model.classes and model.judged_on(now).schema.classes != now.schema.classes:
+                return False  # it knows what is sound only, and that is as it was
+            steps = project.store.open(model.card["data"]["version"]).steps
     except (ScarceError, KeyError):  # a model is of use without its project, and without the version it was made from
         return False
     last = steps[-1].step_id if steps else ""

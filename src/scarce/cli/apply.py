@@ -51,7 +51,7 @@ def apply(
         params = {key: _value(text) for key, text in pairs(param, option="--param").items()}
         with Project.open(folder_of(project)) as opened:
             version = opened.change(lambda ds: _applied(ds, known[name], seed, params), f"{name} of {file}")
-            step = opened.dataset(version).steps[-1]
+            step = opened.store.open(version).steps[-1]
         body = {"version": version, "step": step.to_json()}
         said = f"{version}: {name} wrote {', '.join(step.wrote) or 'nothing'} in {step.seconds:.2f} s"
         out.show(body, lambda console: console.print(safe(said)))

@@ -77,7 +77,9 @@ def evaluate(
             look = Look(
                 folder=model_folder(model or folder), against=None if against is None else model_folder(against),
                 version=version, foreign=foreign, field=field, robust=robust, ask=ask, costs=costs, seed=seed,
-                workers=workers, false_positive_rate=false_positive_rate or opened.config.evaluate.false_positive_rate,
+                workers=workers, false_positive_rate=(
+                    opened.config.evaluate.false_positive_rate if false_positive_rate is None else false_positive_rate
+                ),
             )  # fmt: skip
             body = judge(opened, look)
             if body.get("task") != "boxes":  # which have no cells to put samples behind

@@ -102,7 +102,7 @@ def train(
             name = opened.store.version(version).name
             ds = opened.dataset(name)
             told["start"] = None if start is None else str(started(opened, start))
-            check_names(opened, ds.schema.modality, model=model, told=told)
+            check_names(opened, ds.schema.modality, ds.schema.classes, model=model, told=told)
             ds = with_scan(opened, ds, workers=workers)
             if not draws_boxes(model or opened.config.train.trainer, ds.schema.modality):  # which see pixels only
                 ds = with_features(opened, ds, workers=workers, seed=seed)

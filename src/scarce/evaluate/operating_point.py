@@ -110,11 +110,13 @@ class Point:
 
     def why(self) -> str:
         """Return a few sentences for people."""
-        caught = f"{self.caught} of {self.defects} defects caught proves at least {self.recall_low:.1%} recall"
-        alarms = f"{self.false_alarms} of {self.normals} sound samples rejected: at most {self.false_alarm_high:.1%}"
+        caught = f"{self.caught} of {self.defects} defects caught proves at least {100 * self.recall_low:.1f} % recall"
+        alarms = (
+            f"{self.false_alarms} of {self.normals} sound samples rejected: at most {100 * self.false_alarm_high:.1f} %"
+        )
         by_group = self.defect_groups < self.defects
         many = f"{self.defect_groups} groups of defects" if by_group else f"{self.defects} defects"
-        limit = f"without a miss {many} prove {self.provable_recall:.1%}"
+        limit = f"without a miss {many} prove {100 * self.provable_recall:.1f} %"
         return " ".join([f"{caught}, {alarms} (one-sided 95 %); {limit}.", *self._asides()])
 
     def _asides(self) -> list[str]:
@@ -137,7 +139,9 @@ class Point:
         if not self.caught:
             out.append(f"At the wanted rate of {rate} false alarms no defect is found.")
             if np.isfinite(self.half_found_at):
-                out.append(f"Half of the held-out defects are found from {self.half_found_at:.1%} false alarms on.")
+                out.append(
+                    f"Half of the held-out defects are found from {100 * self.half_found_at:.1f} % false alarms on."
+                )
         return out
 
 

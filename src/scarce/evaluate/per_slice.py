@@ -64,7 +64,7 @@ class PerSlice(AbstractSection):
         place = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(edges) - 2, 0))
         tiny = 1e-9 * float(np.ptp(edges))
         edges = np.where(np.abs(edges) < tiny, 0.0, edges)
-        titles = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges.tolist())]
+        titles = [f"{_short(low)} to {_short(high)}" for low, high in pairwise(edges.tolist())]
         return np.array([titles[at] if good else MISSING for at, good in zip(place, known, strict=True)], object)
 
     def _scores(self, judged: Judged, mask: Array) -> dict[str, Any]:
@@ -100,6 +100,11 @@ def _order(name: str) -> tuple[int, float, str]:
         return 0, float(name.split(" to ", maxsplit=1)[0]), name
     except ValueError:
         return 1, 0.0, name
+
+
+def _short(value: float) -> str:
+    """Return a number in four digits, and a large one whole."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _name(value: object) -> str:

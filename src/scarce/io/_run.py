@@ -19,7 +19,7 @@ from scarce import dataset, registry
 from scarce.dataset import Array, Dataset, Schema
 from scarce.errors import DataError, ReadError, closest, unknown_name
 from scarce.io._base import AbstractReader, Options
-from scarce.io._listing import LONE_CLASS, LONE_SAMPLE, natural, sample_id, to_dataset
+from scarce.io._listing import LONE_CLASS, LONE_SAMPLE, NO_LABEL, natural, sample_id, to_dataset
 from scarce.io._walk import is_hidden, walk, walk_once
 from scarce.io.boxes import BOXES, PREDICTED, objects_in, to_cell
 from scarce.lineage import Step, digest
@@ -265,6 +265,8 @@ def _notes(grown: Dataset, new: Dataset, names: Mapping[str, str]) -> list[dict[
         if note.pop("check") != "read":
             continue
         few = [labels[names.get(name, name)] > 1 for name in note["members"]] if LONE_SAMPLE in note["why"] else []
+        if note["why"].startswith(NO_LABEL) and any(labels[name] for name in grown.schema.classes):
+            continue  # true of the new source alone: its samples wait in the pool
         if any(few) or (note["why"].startswith(LONE_CLASS) and len(grown.schema.classes) > 1):
             continue
         found.setdefault((note["level"], *note["members"], note["why"]), note)

@@ -53,17 +53,16 @@ class Look:
 
 
 def judge(project: Project, look: Look) -> dict[str, Any]:
-    """Look at the test set with a saved model; the look is counted.
+    """Look at the test set with a saved model; the look is counted, unless it fails and shows nothing.
 
     Raises:
         DataError: the version has no test sample, or a path holds data of another kind.
     """
     from scarce import evaluate, train
-    from scarce.evaluate.compare import compare
     from scarce.evaluate.cost import costs_of
-    from scarce.folds import groups_of
     from scarce.loop.asking import put
     from scarce.loop.measure import with_scan
+    from scarce.loop.seen import seen_by
 
     model = train.load(look.folder)
     if model.card.get("task") == "boxes":
@@ -72,7 +71,8 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
         return boxes.judge(project, look, model)
     other = None if look.against is None else train.load(look.against)
     name = project.store.version(look.version).name
-    ds = with_scan(project, project.dataset(name), workers=look.workers)
+    whole = with_scan(project, _fitting(project.dataset(name), (model, other)), workers=look.workers)
+    ds = model.judged_on(whole)
     schema = ds.schema
     costs = None if look.costs is None else costs_of(look.costs, schema.classes, schema.normal_classes)
     beside = {
@@ -87,30 +87,35 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
         view, probs, seed=look.seed, false_positive_rate=look.false_positive_rate, features=features,
         oof=None if held is None else held[1:], set_threshold=entry.get("threshold"),
     )  # fmt: skip
-    looks = project.state.count_test_look(version=name, metric="balanced_accuracy")
     body = {
-        "version": name, "model": str(look.folder), "looks": looks, **report.to_json(),
+        "version": name, "model": str(look.folder), "looks": 0, **report.to_json(),
+        "normal_classes": list(schema.normal_classes), "judged_as": _judged_as(whole, ds),
+        "seen": [why for place, one in ((look.folder, model), (look.against, other))
+                 if place and one and (why := seen_by(place, one.card, view.eval))],
         **_frozen(model, view.eval, probs, held, look),
         "calibration": {**report.sections["calibration"], **_honest(model, view.eval, logits, probs, look.seed)},
-        "out_of_distribution": _foreign(model, view, (logits, features), beside["foreign"]),
+        "out_of_distribution": _foreign(
+            model, test_view(whole).train, (logits, features), probs.argmax(1) == view.eval["label"], beside["foreign"]
+        ),
         "variety": _variety(model, view, features, beside["field"], look.seed),
     }  # fmt: skip
     body["ece_natural"] = (body["calibration"]["natural"] or {}).get("ece")
     if costs is not None:
         body["costs"] = _costs(model, view.eval, (probs, costs), held, look.seed)
     if other is not None:
-        found = compare(view.eval["label"], other.predict_proba(view.eval), probs, groups=groups_of(view.eval),
-                        seed=look.seed)  # fmt: skip
+        found = _compared((other, model), whole, view.eval, probs, look.seed)
         body["compare"] = {"first": str(look.against), "second": str(look.folder), **found.to_json()}
     if look.robust:
         body["robustness"] = _robust(model, view.eval, look.seed)
         if other is not None:
-            body["robustness"]["other"] = {"model": str(look.against), **_robust(other, view.eval, look.seed)}
+            alike = other.judged_on(whole).take(whole.rows_of(view.eval.ids))
+            body["robustness"]["other"] = {"model": str(look.against), **_robust(other, alike, look.seed)}
     questions = _questions(ds, model, body["next"]["pairs"], held, look.ask)
     body["next"]["questions"] = questions
     if look.ask:
         new = put(project, [{**row, "version": project.head} for row in questions])
         body["asked"] = {"questions": len(questions), "new": new, "why": _unasked(ds, body["next"]["pairs"], questions)}
+    body["looks"] = project.state.count_test_look(version=name, metric="balanced_accuracy")
     return body
 
 
@@ -131,13 +136,12 @@ def _honest(model: Any, ds: Dataset, logits: Array, probs: Array, seed: int) -> 
     from scarce.evaluate._base import plain
     from scarce.evaluate.calibration import honesty
     from scarce.folds import groups_of
-    from scarce.probe import softmax
 
-    y, groups, order = ds["label"], groups_of(ds), [model.classes.index(name) for name in ds.schema.classes]
-    raw = np.asarray(softmax(logits)[:, order], np.float64)
+    y, groups, raw = ds["label"], groups_of(ds), model.stamped(temperature=1.0).probabilities(logits, ds.schema)
     entry = model.card.get("natural")
     if not entry:
         return {"before": plain(honesty(y, raw, groups, seed=seed)), "natural": None}
+    order = [model.classes.index(name) for name in ds.schema.classes]
     shares = np.asarray(entry["shares"], np.float64)[order]
     weights = (shares / np.maximum(np.bincount(y, minlength=len(shares)) / len(y), 1e-12))[y]
     sides = [honesty(y, some, groups, weights=weights, seed=seed)["ece"]
@@ -187,7 +191,9 @@ def read_plain(path: Path, modality: str) -> Dataset:
     if ds.schema.modality != modality:
         raise DataError(WHO, f"{path} holds {ds.schema.modality}", f"the project's data is {modality}",
                         "give data of the same kind")  # fmt: skip
-    bare = replace(ds.with_columns({"label": [None] * len(ds)}), schema=replace(ds.schema, classes=()))
+    bare = replace(
+        ds.with_columns({"label": [None] * len(ds)}), schema=replace(ds.schema, classes=(), normal_classes=())
+    )
     scanned = kinds.scan(bare)
     if not scanned["keep"].any():
         raise DataError(WHO, f"nothing in {path} can be opened", f"{len(ds)} rows", "look at the files")
@@ -217,9 +223,17 @@ def _frozen(model: Any, ds: Dataset, probs: Array, held: Held | None, look: Look
 
 
 def _foreign(
-    model: Any, view: FoldView, seen: tuple[Array, Array | None], foreign: Dataset | None
+    model: Any, train: Dataset, seen: tuple[Array, Array | None], right: Array, foreign: Dataset | None
 ) -> dict[str, Any] | None:
-    """Return how the stored threshold does on the test, and every detector on the foreign samples where given."""
+    """Return how the stored threshold does on the test, and every detector on the foreign samples where given.
+
+    Args:
+        model: that is judged.
+        train: what the detectors know.
+        seen: logits and features of the N test samples.
+        right: (N,) whether it answers rightly.
+        foreign: samples of none of the classes.
+    """
     from scarce.evaluate._base import plain
     from scarce.evaluate.guard import fitted, known_of, settings_of, unlabelled
     from scarce.evaluate.out_of_distribution.detection import detection, sweep
@@ -231,7 +245,6 @@ def _foreign(
     if not stored and foreign is None:
         return None
     logits, features = seen
-    right = _right(model, view.eval, logits)
     body: dict[str, Any] = {"stored": None, "foreign": 0, "detectors": {}, "sweep": [],
                             "tried": (stored or {}).get("detectors") or {}}  # fmt: skip
     others = None if foreign is None else unlabelled(model, foreign)
@@ -251,8 +264,7 @@ def _foreign(
             low, high = clopper_pearson(caught, len(others.logits))
             body["stored"]["foreign_found"] = {"value": caught / max(1, len(others.logits)), "low": low, "high": high}
     if others is not None and len(others.logits):
-        train = view.train.take(evenly(view.train["label"], 5000))
-        known = known_of(model, train)
+        known = known_of(model, train.take(evenly(train["label"], 5000)))
         body["foreign"] = len(others.logits)
         for name, one in fitted(known, settings_of(model.card)).items():
             own = one.score(features, logits)
@@ -262,9 +274,44 @@ def _foreign(
     return plain(body)  # type: ignore[no-any-return]
 
 
-def _right(model: Any, ds: Dataset, logits: Array) -> Array:
-    answers = np.asarray(model.classes)[logits.argmax(1)]
-    return np.asarray(answers == np.asarray(ds.schema.classes)[ds["label"]])
+def _fitting(ds: Dataset, models: tuple[Any, ...]) -> Dataset:
+    """Return the data, whose classes all models must know, before anything is measured for them."""
+    for model in filter(None, models):
+        model.refuse_stale(ds.schema)
+    return ds
+
+
+def _judged_as(whole: Dataset, ds: Dataset) -> str | None:
+    """Return how the classes are judged, where that is not one by one."""
+    said = f"The model tells no defect from another: judged is {' or '.join(ds.schema.classes)}."
+    return None if whole.schema.classes == ds.schema.classes else said
+
+
+def _compared(models: tuple[Any, Any], whole: Dataset, ds: Dataset, probs: Array, seed: int) -> Any:
+    """Return the paired comparison of another model with this one, both in the classes that both can be judged in.
+
+    Args:
+        models: the other and this one.
+        whole: the data in its own classes.
+        ds: N test samples in the classes of this one.
+        probs: (N, K) what this one says of them.
+        seed: of everything random.
+    """
+    from scarce.evaluate.compare import compare
+    from scarce.folds import groups_of
+
+    rows = whole.take(whole.rows_of(ds.ids))
+    sides = [model.judged_on(rows) for model in models]
+    said = [models[0].predict_proba(sides[0]), probs]
+    joint = min(sides, key=lambda side: len(side.schema.classes))
+    sound = {*whole.schema.normal_classes, *joint.schema.normal_classes, *(
+        name for model in models for name in model.card.get("normal_classes", ())
+    )}  # fmt: skip
+    for place, side in enumerate(sides):
+        if side.schema.classes != joint.schema.classes:
+            good = said[place][:, np.isin(side.schema.classes, list(sound))].sum(1)
+            said[place] = np.stack([good, said[place].sum(1) - good], axis=1)
+    return compare(joint["label"], *said, groups=groups_of(ds), seed=seed)
 
 
 def _variety(
@@ -276,7 +323,8 @@ def _variety(
     if field is None:
         return None
     if features is None:
-        raise DataError(WHO, f"{model.card['trainer']} keeps no features", do="compare with a model that does")
+        raise DataError(WHO, f"{model.card['trainer']} keeps no features",
+                        do="leave out --field, or judge a linear_probe or finetune")  # fmt: skip
     kept = field.take(field["keep"].astype(bool))
     seen = model.answers(kept)[1]
     good = np.isfinite(seen).all(1)

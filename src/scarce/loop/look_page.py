@@ -41,7 +41,7 @@ def write(project: Project, body: Mapping[str, Any], page: Path | None = None, *
     data = report.ReportData(
         title=project.config.project.name or project.folder.name, command=command(), version=body["version"],
         versions=versions(), seed=seed, model=card["trainer"], classes=tuple(body["classes"]),
-        normal_classes=tuple(ds.schema.normal_classes), test=test_result(test),
+        normal_classes=tuple(body["normal_classes"]), test=test_result(test),
         operating_point=point_of(body["operating_point"]),
     )  # fmt: skip
     shown = exhibits(ds, [item for item in look.shown_ids(body) if item in known])

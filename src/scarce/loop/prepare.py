@@ -122,7 +122,8 @@ def read(project: Project, path: str | Path, options: Options, notes: list[str])
             raise DataError(
                 "run", f"the project {project.folder} holds no data yet", do="scarce run SOURCE --project DIR"
             )
-        return without_grown(head)
+        named = head.schema.normal_classes if options.normal is None else options.normal
+        return without_grown(head if {*named} == {*head.schema.normal_classes} else io.with_normal(head, named))
     wanted = {name: getattr(options, name) for name in ("label", "group", "split", "time", "text")}
     ds: Dataset = io.read(path, **wanted)
     if isinstance(options.test, Path) or (options.test not in (None, "cv")):

@@ -10,7 +10,7 @@ from scarce.report.chart import Axis, reliability, strip
 from scarce.report.curve import Line, lines
 from scarce.report.markup import Child, Safe, join, tag
 from scarce.report.model import Interval, ReportData, number
-from scarce.report.words import count, known, many, percent, span
+from scarce.report.words import count, known, many, percent, span, variety_told
 
 SHARE: Final = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), width=150.0)
 LEVELS: Final = {
@@ -64,7 +64,11 @@ def classes(body: Mapping[str, Any], normal: Sequence[str]) -> Safe:
     head = ("Class", "Test", "Training", "Found (recall), %", "Right when named (precision), %", "F1, %",
             "Average precision, %")  # fmt: skip
     note = "95 % intervals: exact ones for recall and precision, from what the counts leave possible for F1, bootstrap "
-    return join(grid(head, rows), tag("p", note + "over whole groups for average precision.", class_="note"))
+    judged = tag("p", body["judged_as"], class_="intro") if body.get("judged_as") else None
+    seen = [tag("p", tag("b", why), class_="intro") for why in body.get("seen") or ()]
+    return join(
+        *seen, judged, grid(head, rows), tag("p", note + "over whole groups for average precision.", class_="note")
+    )
 
 
 def operating(body: Mapping[str, Any], report: ReportData) -> Safe:
@@ -185,13 +189,8 @@ def field_variety(body: Mapping[str, Any]) -> Safe | None:
     ]  # fmt: skip
     names = ", ".join(found["strange"][:8])
     strange = tag("p", f"Strangest: {names}", class_="note") if names else None
-    verdict = {
-        "as varied": "The test set is as varied as the field.",
-        "less varied": "The test set is less varied than the field: its figures promise too much.",
-        "different": "A classifier tells the field from the test set, whose figures therefore say little about it.",
-    }.get(found["verdict"], "Whether the test set is as varied as the field is not shown: take more field samples.")
     listed = tag("ul", [tag("li", line) for line in said], class_="plain")
-    return join(tag("p", verdict, class_="intro"), listed, strange)
+    return join(tag("p", variety_told(found["verdict"]), class_="intro"), listed, strange)
 
 
 def robustness(body: Mapping[str, Any]) -> Safe | None:

@@ -77,6 +77,15 @@ def percent(value: float, *, digits: int = 1) -> str:
     return "0" + text[2:] if text.startswith("-0") and float(text) == 0 else text
 
 
+def variety_told(verdict: str) -> str:
+    """Return what :mod:`scarce.evaluate.variety` found of test set and field, as a sentence."""
+    return {
+        "as varied": "The test set is as varied as the field.",
+        "less varied": "The test set is less varied than the field: its figures promise too much.",
+        "different": "A classifier tells the field from the test set, whose figures therefore say little about it.",
+    }.get(verdict, "Whether the test set is as varied as the field is not shown: take more field samples.")
+
+
 def points(value: float) -> str:
     """Return a gain in points with its sign: ``+3.2``."""
     if not known(value):

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
+from scarce.kin import pairs_of
 
 LARGE_SHARE = 0.05
 """A component with more of all rows is reported."""
@@ -39,8 +38,8 @@ class Links:
 def links(ds: Dataset) -> Links:
     """Return what the user's groups and the findings of the duplicate checks say."""
     groups = ds["group"] if "group" in ds else np.full(len(ds), None, object)
-    exact, _ = _pairs(ds, "exact_duplicate")
-    parts = [_pairs(ds, check) for check in ("near_duplicate", "same_object")]
+    exact, _ = pairs_of(ds, "exact_duplicate")
+    parts = [pairs_of(ds, check) for check in ("near_duplicate", "same_object")]
     near, similarity = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Links(np.concatenate([chain(groups), exact]), near, similarity)
 
@@ -174,18 +173,3 @@ def _report(ds: Dataset, rows: Ints, lost: Floats) -> Mapping[str, Any]:
             f"links (similarity up to {lost.max():.3f}) were left out so that they can be split"
         )
     return {"level": "group", "members": ds.ids[rows].tolist(), "score": float(min(1.0, share * 2)), "why": why}
-
-
-def _pairs(ds: Dataset, check: str) -> tuple[Ints, Floats]:
-    """Return the (P, 2) rows and (P,) scores of a check's pairs whose samples are here."""
-    table = ds.findings
-    table = table.filter(pc.and_(pc.equal(table["check"], check), pc.equal(table["level"], "pair")))
-    table = table.filter(pc.equal(pc.list_value_length(table["members"]), 2))
-    if not table.num_rows or not len(ds):
-        return np.zeros((0, 2), np.int64), np.zeros(0, np.float32)
-    flat = pc.list_flatten(table["members"])
-    place = pc.fill_null(pc.index_in(flat, value_set=ds.table["id"].combine_chunks().cast(pa.string())), -1)
-    rows = np.asarray(place.to_numpy(zero_copy_only=False), np.int64).reshape(-1, 2)
-    score = np.asarray(table["score"].to_numpy(zero_copy_only=False), np.float32)
-    here = (rows >= 0).all(axis=1)
-    return rows[here], np.nan_to_num(score[here])

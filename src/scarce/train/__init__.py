@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scarce.train._base import AbstractTrainer, Setup, originals
     from scarce.train._choice import draws_boxes, refuse_unsuited, trainer_of, usual
+    from scarce.train._learn import told_by_pool
     from scarce.train._run import fit
     from scarce.train._team import is_main
     from scarce.train._tracking import tracking_of
@@ -29,6 +30,7 @@ _HOME = {
     "load": "model",
     "originals": "_base",
     "refuse_unsuited": "_choice",
+    "told_by_pool": "_learn",
     "tracking_of": "_tracking",
     "trainer_of": "_choice",
     "usual": "_choice",
@@ -38,7 +40,7 @@ _HOME = {
 }
 __all__ = [
     "AbstractTrainer", "Model", "Prediction", "Setup", "draws_boxes", "fit", "is_main", "load", "originals",
-    "refuse_unsuited", "tracking_of", "trainer_of", "usual", "write_csv", "write_json",
+    "refuse_unsuited", "told_by_pool", "tracking_of", "trainer_of", "usual", "write_csv", "write_json",
 ]  # fmt: skip
 
 MODULES = ("detection", "heat_map", "loss", "model", "onnx_file", "onnx_model", "predict")

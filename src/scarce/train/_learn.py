@@ -11,6 +11,7 @@ import numpy as np
 
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Mask
 from scarce.errors import TrainError
+from scarce.kin import related
 from scarce.lineage import canonical_json, digest
 from scarce.loss_spec import LossSpec
 from scarce.train._base import Setup, TrainRows, training_rows
@@ -176,14 +177,38 @@ def sampled(used: TrainRows, spec: LossSpec, power: float) -> tuple[Floats | Non
     return np.asarray(draw, np.float64), replace(spec, prior=prior)
 
 
-def unlabelled_rows(view: FoldView) -> Ints:
-    """Return rows of the whole dataset that nobody has labelled and that no evaluation row is related to."""
+def unlabelled_rows(view: FoldView, held: Array | None = None) -> Ints:
+    """Return rows of the whole dataset that nobody has labelled and that no judged row is related to.
+
+    Judged rows are those of the splits ``test`` and ``val``, of the view's evaluation side, and the held-back ones.
+
+    Args:
+        view: a training side, with or without an evaluation side.
+        held: (M,) ids of samples that are held back from the training side.
+    """
     ds = view.dataset
-    groups = group_names(ds)
-    judged = ds.rows_of(view.eval_ids)
-    shut = np.isin(ds["split"], ("test", "val")) | np.isin(groups.astype(str), groups[judged].astype(str))
-    shut[judged] = True
-    return np.flatnonzero(ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] < 0) & ~shut)
+    judged = np.isin(ds["split"], ("test", "val"))
+    judged[ds.rows_of(view.eval_ids)] = True
+    if held is not None:
+        judged[ds.rows_of(held)] = True
+    loose = ds["keep"].astype(bool) & (ds["origin"] == "real") & (ds["label"] < 0)
+    return np.flatnonzero(loose & ~related(ds, np.flatnonzero(judged), loose))
+
+
+def told_by_pool(card: Mapping[str, Any]) -> str | None:
+    """Return what the unlabelled samples gave a training; None where none took part.
+
+    Args:
+        card: of a network, or of a model with one among its members.
+    """
+    card = card.get("members", {}).get("finetune", card)
+    shares = [row["pseudo_labelled"] for row in card.get("history") or () if "pseudo_labelled" in row]
+    if not card.get("unlabelled_rows") or not shares:
+        return None
+    said = f"{card['unlabelled_rows']:,} unlabelled samples took part; of those that were looked at in the last epoch "
+    if not max(shares):
+        return said + "and in all before, none was sure enough: they taught nothing. Lower confidence, or train longer."
+    return said + f"{100 * shares[-1]:.1f} % were sure enough."
 
 
 def _usable(who: str, train: Dataset, used: TrainRows, held: Mask) -> TrainRows:

@@ -21,6 +21,8 @@ from scarce.train.model import Model, base_card
 WHO = "train.anomaly"
 COLUMN: Final = "embedding.patch"
 DEFECT: Final = "defect"
+SOUND: Final = "sound"
+"""What several normal classes, which the model does not tell apart, are called where it is judged."""
 DRAWN: Final = 40_000
 """Places that the memory is chosen from."""
 
@@ -83,7 +85,7 @@ class Anomaly(AbstractTrainer):
         card = base_card(view, "anomaly", self.params(), seed=seed) | {
             "classes": [*schema.normal_classes, DEFECT], "embedding": COLUMN, "encoder": "patch", "width": width,
             "encoder_params": params, "dimensions": int(features.shape[1]), "fitted_rows": len(rows),
-            "absent_classes": [],
+            "absent_classes": [], "sound_only": True,
         }  # fmt: skip
         places = np.ascontiguousarray(features, np.float32).reshape(len(features), -1, width)
         remembered = core_set(places[rows], self.memory, seed=seed)
@@ -137,23 +139,41 @@ class AnomalyModel(Model):
 
     def stale(self, schema: Schema) -> str | None:
         """Return why the model no longer fits: its normal classes are gone. New defects change nothing."""
+        if schema.classes == (SOUND, DEFECT):
+            return None
         gone = sorted(set(self.card["normal_classes"]) - set(schema.classes))
         return f"the model knows {gone} as normal, which the data no longer has" if gone else None
 
-    def predict_proba(self, ds: Dataset) -> Floats:
-        """Return (N, K) probabilities; what speaks for a defect is shared evenly among the defects that are named."""
-        stale = self.stale(ds.schema)
-        if stale and ds.schema.classes:
-            raise TrainError(WHO, stale, do="train again")
-        logits = self.logits(ds)
-        defect = 1 / (1 + np.exp(-logits[:, -1]))
-        names = ds.schema.classes or self.classes
-        normal = np.isin(names, self.card["normal_classes"])
-        out = np.zeros((len(ds), len(names)))
+    def probabilities(self, logits: Floats, schema: Schema) -> Floats:
+        """Return (N, K) probabilities; each side is shared evenly among the classes that are on it.
+
+        Raises:
+            DataError: the normal classes are gone.
+        """
+        self.refuse_stale(schema)
+        defect = 1 / (1 + np.exp(-logits[:, -1] / self.temperature))
+        names = schema.classes or self.classes
+        normal = np.isin(names, [SOUND] if names == (SOUND, DEFECT) else self.card["normal_classes"])
+        out = np.zeros((len(logits), len(names)))
         out[:, normal] = ((1 - defect) / normal.sum())[:, None]
         if not normal.all():
             out[:, ~normal] = (defect / (~normal).sum())[:, None]
         return out
+
+    def judged_on(self, ds: Dataset) -> Dataset:
+        """Return the data with two classes: sound, by its own name where there is one such class, and ``defect``.
+
+        Classes that the data calls normal are sound, and so are those that the model learned as such.
+        """
+        own = tuple(self.card["normal_classes"])
+        sound = own[0] if len(own) == 1 else SOUND
+        good = {*own, *ds.schema.normal_classes}
+        labels = [
+            None if label is None else sound if label in good else DEFECT for label in ds.table["label"].to_pylist()
+        ]
+        schema = replace(ds.schema, classes=(sound, DEFECT), normal_classes=(sound,))
+        table = ds.table.drop_columns([name for name in ("label_probs",) if name in ds.table.column_names])
+        return replace(ds, schema=schema, table=table).with_columns({"label": labels})
 
     def logits(self, ds: Dataset) -> Floats:
         """Return (N, K) logits, 0 for the normal classes; NaN where a row was set aside.

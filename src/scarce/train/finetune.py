@@ -195,7 +195,7 @@ class Finetune(AbstractTrainer):
         pixels, unique = task.samples, np.unique(work.used.rows)
         change = _change(online, work.seed, lambda mixing: _partners(mixing, view.train, unique, pixels))
         mean, std = (built.mean, built.std) if built.mean and built.std else moments(task.samples)
-        pool = unlabelled_rows(view) if self.unlabelled else np.zeros(0, np.int64)
+        pool = unlabelled_rows(view, view.train.ids[work.held]) if self.unlabelled else np.zeros(0, np.int64)
         if self.unlabelled and not len(pool):
             raise TrainError(WHO, f"unlabelled = {self.unlabelled:g}, and there is no unlabelled sample",
                              do="add some without a label, or set unlabelled = 0")  # fmt: skip

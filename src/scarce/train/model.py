@@ -95,9 +95,7 @@ class Model(ABC):
         Raises:
             DataError: the schema's classes are not the model's.
         """
-        stale = self.stale(schema)
-        if stale and schema.classes:
-            raise DataError("model", stale, do="train again, or open the version that it was trained on")
+        self.refuse_stale(schema)
         probs = softmax(logits / self.temperature)
         if not schema.classes or schema.classes == self.classes:
             return np.asarray(probs, np.float64)
@@ -130,6 +128,20 @@ class Model(ABC):
         parts = [f"the data has {new}, which the model does not know"] if new else []
         parts += [f"the model knows {gone}, which the data no longer has"] if gone else []
         return "the classes changed: " + "; ".join(parts)
+
+    def refuse_stale(self, schema: Schema) -> None:
+        """Refuse data whose classes are not the model's.
+
+        Raises:
+            DataError: :meth:`stale` says why.
+        """
+        stale = self.stale(schema)
+        if stale and schema.classes:
+            raise DataError("model", stale, do="train again, or open the version that it was trained on")
+
+    def judged_on(self, ds: Dataset) -> Dataset:
+        """Return the data in the classes that the model can be judged in; most models know those of the data."""
+        return ds
 
     def calibrate(self, temperature: float) -> None:
         """Set the temperature; the trainers fit one themselves, on samples that they did not train on."""
