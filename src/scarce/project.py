@@ -20,6 +20,7 @@ import numpy as np
 
 from scarce import progress
 from scarce._lance import spoken
+from scarce._places import HIDDEN, nearest, size_of, write_json
 from scarce._version import Version
 from scarce.config import Config
 from scarce.contract import Contract
@@ -34,7 +35,7 @@ MOVE = "To move it: scarce backup FILE without state_url, then scarce backup FIL
 FORMAT = 1
 MIGRATIONS: tuple[Callable[[Path, dict[str, Any]], dict[str, Any]], ...] = ()
 """Entry k turns a project of format k + 1 into format k + 2; it gets the project's folder and ``project.json``."""
-HIDDEN, SETTINGS, CONTRACT, GIB = ".scarce", "scarce.toml", "contract.toml", 2**30
+SETTINGS, CONTRACT, GIB = "scarce.toml", "contract.toml", 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class Project:
             if not (folder / SETTINGS).exists():
                 (folder / SETTINGS).write_text(settings.to_toml(), encoding="utf-8")
             (folder / HIDDEN / ".gitignore").write_text("*\n", encoding="utf-8")
-            _write_json(folder / HIDDEN / "project.json", {"format": FORMAT, "made": datetime.now(UTC).isoformat()})
+            write_json(folder / HIDDEN / "project.json", {"format": FORMAT, "made": datetime.now(UTC).isoformat()})
         return cls.open(folder)
 
     @classmethod
@@ -114,7 +115,7 @@ class Project:
         folder = Path(folder)
         place = folder / HIDDEN / "project.json"
         if not place.is_file():
-            raise StoreError("project", f"{folder} is no project", _nearest(folder), f"scarce init {folder}")
+            raise StoreError("project", f"{folder} is no project", nearest(folder), f"scarce init {folder}")
         try:
             body = json.loads(place.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -256,7 +257,7 @@ class Project:
         body: dict[str, Any] = {
             "name": self.name, "folder": str(self.folder), "head": head, "branches": self.store.branches(),
             "tags": self.store.tags(), "store": self.store.size(),
-            "bytes": {name: _size(place) for name, place in (
+            "bytes": {name: size_of(place) for name, place in (
                 ("features", self.features), ("models", self.models), ("reports", self.reports))},
             "models": self._models(head),
         }  # fmt: skip
@@ -301,7 +302,7 @@ class Project:
             name = card.parent.name
             known = set(body.get("normal_classes", ())) <= set(classes) if body.get("sound_only") else None
             stale = body.get("classes") != classes if known is None else not known
-            found.append({"name": name, "bytes": _size(card.parent), "stale": stale,
+            found.append({"name": name, "bytes": size_of(card.parent), "stale": stale,
                           "aliases": [alias for alias, target in aliases.items() if target == name]})  # fmt: skip
         return found
 
@@ -384,24 +385,4 @@ def _migrate(folder: Path, body: dict[str, Any]) -> None:
     for step in MIGRATIONS[version - 1 : FORMAT - 1]:
         body = step(folder, body)
     if version < FORMAT:
-        _write_json(folder / HIDDEN / "project.json", {**body, "format": FORMAT})
-
-
-def _nearest(folder: Path) -> str:
-    """Name a project above, beside or directly below a folder."""
-    places = [*folder.absolute().parents]
-    for around in (folder, folder.absolute().parent):
-        if around.is_dir():
-            places += sorted(item for item in around.iterdir() if item.is_dir())
-    near = next((place for place in places if (place / HIDDEN / "project.json").is_file()), None)
-    return f"the closest project is {near}" if near else "" if folder.exists() else "that folder does not exist"
-
-
-def _write_json(path: Path, body: Mapping[str, Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
-def _size(place: Path) -> int:
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) if place.exists() else 0
+        write_json(folder / HIDDEN / "project.json", {**body, "format": FORMAT})

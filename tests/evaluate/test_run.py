@@ -155,7 +155,7 @@ def test_where_nothing_is_found_it_says_from_which_rate_on_half_would_be() -> No
     half = np.sort(defect[20:])[::-1][4]
     assert point["half_found_at"] == pytest.approx((defect[:20] >= half).mean())
     assert "no defect is found" in point["why"]
-    assert f"{point['half_found_at']:.1%}" in point["why"]
+    assert f"{100 * point['half_found_at']:.1f} %" in point["why"]
     assert "the threshold lies beyond every score" in point["why"]
 
 

@@ -24,8 +24,9 @@ def export_model(
     out: Screen, project: Path, path: Path, style: str, *, model: Path | None, evaluation: Path | None
 ) -> None:
     """Write a model, the project's newest by default, as ONNX or as a card for people."""
+    from scarce._places import HIDDEN
     from scarce.errors import ConfigError
-    from scarce.project import HIDDEN, SETTINGS, Project
+    from scarce.project import SETTINGS, Project
     from scarce.train.model import load
 
     if evaluation is not None and style != "model_card":

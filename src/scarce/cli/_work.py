@@ -275,8 +275,9 @@ def project_of(model: Path) -> Path:
 def is_stale(folder: Path, model: Any) -> bool:
     """Return whether a model lies in a project whose classes are others now, or were changed since it was trained."""
     from scarce import classes
+    from scarce._places import HIDDEN
     from scarce.errors import ScarceError
-    from scarce.project import HIDDEN, Project
+    from scarce.project import Project
 
     if folder.absolute().parent.parent.name != HIDDEN:
         return False

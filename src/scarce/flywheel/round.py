@@ -125,7 +125,7 @@ def turn(project: Project, orders: Orders | None = None) -> Turn:
         DataError: there is no data, or data that rounds cannot train on.
         ConflictError: somebody else committed or promoted meanwhile; call again.
     """
-    from scarce.project import HIDDEN
+    from scarce._places import HIDDEN
 
     lock = FileLock(project.folder / HIDDEN / LOCK)
     if not lock.take(wait=False):

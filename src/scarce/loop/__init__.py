@@ -113,7 +113,8 @@ def new_project(folder: Path, *, name: str) -> Iterator[Project]:
     A folder that was there before stays as it is then, with the project in it; so does whatever else was put into a new
     one.
     """
-    from scarce.project import HIDDEN, SETTINGS, Project
+    from scarce._places import HIDDEN
+    from scarce.project import SETTINGS, Project
 
     there = folder.exists()
     with Project.init(folder, name=name) as project:

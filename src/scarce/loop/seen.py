@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from scarce._places import HIDDEN
 from scarce.dataset import Dataset
 from scarce.errors import ScarceError
-from scarce.project import HIDDEN, Project
+from scarce.project import Project
 
 
 def seen_by(folder: Path, card: Mapping[str, Any], test: Dataset) -> str | None:
