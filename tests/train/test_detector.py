@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch
 from scarce import train
 from scarce.dataset import Dataset, FoldView
 from scarce.errors import ConfigError, DataError, TrainError, UnknownNameError
+from scarce.metric.box import mean_average_precision
 from scarce.train._boxes import boxes_of
 from scarce.train._detection_work import DetectorModel
 from scarce.train.detection import detect, draw, truth_and_found, write_csv, write_json
@@ -121,6 +123,46 @@ def test_a_setting_that_cannot_be_is_refused() -> None:
         Detector(crop=16)
     with pytest.raises(ConfigError, match="overlap"):
         Detector(overlap=2.0)
+
+
+def test_pictures_keep_their_size_where_they_are_judged_too(model: DetectorModel) -> None:
+    """Torchvision brings them to 800 pixels unless told otherwise; objects then have sizes that nothing was learned at."""
+    seen: list[tuple[int, ...]] = []
+    handle = model.net.whole.backbone.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
+    with torch.no_grad():
+        model.net([torch.rand(3, 64, 96)])
+    handle.remove()
+    assert seen == [(1, 3, 64, 96)]
+
+
+@pytest.mark.slow
+def test_small_windows_are_learned(shared_data: Path, tmp_path: Path) -> None:
+    """Of boards, each with one defect: what was learned from is found again, at its place and in its size."""
+    from scarce import io, modality
+
+    rng, rows = np.random.default_rng(0), []
+    with (shared_data / "deep_pcb" / "boxes.csv").open(encoding="utf-8", newline="") as file:
+        boxes = [row for row in csv.DictReader(file) if row["class"] in ("copper", "open")]
+    with (shared_data / "deep_pcb" / "pairs.csv").open(encoding="utf-8", newline="") as file:
+        pairs = {row["id"]: row for row in csv.DictReader(file)}
+    for number in rng.permutation(len(boxes))[:24].tolist():
+        row = boxes[number]
+        x, y, right, low = (int(row[key]) for key in ("x1", "y1", "x2", "y2"))
+        board = cv2.imread(str(shared_data / "deep_pcb" / pairs[row["id"]]["tested_image"]), 0)
+        left, top = (int(np.clip((a + b) // 2 - 32, 0, 640 - 64)) for a, b in ((x, right), (y, low)))
+        cv2.imwrite(str(tmp_path / f"{number}.png"), board[top : top + 64, left : left + 64])
+        rows.append({"file": f"{number}.png", "label": row["class"], "boxes": json.dumps(
+            [{"label": row["class"], "bbox": [x - left, y - top, right - x, low - y]}])})  # fmt: skip
+    with (tmp_path / "list.csv").open("w", encoding="utf-8", newline="") as file:
+        out = csv.DictWriter(file, ["file", "label", "boxes"])
+        out.writeheader()
+        out.writerows(rows)
+    ds = modality.scan(io.read(tmp_path / "list.csv"))
+    ds = ds.with_columns({"split": ["train"] * len(ds), "split_group": [str(k) for k in range(len(ds))]})
+    found = train.fit(ds.fold(ds.ids[1:], ds.ids[:1]), Detector(epochs=30, crop=0, augment="none"))
+    assert isinstance(found, DetectorModel)
+    told = mean_average_precision(*truth_and_found(found, ds.take(np.arange(1, len(ds)))))
+    assert told.at_50 > 0.6
 
 
 def test_levels_follow_the_boxes() -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork
 
 from scarce.dataset import Floats
@@ -26,6 +27,9 @@ STRIDES: Final = (4, 8, 16, 32)
 CELLS: Final = 3
 """A level is used where boxes have so many cells."""
 WIDTH, LAYERS = 64, 2
+REACH: Final = 2.0
+"""Cells from the middle of a box to its sides that training begins with: from none, a box overlaps its object so little
+that hardly anything is learned."""
 RARE: Final = 0.01
 """Share of cells with an object that training begins with."""
 
@@ -183,6 +187,7 @@ class Head(FCOSHead):  # type: ignore[misc]
     def __init__(self, n_classes: int, *, cosines: bool) -> None:
         super().__init__(WIDTH, 1, 1, LAYERS)
         self.classification_head = Classes(n_classes, cosines=cosines)
+        nn.init.constant_(self.regression_head.bbox_reg.bias, REACH)
         self.judge: Any = None
 
     def compute_loss(self, targets: Any, head_outputs: Any, anchors: Any, matched_idxs: Any) -> dict[str, Tensor]:
@@ -199,6 +204,14 @@ class Head(FCOSHead):  # type: ignore[misc]
         return parts
 
 
+class AsGiven(GeneralizedRCNNTransform):  # type: ignore[misc]
+    """Pictures are normalized and stacked, and keep their size; torchvision enlarges those that it does not train on."""
+
+    def resize(self, image: Tensor, target: Any = None) -> tuple[Tensor, Any]:
+        """Return both as they are."""
+        return image, target
+
+
 class Network(nn.Module):
     """FCOS whose classes learn by a loss of ours.
 
@@ -210,11 +223,13 @@ class Network(nn.Module):
         strides = design.strides
         self.whole = FCOS(
             Pyramid(body, strides, pretrained=pretrained, frozen=frozen), design.n_classes,
-            image_mean=list(design.mean), image_std=list(design.std), _skip_resize=True,
+            image_mean=list(design.mean), image_std=list(design.std),
             anchor_generator=AnchorGenerator(tuple((stride,) for stride in strides), ((1.0,),) * len(strides)),
             head=Head(design.n_classes, cosines=design.cosines), score_thresh=design.score, nms_thresh=design.overlap,
             detections_per_img=design.most, topk_candidates=4 * design.most,
         )  # fmt: skip
+        own = self.whole.transform
+        self.whole.transform = AsGiven(own.min_size, own.max_size, own.image_mean, own.image_std)
 
     @property
     def body(self) -> Any:
