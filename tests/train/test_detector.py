@@ -126,7 +126,7 @@ def test_a_setting_that_cannot_be_is_refused() -> None:
 
 
 def test_pictures_keep_their_size_where_they_are_judged_too(model: DetectorModel) -> None:
-    """Torchvision brings them to 800 pixels unless told otherwise; objects then have sizes that nothing was learned at."""
+    """Torchvision brings them to 800 pixels: objects then have sizes that nothing was learned at."""
     seen: list[tuple[int, ...]] = []
     handle = model.net.whole.backbone.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
     with torch.no_grad():

@@ -205,7 +205,7 @@ class Head(FCOSHead):  # type: ignore[misc]
 
 
 class AsGiven(GeneralizedRCNNTransform):  # type: ignore[misc]
-    """Pictures are normalized and stacked, and keep their size; torchvision enlarges those that it does not train on."""
+    """Pictures are normalized and keep their size; torchvision enlarges those that it does not train on."""
 
     def resize(self, image: Tensor, target: Any = None) -> tuple[Tensor, Any]:
         """Return both as they are."""
