@@ -74,7 +74,7 @@ def test_the_study_goes_on_where_it_stopped_and_ends_the_same(ds: Dataset, tmp_p
     assert again.body == found.body
     head, table = table_of(found.body)
     assert len(head) == len(table[0]) == 4
-    assert "is best" in conclusion(found.body)
+    assert "has the highest mean" in conclusion(found.body)
     json.dumps(found.body)
 
 

@@ -260,7 +260,9 @@ def conclusion(body: Mapping[str, Any]) -> str:
     }  # fmt: skip
     if soon:
         first = min(soon, key=soon.__getitem__)
-        said.append(f"{first} is the first at {body['target']:.1%}, after {soon[first]:,.0f} processor seconds")
+        took = "1 seed" if body["seeds_done"] == 1 else f"{body['seeds_done']} seeds"
+        said.append(f"In the mean of {took} {first} is the first at {100 * body['target']:.1f} %, after "
+                    f"{soon[first]:,.1f} processor seconds; the table has the intervals")  # fmt: skip
     gains = ", ".join(f"{name} {points(row['average_gain'])}" for name, row in rows.items())
     return ". ".join([*said, f"Averaged weights gain, in points: {gains}"]) + "."
 

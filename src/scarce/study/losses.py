@@ -294,8 +294,9 @@ def conclusion(body: Mapping[str, Any]) -> str:
         sure = {word: [name for name, row in rows.items() if name != PLAIN and row["gain"]["verdict"] == verdict]
                 for word, verdict in (("better", "helps"), ("worse", "hurts"))}  # fmt: skip
         parts = [f"{len(names)} surely {word} than plain" for word, names in sure.items() if names]
-        said.append(f"{ratio}:1: {best} is best ({rows[best]['mean']:.1%}, plain {rows[PLAIN]['mean']:.1%})"
-                    + (f"; {', '.join(parts)}" if parts else ""))  # fmt: skip
+        lead = f"{best} has the highest mean ({100 * rows[best]['mean']:.1f} %, plain {100 * rows[PLAIN]['mean']:.1f} %"
+        lead += ")" if best == PLAIN else f"; {points(rows[best]['gain'])} points)"
+        said.append(f"{ratio}:1: {lead}; {', '.join(parts) or 'nothing is surely better or worse than plain'}")
         if found.get("no_smote"):
             said.append(f"{ratio}:1: smote_features is plain training, in part at least, since "
                         f"{', '.join(found['no_smote'])} had one sample")  # fmt: skip
