@@ -203,8 +203,12 @@ def keep(place: Path, content: bytes) -> None:
     if place.exists():
         return
     part = place.with_name(f".{place.name}.part")
-    part.write_bytes(content)
-    part.replace(place)
+    try:
+        part.write_bytes(content)
+        part.replace(place)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def verdict_of(found: Prediction) -> str:

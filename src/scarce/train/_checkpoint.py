@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scarce import progress
 from scarce.lineage import canonical_json, digest
 
 STATE = "checkpoint.json"
@@ -60,10 +61,14 @@ class Checkpoint:
             path = self.folder / state["weights"]
             if digest(path.read_bytes()) == state["check"]:
                 return load_file(path), state
-            _log.warning("the checkpoint in %s is corrupt: starting anew", self.folder)
+            self._tell("is corrupt")
             return None
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            _log.warning("the checkpoint in %s cannot be used (%s): starting anew", self.folder, error)
+            self._tell(f"cannot be used ({error})")
             return None
+
+    def _tell(self, what: str) -> None:
+        progress.say(f"the checkpoint in {self.folder} {what}: training starts anew")
+        _log.warning("the checkpoint in %s %s: starting anew", self.folder, what)
