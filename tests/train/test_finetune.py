@@ -104,7 +104,8 @@ def test_a_checkpoint_of_something_else_or_a_corrupt_one_is_not_used(fold: FoldV
     short = Finetune(epochs=1, batch=32, network="small_resnet")
     train.fit(fold, short, seed=0, checkpoint=tmp_path)
     seen: list[int] = []
-    with progress.listen(lambda what, done, _total: seen.append(done) if what == "train" else None):
+    said: list[str] = []
+    with progress.listen(lambda what, done, _: seen.append(done) if what == "train" else said.append(what)):
         train.fit(fold, short, seed=0, checkpoint=tmp_path)
         assert seen == [], "it was finished already"
         other = train.fit(fold, short, seed=1, checkpoint=tmp_path)
@@ -113,6 +114,7 @@ def test_a_checkpoint_of_something_else_or_a_corrupt_one_is_not_used(fold: FoldV
         weights.write_bytes(weights.read_bytes()[:-5])
         assert same(other, train.fit(fold, short, seed=1, checkpoint=tmp_path))
     assert seen == [1, 1]
+    assert sum("is corrupt: training starts anew" in line for line in said) == 1
 
 
 def test_what_is_held_back_is_real_grouped_and_free_of_descendants(fold: FoldView) -> None:
