@@ -17,9 +17,9 @@ from scarce import encode, io, modality, train
 from scarce.dataset import FoldView
 from scarce.encode._network import squeeze
 from scarce.errors import ConfigError, DataError, MissingExtraError, ReadError, TrainError
-from scarce.execute.precision import exact, is_exact
+from scarce.execute.precision import exact
 from scarce.loop.fitting import guarded
-from scarce.train import _device, _graph, onnx_file
+from scarce.train import _graph, onnx_file
 from scarce.train._pixels import Shape
 from scarce.train.blend import Blend
 from scarce.train.finetune import Finetune
@@ -138,20 +138,6 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     with pytest.raises(TrainError, match="the written graph differs from the original"):
         onnx_file.write(model, tmp_path / "m.onnx", check_on=seen.eval)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("needed")
-def test_the_rounding_of_an_original_in_bfloat16_is_told(
-    seen: FoldView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = train.fit(seen, Finetune(**SMALL))
-    monkeypatch.setattr(_device, "bfloat_helps", lambda device: device == "cpu")
-    checked = onnx_file.write(model, tmp_path / "m.onnx", check_on=seen.eval)
-    assert checked is not None
-    assert checked.difference <= 1e-4
-    assert checked.rounding > 1e-4, "bfloat16 has three digits"
-    assert not is_exact()
 
 
 @pytest.mark.slow

@@ -22,11 +22,13 @@ torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[1])
 import conftest
 from scarce import train
+from scarce.execute.precision import exact
 from scarce.train.finetune import Finetune
 fold = conftest.fold.__wrapped__(Path(sys.argv[2]))
 settings = json.loads(sys.argv[4])
 out = Path(sys.argv[3])
-model = train.fit(fold, Finetune(network="small_convnext", **settings), seed=2, checkpoint=out / "state")
+with exact():  # bfloat16 rounds the gradients of each process for itself
+    model = train.fit(fold, Finetune(network="small_convnext", **settings), seed=2, checkpoint=out / "state")
 if train.is_main():
     model.save(out / "m")
 (out / f"history-{os.environ.get('RANK', '0')}.json").write_text(json.dumps(model.card["history"]))

@@ -48,8 +48,6 @@ class Checked:
         other_classes: samples whose likeliest class is another; ``other_verdicts``: whose verdict is (accept, reject,
             unknown, ambiguous).
         unlike: those of both kinds that do not lie within rounding of a threshold.
-        rounding: the largest difference between two probabilities of the original, as it answers on this processor and
-            in float32; 0 where it computes in float32 anyway.
     """
 
     samples: int
@@ -57,7 +55,6 @@ class Checked:
     other_classes: int
     other_verdicts: int
     unlike: int
-    rounding: float
 
 
 def write(model: Model, path: str | Path, *, check_on: Dataset | None = None, opset: int = OPSETS[0]) -> Checked | None:
@@ -119,12 +116,9 @@ def compare(model: Model, written: OnnxModel, ds: Dataset) -> Checked:
     Raises:
         DataError: there is no sample that both can judge.
     """
-    from scarce.train._device import bfloat_helps
-
     order = [ds.schema.classes.index(name) for name in model.classes] if ds.schema.classes else slice(None)
     with exact():
         both = [Said(found.probs[:, order], found.foreign) for found in (said(model, ds), said(written, ds))]
-    here = said(model, ds).probs[:, order] if bfloat_helps("cpu") else both[0].probs
     good = np.flatnonzero(np.isfinite(both[0].probs).all(1) & np.isfinite(both[1].probs).all(1))
     if not len(good):
         raise DataError(WHO, "there is no sample to check the file on", f"{len(ds)} rows", "name a version with some")
@@ -137,7 +131,6 @@ def compare(model: Model, written: OnnxModel, ds: Dataset) -> Checked:
         other_classes=sum(first[0] != second[0] for first, second in pairs),
         other_verdicts=sum(first[1] != second[1] for first, second in pairs),
         unlike=sum(not _is_close(model, both[0], row, point) for row in other),
-        rounding=float(np.abs(here[good] - both[0].probs[good]).max()),
     )  # fmt: skip
 
 
