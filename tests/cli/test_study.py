@@ -66,8 +66,13 @@ def test_labels_spread_over_a_project_as_a_new_version(
 
 
 def test_studies_of_networks_run_on_a_project(project: Path, call: Callable[..., Any]) -> None:
+    call("split", project)
     asked = (project, "--seeds", 1, "--epochs", 1, "--most", 30, "--judged", 20)
-    body = call("study", "architectures", *asked, "--network", "small_resnet", "--network", "small_convnext")
+    nets = ("--network", "small_resnet", "--network", "small_convnext")
+    for _ in range(2):  # the second call only shows what was measured
+        body = call("study", "architectures", *asked, *nets)
+        assert body["tested_once"]
+        assert call("status", project)["test_looks"] == 1
     assert list(body["networks"]) == ["small_resnet", "small_convnext"]
     assert Path(body["page"]).read_text("utf-8").count("<svg") == 3
     body = call("study", "out-of-distribution", *asked)
