@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from scarce import io, modality, train
 from scarce.dataset import FoldView
@@ -44,7 +45,9 @@ def tiny(questions: FoldView, tmp_path_factory: pytest.TempPathFactory) -> Path:
         vocab_size=words.get_vocab_size(), dim=32, hidden_dim=64, n_layers=1, n_heads=2, max_position_embeddings=48,
         pad_token_id=0, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0,
     )  # fmt: skip
-    transformers.DistilBertModel(config).save_pretrained(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        transformers.DistilBertModel(config).save_pretrained(folder)
     return folder
 
 
