@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 
 COPIES: Final = ("exact_duplicate", "near_duplicate", "same_object")
-"""Checks whose pairs must not be on two sides."""
+"""The checks whose pairs show one thing: splits, folds and batches of questions keep them together."""
 
 
 def pairs_of(ds: Dataset, check: str) -> tuple[Ints, Floats]:

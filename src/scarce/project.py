@@ -176,13 +176,15 @@ class Project:
 
         Its sound classes are those that `scarce.toml` names, where it names some; a step of the lineage says so.
         """
-        from scarce.io import with_normal
-
         if version is None:
             version = self._seen[branch] = self.store.head(branch)
         ds, told = self.store.open(version), self.config.project.normal_classes
         named = [name for name in ds.schema.classes if name in told]
-        return with_normal(ds, named) if named and {*named} != {*ds.schema.normal_classes} else ds
+        if not named or {*named} == {*ds.schema.normal_classes}:
+            return ds
+        from scarce.io import with_normal
+
+        return with_normal(ds, named)
 
     def commit(
         self, ds: Dataset, message: str, *, owner: str | Sequence[str] | None = None, branch: str = "main"

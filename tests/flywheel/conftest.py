@@ -70,18 +70,23 @@ class Line:
 
     def label(self, project: Project, table: Path, say: Callable[[str], str | None], *, voter: str = "bob") -> int:
         """Fill in the table of questions with what ``say`` tells of each hash (None = no answer), and take it."""
-        asking.write_questions(project, project.dataset(), table, (asking.LABEL,))
+        self.fill(project, table, say)
+        heard = asking.read_answers(project, project.dataset(), table, voter=voter)
+        asking.take(project, heard)
+        return len(heard.said)
+
+    @staticmethod
+    def fill(project: Project, table: Path, say: Callable[[str], str | None], *, column: str = "new_label") -> None:
+        """Write the questions as a table, and what ``say`` tells of each hash into a column."""
         ds = project.dataset()
+        asking.write_questions(project, ds, table, (asking.LABEL,))
         hashes = dict(zip(ds.ids.tolist(), ds.table["content_hash"].to_pylist(), strict=True))
         with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         with table.open("w", encoding="utf-8", newline="") as file:
             out = csv.DictWriter(file, asking.HEADS)
             out.writeheader()
-            out.writerows({**row, "new_label": say(hashes[row["sample"]]) or ""} for row in rows)
-        heard = asking.read_answers(project, project.dataset(), table, voter=voter)
-        asking.take(project, heard)
-        return len(heard.said)
+            out.writerows({**row, column: say(hashes[row["sample"]]) or ""} for row in rows)
 
     @staticmethod
     def changed(content: bytes, brightness: int = 1) -> bytes:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +14,6 @@ from scarce.flywheel import _intake as intake
 from scarce.flywheel.feedback import give
 from scarce.flywheel.round import Turn, turn
 from scarce.lineage import digest
-from scarce.loop import asking
 from scarce.loop.answering import Answer, say
 from scarce.project import Project
 from scarce.state import DRIFT
@@ -49,19 +46,6 @@ def answer_all(project: Project, truth: dict[str, str]) -> int:
     say(project, [Answer(number=row["number"], sample=row["sample"], verdict="label", voter="ann",
                          label=truth[hashes[row["sample"]]], reason=row["reason"]) for row in rows])  # fmt: skip
     return len(rows)
-
-
-def answers_to(project: Project, table: Path, truth: dict[str, str]) -> None:
-    """Write the questions as a table and fill in what the pictures show."""
-    ds = project.dataset()
-    asking.write_questions(project, ds, table, (asking.LABEL,))
-    hashes = dict(zip(ds.ids.tolist(), ds.table["content_hash"].to_pylist(), strict=True))
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    with table.open("w", encoding="utf-8", newline="") as file:
-        out = csv.DictWriter(file, asking.HEADS)
-        out.writeheader()
-        out.writerows({**row, "answer": truth[hashes[row["sample"]]]} for row in rows)
 
 
 def alarmed(project: Project, members: list[str], at: datetime, *, camera: bool = False) -> None:
@@ -162,7 +146,7 @@ def test_an_alarm_of_a_new_class_starts_a_round_at_once(
     assert (told.alarms, told.exit_code, told.number) == ((), 0, None)  # the alarm is told once
 
     table = quick.folder / "answers.csv"
-    answers_to(project, table, quick.truth)
+    quick.fill(project, table, quick.truth.__getitem__, column="answer")
     assert main(["label", "import", str(quick.folder), "--csv", str(table), "--quiet"]) == 2
     assert "--new-classes" in capsys.readouterr().err
     assert main(["label", "import", str(quick.folder), "--csv", str(table), "--new-classes", "--quiet"]) == 0

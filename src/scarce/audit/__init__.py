@@ -7,14 +7,13 @@ features of an encoder (``embedding.*``) and the labels.
 
 from __future__ import annotations
 
-from scarce.audit._base import COPIES, AbstractCheck, Measurement, ds_embedding, finding, numeric_label
+from scarce.audit._base import AbstractCheck, Measurement, ds_embedding, finding, numeric_label
 from scarce.audit._run import needs_features, run, says_skipped, skipped
 from scarce.audit._severity import severity, things_found
 
 MODULES = ("clean_learning",)
 
 __all__ = [
-    "COPIES",
     "MODULES",
     "AbstractCheck",
     "Measurement",

@@ -17,8 +17,6 @@ from scarce.registry import Plugin
 
 Finding = Mapping[str, Any]
 """One row of the findings: ``level``, ``members``, ``score``, ``why``; see :func:`finding`."""
-COPIES = ("exact_duplicate", "near_duplicate", "same_object")
-"""The checks whose pairs show one thing: splits and folds keep them together."""
 
 FEW_VALUES, MANY_EACH = 20, 10
 """A label is a number if it has more than so many different values, all numbers, and fewer samples each than this."""

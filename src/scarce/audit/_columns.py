@@ -20,9 +20,7 @@ TOKENS: Final = frozenset(
 """Words that stand for a missing value, in small letters."""
 _NUMBER = re.compile(r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*%?\s*$")
 FEWEST: Final = 3
-
-
-DRAWN = ("meta.inclusion", "meta.worth")
+DRAWN: Final = ("meta.inclusion", "meta.worth")
 """Columns that production samples have and others cannot: a hole in them is none."""
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scarce.audit._base import COPIES, Finding, finding
+from scarce.audit._base import Finding, finding
 from scarce.dataset import Dataset, Floats, Ints
+from scarce.kin import COPIES, pairs_of
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,8 @@ def known_pairs(ds: Dataset, checks: Sequence[str], *, least: float = 0.0, below
 
     Samples that are not here are left out.
     """
-    place = {sample: row for row, sample in enumerate(ds.ids.tolist())}
-    members = [
-        row["members"] for row in ds.findings.to_pylist()
-        if row["check"] in checks and row["level"] == "pair" and least <= row["score"] < below
-    ]  # fmt: skip
-    known = [(place[a], place[b]) for a, b in members if a in place and b in place]
-    return np.array(known, np.int64).reshape(-1, 2)
+    found = [pairs_of(ds, check) for check in checks]
+    return np.concatenate([pairs[(least <= score) & (score < below)] for pairs, score in found])
 
 
 def label_conflict(ds: Dataset, rows: Ints) -> str:

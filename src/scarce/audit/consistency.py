@@ -9,11 +9,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, finding
+from scarce.audit._base import AbstractCheck, Finding, Measurement, finding
 from scarce.audit._group import label_conflict
 from scarce.audit.odd_aspect_ratio import OddAspectRatio
 from scarce.audit.odd_size import OddSize
 from scarce.dataset import Array, Dataset, Ints, Mask
+from scarce.kin import COPIES
 
 Told = tuple[Mask, Callable[[int], str]]
 FORMS = {

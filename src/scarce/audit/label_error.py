@@ -7,11 +7,12 @@ from typing import ClassVar, Final, Literal, NamedTuple, final
 
 import numpy as np
 
-from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
 from scarce.audit._group import tied
 from scarce.columns import sample_names
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import ConfigError, DataError, closest
+from scarce.kin import COPIES
 
 RULES: Final = (
     "adaptive", "prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "predicted_neq_given",

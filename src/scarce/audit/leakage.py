@@ -8,11 +8,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding, has_column
+from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding, has_column
 from scarce.audit._group import COPY, components, known_pairs
 from scarce.audit.exact_duplicate import ExactDuplicate
 from scarce.audit.near_duplicate import NearDuplicate
 from scarce.dataset import Array, Dataset, Ints
+from scarce.kin import COPIES
 
 KINDS = (*COPIES, "group", "time")
 SCORE = {"exact_duplicate": 1.0, "near_duplicate": 0.95, "same_object": 0.8, "group": 0.8, "time": 0.5}

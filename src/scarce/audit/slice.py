@@ -8,11 +8,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
 from scarce.audit._group import tied
 from scarce.audit._property import Property, properties
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
+from scarce.kin import COPIES
 
 MOST_ROWS, MOST_SLICES, MOST_CLUSTERS, COLUMNS = 50_000, 3_000, 32, 256
 BANDS = ((0.0, 0.1, "lowest tenth"), (0.0, 0.25, "lowest quarter"), (0.75, 1.0, "highest quarter"),

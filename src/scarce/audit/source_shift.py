@@ -7,10 +7,11 @@ from typing import ClassVar, Final, final
 
 import numpy as np
 
-from scarce.audit._base import COPIES, AbstractCheck, Finding, Measurement, ds_embedding, finding
+from scarce.audit._base import AbstractCheck, Finding, Measurement, ds_embedding, finding
 from scarce.audit._group import tied
 from scarce.dataset import Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
+from scarce.kin import COPIES
 from scarce.two_sample import LEAST, Shift, told_apart
 
 

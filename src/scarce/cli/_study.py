@@ -87,13 +87,23 @@ def studied(
     study = registry.load("study", name, AbstractStudy).from_params(params)  # type: ignore[type-abstract]
     minutes = settings.minutes if common.minutes is None else common.minutes
     found = study.run(ds, journal=place.with_suffix(".jsonl"), minutes=minutes, seed=common.seed)
-    before = place.with_suffix(".json")
-    if published is None and looked(found.body) and not (before.is_file() and looked(json.loads(before.read_text()))):
+    if published is None and looked(found.body) and not looked(_before(place.with_suffix(".json"))):
         with Project.open(common.folder) as opened:
             opened.state.count_test_look(version=common.version or opened.head or "", why=f"study {name}")
     place.with_suffix(".html").write_text(found.page, "utf-8")
     place.with_suffix(".json").write_text(json.dumps(found.body, indent=1) + "\n", "utf-8")
     return {**found.body, "page": str(place.with_suffix(".html"))}
+
+
+def _before(path: Path) -> dict[str, Any]:
+    """Return what an earlier run wrote; nothing where there is none, or where its file is damaged."""
+    import json
+
+    try:
+        body = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def looked(body: Mapping[str, Any]) -> bool:

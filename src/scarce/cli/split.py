@@ -43,8 +43,8 @@ def split(
     """
     with screen(as_json, quiet, debug) as out:
         from scarce import split as stage
-        from scarce.audit import COPIES
         from scarce.cli._work import finding_rows, split_counts
+        from scarce.kin import COPIES
         from scarce.loop.measure import copies_unknown, with_copies, with_scan
         from scarce.project import Project
 

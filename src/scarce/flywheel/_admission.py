@@ -60,7 +60,7 @@ def fresh(ds: Dataset, before: Dataset | None) -> Mask:
 def measured(project: Project, ds: Dataset, options: Options) -> Dataset:
     """Return a version without what was grown, with features, audited by the project's checks, and split."""
     from scarce import split
-    from scarce.audit import COPIES
+    from scarce.kin import COPIES
     from scarce.loop.measure import with_features, with_scan
     from scarce.loop.prepare import audited, without_grown
 

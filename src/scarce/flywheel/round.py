@@ -343,17 +343,22 @@ class _Turning:
                                expected={CHAMPION: self.champion})  # fmt: skip
         return {"challenger": name}
 
+    def _ruled(self, found: Promotion, name: str, number: int) -> None:
+        """Keep the verdict of a round that promotes nothing in the ledger, once."""
+        judged = f"judge {name}"
+        ledger = self.project.state.ledger(PROMOTIONS)
+        if all((row["decision"], row["round"]) != (judged, number) for row in ledger):
+            row = {**found.to_json(), "decision": judged, "kept": False, "promoted": False, "version_before": None,
+                   "version_after": found.version, "why": " ".join(found.why), "round": number}  # fmt: skip
+            self.project.state.add_ledger_rows([row], run=PROMOTIONS)
+
     def _compared(self, name: str, number: int) -> Result:
         if self.project.state.aliases().get(CHAMPION) == name:  # promoted by a process that was killed then
             return {"verdict": "promoted", "moved": True, "why": ["It was promoted."]}
         found: Promotion = promote(self.project, name, margin=self.project.config.flywheel.margin,
                                    dry_run=not self.orders.promote, seed=self.orders.seed)  # fmt: skip
-        told = (row for row in self.project.state.ledger(PROMOTIONS) if row["decision"] == f"judge {name}")
-        if not self.orders.promote and all(row["round"] != number for row in told):
-            row = {**found.to_json(), "decision": f"judge {name}", "kept": False, "promoted": False,
-                   "version_before": None, "version_after": found.version, "why": " ".join(found.why),
-                   "round": number}  # fmt: skip
-            self.project.state.add_ledger_rows([row], run=PROMOTIONS)
+        if not self.orders.promote:
+            self._ruled(found, name, number)
         if found.verdict == REFUSED:  # proven worse: it shall not answer in the shadow either
             self.project.state.set_alias(CHALLENGER, None, why=" ".join(found.why))
         return {**found.to_json(), "moved": found.promoted and self.orders.promote}

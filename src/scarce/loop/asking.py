@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from scarce._places import HIDDEN
 from scarce.ballot import holds_content
 from scarce.clean import Action, read_text
 from scarce.clean.relabel import suggestion
@@ -31,8 +32,8 @@ HEADS: Final = (
     "probability", "seconds",
 )  # fmt: skip
 ANSWERS: Final = (RIGHT, ASIDE, UNSURE)
-ADD: Final = "where it is a new class: scarce label import --new-classes"
 """What ``answer`` may say; it may also be empty where ``new_label`` is given, or where there is no answer yet."""
+ADD: Final = "where it is a new class: scarce label import --new-classes"
 WHO: Final = "answers"
 LABEL, CLEAN = "label", "clean"
 REVIEWED: Final = ("label_error", "label_conflict", "zero_shot", "synthetic")
@@ -162,7 +163,7 @@ def write_questions(project: Project, ds: Dataset, path: str | Path, kinds: Coll
     rows = questions(project, ds, kinds)
     at = ds.rows_of([row.sample for row in rows])
     said = words_of(ds, at) if holds_content(ds) else [""] * len(rows)
-    own = project.folder / ".scarce"
+    own = project.folder / HIDDEN
     for row, place, words in zip(rows, addresses(ds, at), said, strict=True):
         sure = f"{row.probability:.2f}" if row.suggestion else ""
         name = str(place.path) if place.path.is_relative_to(own) else sample_name(row.file)
@@ -200,8 +201,8 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
     waiting = 0
     for line, row in _rows(path):
         number = int(row["number"])
-        word, new = (row.get("answer") or "").strip(), (row.get("new_label") or "").strip()
-        if not new and word.lower() not in ANSWERS and word in ds.schema.classes:
+        word, new = _said(row)
+        if not new and word not in ANSWERS and word in ds.schema.classes:
             word, new = "", word
         if not word and not new:
             waiting += 1
@@ -211,7 +212,6 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
         if number in done and (kind_of(done[number]["reason"]) != LABEL or not new or who == NOBODY
                                or (row["sample"], who, done[number]["reason"]) in heard):  # fmt: skip
             continue
-        word = word.lower() if word.lower() in ANSWERS else word
         if asked is None or asked["sample"] != row["sample"]:
             raise unknown_name(WHO, f"question (line {line} of {path})", number, map(str, open_rows))
         sample = known.get(row["sample"])
@@ -241,7 +241,7 @@ def new_classes(ds: Dataset, path: str | Path) -> tuple[str, ...]:
         ReadError: the file cannot be read.
         DataError: it is no table of questions.
     """
-    names = {(row.get(column) or "").strip() for _, row in _rows(path) for column in ("answer", "new_label")}
+    names = {name for _, row in _rows(path) for name in _said(row)}
     return tuple(sorted(name for name in names - {"", *ds.schema.classes} if name.lower() not in ANSWERS))
 
 
@@ -267,6 +267,12 @@ def _rows(path: str | Path) -> list[tuple[int, dict[str, str]]]:
             raise DataError(WHO, f"line {line} of {path} has no number", do="leave the column number as it was")
         found.append((line, row))
     return found
+
+
+def _said(row: Mapping[str, str]) -> tuple[str, str]:
+    """Return the answer, small where it is one of :data:`ANSWERS`, and the new label."""
+    word, new = ((row.get(column) or "").strip() for column in ("answer", "new_label"))
+    return word.lower() if word.lower() in ANSWERS else word, new
 
 
 def _check(answer: str, new: str, line: int, classes: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scarce.audit import COPIES
+from scarce.kin import COPIES
 
 if TYPE_CHECKING:
     from scarce.loop.conclude import Outcome

@@ -101,7 +101,7 @@ def suggestion(why: str) -> tuple[str, float]:
 def duplicates(ds: Dataset) -> tuple[DuplicateGroup, ...]:
     """Return the largest duplicate groups side by side, those with conflicting labels first."""
     from scarce import report
-    from scarce.audit import COPIES
+    from scarce.kin import COPIES
 
     groups = [row for check in COPIES for row in found(ds, check, "group")]
     labels = dict(zip(ds.ids, ds.table["label"].to_pylist(), strict=True))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from scarce.kin import COPIES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -145,12 +147,12 @@ def with_copies(project: Project, ds: Dataset, *, workers: int | None = None, se
 
     if ds.schema.modality != "image":
         ds = with_features(project, ds, workers=workers, seed=seed)
-    return audit.run(ds, audit.COPIES, seed=seed, workers=workers, settings=project.config.audit.plugins)
+    return audit.run(ds, COPIES, seed=seed, workers=workers, settings=project.config.audit.plugins)
 
 
 def copies_unknown(ds: Dataset) -> bool:
     """Return whether a kept, real sample was never compared with the others."""
-    from scarce.audit import COPIES, skipped
+    from scarce.audit import skipped
 
     left_out, judged = skipped(ds), ds["keep"].astype(bool) & (ds["origin"] == "real")
     for check in COPIES:

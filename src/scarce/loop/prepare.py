@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scarce import progress
-from scarce.audit import COPIES
 from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset
 from scarce.errors import DataError
 from scarce.execute.local import cores
+from scarce.kin import COPIES
 from scarce.lineage import Step
 from scarce.loop.again import carried_over
 from scarce.loop.options import Clock, Options

@@ -166,10 +166,13 @@ class RocketModel(Model):
             return [None] * len(ds)
         rows = np.flatnonzero(ds["keep"].astype(bool))
         found: list[str | None] = [None] * len(ds)
-        for start in range(0, len(rows), 512):
-            for row, curve in zip(rows[start : start + 512], _series(ds, rows[start : start + 512]), strict=True):
-                if curve.shape[1] != longest:
-                    found[row] = f"length: {curve.shape[1]} points, all training series had {longest}"
+        if "scan.length" in ds.wide:
+            lengths = [int(length) for length in ds["scan.length"][rows]]
+        else:
+            lengths = [curve.shape[1] for curve in _series(ds, rows)]
+        for row, length in zip(rows.tolist(), lengths, strict=True):
+            if length != longest:
+                found[row] = f"length: {length} points, all training series had {longest}"
         return found
 
     def tensors(self) -> dict[str, Array]:

@@ -8,9 +8,8 @@ from typing import Final
 import numpy as np
 
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
+from scarce.kin import COPIES
 
-COPIES: Final = ("exact_duplicate", "near_duplicate", "same_object")
-"""The checks whose findings link samples that show one thing."""
 BLOCK: Final = 512
 """Rows whose features are compared in one product."""
 
