@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scarce.cli import main
@@ -23,6 +24,25 @@ def test_another_loss_gets_a_folder_of_its_own(project: Path, capsys: pytest.Cap
     assert trained() == plain
     assert trained("--loss", "focal") == focal
     assert (plain / "weights.safetensors").read_bytes() != (focal / "weights.safetensors").read_bytes()
+
+
+def test_classes_with_too_little_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["width,height,label,split"]
+    for label, split, count in (("sound", "train", 30), ("bent", "train", 12), ("torn", "train", 1), ("wet", "test", 3),
+                                ("sound", "test", 9)):  # fmt: skip
+        rows += [f"{rng.normal():.3f},{rng.normal() + len(label):.3f},{label},{split}" for _ in range(count)]
+    (tmp_path / "parts.csv").write_text("\n".join(rows) + "\n")
+    folder = str(tmp_path / "p")
+    assert main(["init", folder, "--from", str(tmp_path / "parts.csv"), "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["train", folder, "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert "No training sample: wet; the model never answers so." in body["notes"]
+    assert "One training sample: torn; none can be held back to calibrate on." in body["notes"]
+    card = json.loads((Path(body["model"]) / "card.json").read_text("utf-8"))
+    assert card["weights_bytes"] == (Path(body["model"]) / "weights.safetensors").stat().st_size
+    assert 0 < card["parameters"] * 4 <= card["weights_bytes"]
 
 
 def test_nothing_but_a_broken_file_ends_with_1(

@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,17 @@ from tests.flywheel.malformed import picture
 from scarce.errors import ConfigError
 from scarce.flywheel._gather import Gatherer, Item
 from scarce.flywheel._guard import Guard
-from scarce.flywheel._limits import Limits, RefusedError
+from scarce.flywheel._limits import Limits, RefusedError, no_room
 from scarce.flywheel.serve import Door, read_token
 from scarce.modality import raw
 
 LIMITS = Limits(size=2**20, pixels=1_000_000, most=4, seconds=0.5)
+
+
+def test_a_disk_without_room_is_told(tmp_path: Path) -> None:
+    assert no_room(tmp_path) == ""
+    assert "MB left, too little to log" in no_room(tmp_path, least=1 << 60)
+    assert "cannot be reached" in no_room(tmp_path / "gone")
 
 
 def bomb(width: int, height: int) -> bytes:

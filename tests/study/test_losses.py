@@ -51,6 +51,20 @@ def test_draws_are_a_tail_and_a_balanced_rest(ds: Dataset) -> None:
     assert set(SHORT.draw(labels, 4.0, 1000)[1]) != set(judged)
 
 
+def test_a_projects_rarest_class_is_the_rarest_of_the_tail(ds: Dataset) -> None:
+    labels = ds["label"].astype(int)
+    most = np.concatenate([np.flatnonzero(labels == code)[:size] for code, size in enumerate((20, 60, 40))])
+    fitted, judged = SHORT.draw(labels[most], 4.0, 0)
+    assert np.bincount(labels[most][fitted]).tolist() == [6, 24, 12]
+    assert np.bincount(labels[most][judged]).tolist() == [10, 10, 10]
+    small = Losses(methods=("moved_prior",), ratios=(4.0,), most=24, judged=10, epochs=1, seeds=1, batch=16)
+    found = small.run(ds.take(most), journal=None, minutes=60.0, seed=0).body
+    assert found["classes"] == ["Trouser", "Pullover", "T-shirt"]
+    row = found["ratios"]["4"]["methods"]["cross_entropy"]
+    assert row["few"]["mean"] == pytest.approx(row["recall"][-1], abs=1e-3)
+    assert row["many"]["mean"] == pytest.approx(row["recall"][0], abs=1e-3)
+
+
 def test_the_study_goes_on_where_it_stopped_and_ends_the_same(ds: Dataset, tmp_path: Path) -> None:
     journal = tmp_path / "losses.jsonl"
     begun = SHORT.run(ds, journal=journal, minutes=0.0, seed=0)
@@ -101,7 +115,7 @@ def test_surely_better_is_so_after_correction_for_all_comparisons() -> None:
         done[f"{seed}/10/focal"]["focal"] = (np.array(plain["cross_entropy"]) + 0.3 + step).tolist()
         slight = np.array(plain["cross_entropy"]) + (0.01, 0.02, 0.03, 0.004, 0.03)[seed]
         done[f"{seed}/10/ldam"]["ldam"] = slight.tolist()
-    body = study._found(methods, done, ["Coat", "Dress", "Bag"], 0)
+    body = study._found(methods, done, ["Coat", "Dress", "Bag"], np.arange(3), 0)
     rows = body["ratios"]["10"]["methods"]
     assert rows["focal"]["gain"]["verdict"] == "helps"
     assert rows["ldam"]["gain"]["low"] > 0, "alone its interval lies above 0"

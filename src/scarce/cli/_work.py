@@ -152,7 +152,7 @@ def fit(
     from scarce import train as stage
     from scarce.loop import boxes
     from scarce.loop.conclude import choose_trainer
-    from scarce.loop.fitting import guarded, how_trained, training_view
+    from scarce.loop.fitting import guarded, how_trained, thin_classes, training_view
     from scarce.loop.judging import read_plain
     from scarce.loop.measure import with_features
     from scarce.loop.options import Options
@@ -170,6 +170,7 @@ def fit(
         ds = with_features(project, ds, encoder=kind.encoder, size=params.get("size"), seed=seed)
     checkpoint = project.models / f"checkpoint-{version}-{kind.plugin_name()}-{seed}"
     view = boxes.training_view(ds) if drawn else training_view(ds)
+    notes += [] if drawn else thin_classes(view)
     fitted = stage.fit(
         view, kind.from_params(params), seed=seed, checkpoint=checkpoint,
         tracking=stage.tracking_of(project.config.train.tracking),

@@ -96,6 +96,7 @@ def train(
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
         from scarce.train import draws_boxes
+        from scarce.train.model import WEIGHTS
 
         told["class_weights"] = weights_of(class_weights)
         with Project.open(folder_of(project, named)) as opened:
@@ -110,13 +111,14 @@ def train(
             if not is_main():  # several processes train one model, and the first of them keeps it
                 return
             folder = fresh_place(opened, f"{name}-{fitted.card['trainer']}", fitted.card)
-            fitted.save(folder)
-        body = {"model": str(folder), "version": name, "notes": notes, "card": fitted.card}
+            size = (fitted.save(folder) / WEIGHTS).stat().st_size
+        body = {"model": str(folder), "version": name, "bytes": size, "notes": notes, "card": fitted.card}
 
         def draw(console: Console) -> None:
             for note in notes:
                 console.print(note)
-            console.print(f"{fitted.card['trainer']} of {name} in {fitted.card['seconds']} s: {safe(relative(folder))}")
+            what = f"{fitted.card['trainer']} of {name} in {fitted.card['seconds']} s"
+            console.print(f"{what}, {size / 1e6:.1f} MB: {safe(relative(folder))}")
             console.print(f"Next: scarce evaluate {safe(relative(opened.folder))}")
 
         out.show(body, draw)

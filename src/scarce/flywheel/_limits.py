@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from scarce.modality.header import read_header
@@ -13,6 +15,10 @@ SCANS: Final = 100
 """A progressive JPEG with more scans than this would be decoded for minutes; cameras write at most about 20."""
 LETTERS: Final = 1_000_000
 """Longest text."""
+
+
+ROOM: Final = 16 << 20
+"""Bytes that must be free on the disk of a project whose server is ready: what is not logged is not answered."""
 
 
 class RefusedError(Exception):
@@ -27,6 +33,15 @@ class RefusedError(Exception):
     def __init__(self, status: int, why: str, *, after: int | None = None) -> None:
         super().__init__(why)
         self.status, self.why, self.after = status, why, after
+
+
+def no_room(folder: Path, *, least: int = ROOM) -> str:
+    """Return what is wrong with the disk of a folder; empty = it has room for ``least`` bytes."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return f"the folder of the project cannot be reached: {error}"
+    return "" if free >= least else f"the disk has {free / 1e6:.1f} MB left, too little to log predictions"
 
 
 @dataclass(frozen=True, kw_only=True)

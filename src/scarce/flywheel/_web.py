@@ -19,7 +19,7 @@ from scarce.flywheel._answering import Answering
 from scarce.flywheel._deployed import Deployment
 from scarce.flywheel._gather import Gatherer, Item
 from scarce.flywheel._guard import statuses
-from scarce.flywheel._limits import Limits, RefusedError
+from scarce.flywheel._limits import Limits, RefusedError, no_room
 from scarce.flywheel._memory import keep_small
 from scarce.flywheel._meter import Meter
 from scarce.flywheel.feedback import give
@@ -101,7 +101,7 @@ class Service:
         return JSONResponse({"status": "alive"})
 
     async def ready(self) -> Response:
-        """Say whether it can answer: the model's thread runs, and the database can be written to."""
+        """Say whether it can answer: the model's thread runs, the database is reached, and the disk has room."""
         why = [] if self.gatherer.alive else ["the model's thread has ended"]
         why += [trouble] if (trouble := await self._database()) else []
         champion, challenger = self.deployment.champion, self.deployment.challenger
@@ -228,7 +228,7 @@ class Service:
             self.project.state.aliases()
         except ScarceError as error:
             return str(error)
-        return ""
+        return no_room(self.project.folder)
 
 
 def application(service: Service) -> Any:

@@ -73,6 +73,16 @@ def training_view(ds: Dataset) -> FoldView:
     return ds.fold(ds.ids[usable & np.isin(ds["split"], ("train", "val"))], ())
 
 
+def thin_classes(view: FoldView) -> list[str]:
+    """Return sentences that name the classes with no training sample, and those with one."""
+    names = view.train.schema.classes
+    counts = np.bincount(view.train["label"][view.train["label"] >= 0], minlength=len(names))
+    thin = {size: [name for name, count in zip(names, counts, strict=True) if count == size] for size in (0, 1)}
+    ends = {0: "No training sample: {}; the model never answers so.",
+            1: "One training sample: {}; none can be held back to calibrate on."}  # fmt: skip
+    return [end.format(", ".join(thin[size])) for size, end in ends.items() if thin[size]]
+
+
 def fit_after(  # noqa: PLR0913  one knob each
     view: FoldView, trainer: str, embedding: str, decisions: Sequence[Any], *, seed: int, minutes: float | None = None,
     calibrate: bool = True, settings: Mapping[str, Any] | None = None, checkpoint: Path | None = None,

@@ -62,9 +62,10 @@ class Losses(AbstractStudy):
     """Train the same network on long tails with every means against imbalance, and judge on a balanced part.
 
     Use before choosing a loss for a project of pictures with hundreds of samples in every class, or on Fashion-MNIST.
-    Samples of every class are drawn in falling numbers (``most`` down to ``most / ratio``, evenly on a log scale, in
-    the order of the classes); ``judged`` others of each class judge. All methods of a seed share samples, network,
-    first weights and epochs; nothing is stopped early or chosen on the judged part. The test split is not touched.
+    Samples of every class are drawn in falling numbers (``most`` down to ``most / ratio``, evenly on a log scale; the
+    project's largest class stays the largest, its rarest the rarest); ``judged`` others of each class judge. All
+    methods of a seed share samples, network, first weights and epochs; nothing is stopped early or chosen on the judged
+    part. The test split is not touched.
     Needs: pictures and labels of people. Writes nothing to the data.
     Source: the long tails of Cao et al. 2019; published with CIFAR-10 at 100:1: plain 70.4, class weights 68.3,
     balanced softmax 77.5, mixup with deferred re-weighting 82.1.
@@ -99,8 +100,9 @@ class Losses(AbstractStudy):
         """
         methods = self._methods()
         rows, labels = self._labelled(ds)
+        order = falling(labels)
         setting = {key: value for key, value in self.params().items() if key not in {"seeds", "ratios", "methods"}}
-        told = digest("losses", *ds.ids[rows].tolist(), *map(str, labels))
+        told = digest("losses", *ds.ids[rows].tolist(), *map(str, labels), *map(str, order))
         kept = Journal(journal, {**setting, "seed": seed, "content": told})
         trained = [name for name in methods if name not in AFTER]
         keys = [f"{repeat}/{ratio:g}/{name}" for repeat in range(self.seeds) for ratio in self.ratios
@@ -110,13 +112,13 @@ class Losses(AbstractStudy):
             drawn = self.draw(labels, float(ratio), seed + 1000 * int(repeat))
             trial = _Trial(ds, rows[drawn[0]], rows[drawn[1]], seed + int(repeat))
             kept.add(key, self._measured(trial, name))
-        body = self._found(methods, kept.done, ds.schema.classes, seed)
+        body = self._found(methods, kept.done, [ds.schema.classes[code] for code in order], order, seed)
         return Finding(QUESTION, body, _page(body))
 
     def draw(self, labels: Ints, ratio: float, seed: int) -> tuple[Ints, Ints]:
         """Return places in (R,) labels that are trained on, a long tail, and that judge, ``judged`` of each class."""
         rng, n_classes = np.random.default_rng([seed, 0x6C6F73]), int(labels.max()) + 1
-        sizes = tail(self.most, ratio, n_classes)
+        sizes = tail(self.most, ratio, n_classes)[np.argsort(falling(labels))]
         orders = [rng.permutation(np.flatnonzero(labels == code)) for code in range(n_classes)]
         taken = [order[self.judged :][:size] for order, size in zip(orders, sizes, strict=True)]
         return np.concatenate(taken), np.concatenate([order[: self.judged] for order in orders])
@@ -138,7 +140,8 @@ class Losses(AbstractStudy):
         labels = ds["label"][rows].astype(np.int64)
         names = ds.schema.classes
         sizes = np.bincount(labels, minlength=len(names))
-        wanted = tail(self.most, min(self.ratios), len(names)) + self.judged
+        rank = np.argsort(np.argsort(-sizes, kind="stable"))
+        wanted = tail(self.most, min(self.ratios), len(names))[rank] + self.judged
         short = [
             f"{name} has {size}, {need} are wanted"
             for name, size, need in zip(names, sizes, wanted, strict=True) if size < need
@@ -190,8 +193,9 @@ class Losses(AbstractStudy):
         return np.asarray(LinearProbe().fit(X, y, len(model.classes)).logits(judged).argmax(1)), []
 
     def _found(
-        self, methods: list[str], done: Mapping[str, Any], classes: Sequence[str], seed: int
+        self, methods: list[str], done: Mapping[str, Any], classes: Sequence[str], order: Ints, seed: int
     ) -> dict[str, Any]:  # fmt: skip
+        """Return what is done, classes and recalls in the given order of the codes."""
         trained = [name for name in methods if name not in AFTER]
         body: dict[str, Any] = {
             "question": QUESTION, "setting": self.params(), "seed": seed, "seeds_wanted": self.seeds,
@@ -207,7 +211,9 @@ class Losses(AbstractStudy):
                 continue
             sizes = tail(self.most, ratio, len(classes))
             recalls = {
-                name: np.array([done[f"{r}/{ratio:g}/{PLAIN if name in AFTER else name}"][name] for r in whole])
+                name: np.array([done[f"{r}/{ratio:g}/{PLAIN if name in AFTER else name}"][name] for r in whole])[
+                    :, order
+                ]
                 for name in methods
             }
             few = max(1, round(FEW * len(classes)))
@@ -256,6 +262,11 @@ class _Given:
     weights: Floats
     loss: LossSpec = LossSpec()  # noqa: RUF009  frozen
     between: Between = nothing_between()  # noqa: RUF009  frozen
+
+
+def falling(labels: Ints) -> Ints:
+    """Return (K,) codes from the class with most labels to the one with fewest; equal ones in their own order."""
+    return np.argsort(-np.bincount(labels), kind="stable")
 
 
 def tail(most: int, ratio: float, n_classes: int) -> Ints:

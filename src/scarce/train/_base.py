@@ -170,7 +170,10 @@ def training_rows(train: Dataset, setup: Setup, *, who: str) -> TrainRows:
     present = [name for name, count in zip(train.schema.classes, soft.sum(0), strict=True) if count > 0]
     if len(present) < 2:
         there = f"{len(rows)} labelled rows" + (f", all {present[0]!r}" if present else "")
-        raise TrainError(who, "training needs samples of at least two classes", there, "label more, or split anew")
+        do = "label more, or split anew"
+        if train.schema.modality == "image" and present:
+            do += "; from pictures of sound things alone learns --model anomaly"
+        raise TrainError(who, "training needs samples of at least two classes", there, do)
     return TrainRows(rows, soft, weights / weights.mean())
 
 

@@ -156,6 +156,9 @@ class Model(ABC):
     def save(self, folder: str | Path) -> Path:
         """Write ``weights.safetensors`` and ``card.json``; the folder appears whole or not at all.
 
+        The card also says how large the file is (``weights_bytes``), and how many numbers with a fraction the model has
+        (``parameters``); those of an encoder that makes its features are not among them.
+
         An older model in that folder is replaced.
         """
         from safetensors.numpy import save_file
@@ -166,11 +169,16 @@ class Model(ABC):
         fresh.chmod(0o755)
         try:
             guard = {GUARD + name: array for name, array in self.guard.items()}
-            arrays = {**self.tensors(), **guard, **self._held()}
+            tensors = self.tensors()
+            arrays = {**tensors, **guard, **self._held()}
             written = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
             # one entry only: safetensors writes several in an order of chance, and equal weights are equal bytes here
             save_file(written, fresh / WEIGHTS, metadata={"format": f"scarce {FORMAT}"})
-            body = {"format": FORMAT, **self.card, "weights": digest((fresh / WEIGHTS).read_bytes())}
+            content = (fresh / WEIGHTS).read_bytes()
+            body = {
+                "format": FORMAT, **self.card, "weights": digest(content), "weights_bytes": len(content),
+                "parameters": sum(array.size for array in tensors.values() if array.dtype.kind == "f"),
+            }  # fmt: skip
             text = json.dumps(json.loads(canonical_json(body)), indent=2, ensure_ascii=False, allow_nan=False)
             (fresh / CARD).write_text(text + "\n", encoding="utf-8")
             _swap(fresh, folder)
