@@ -117,8 +117,9 @@ def _evidence(  # noqa: PLR0913 - the parts of one row
         low = min(low, float(np.quantile(drawn, 1 - confidence)))
         high = max(high, float(np.quantile(drawn, confidence)))
     verdict = PROVEN if low > -margin else WORSE if high < -margin else OPEN
-    return Evidence(source=source, name=name, n=n, groups=units, champion=float(shares @ right[0]),
-                    challenger=float(shares @ right[1]), gain=float(shares @ gain), low=low, high=high,
+    recalls = [min(float(shares @ one), 1.0) for one in right]  # shares that add up to a hair more than 1
+    return Evidence(source=source, name=name, n=n, groups=units, champion=recalls[0], challenger=recalls[1],
+                    gain=float(shares @ gain), low=low, high=high,
                     verdict=verdict, needed=needed, worth=effective)  # fmt: skip
 
 
