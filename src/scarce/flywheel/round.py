@@ -346,8 +346,8 @@ class _Turning:
     def _ruled(self, found: Promotion, name: str, number: int) -> None:
         """Keep the verdict of a round that promotes nothing in the ledger, once."""
         judged = f"judge {name}"
-        ledger = self.project.state.ledger(PROMOTIONS)
-        if all((row["decision"], row["round"]) != (judged, number) for row in ledger):
+        told = [row["round"] for row in self.project.state.ledger(PROMOTIONS) if row["decision"] == judged]
+        if number not in told:
             row = {**found.to_json(), "decision": judged, "kept": False, "promoted": False, "version_before": None,
                    "version_after": found.version, "why": " ".join(found.why), "round": number}  # fmt: skip
             self.project.state.add_ledger_rows([row], run=PROMOTIONS)
