@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow.compute as pc
 
-from scarce.audit.agreement import alpha_interval
 from scarce.ballot import ratings_of
 from scarce.columns import sample_name
 from scarce.contract import _schema
@@ -141,6 +140,8 @@ def _agreed(contract: Contract, ds: Dataset) -> Iterator[Outcome]:
     limit = contract.min_agreement
     if limit is None:
         return
+    from scarce.audit.agreement import alpha_interval
+
     ratings = ratings_of(ds.take(ds["keep"].astype(bool) & (ds["origin"] == "real")))[0]
     found, items = alpha_interval(ratings, level=0.9)
     if math.isnan(found.value):
