@@ -16,6 +16,7 @@ from scarce.flywheel import collect as module
 from scarce.flywheel import feedback
 from scarce.flywheel.collect import collect
 from scarce.flywheel.draw import ask
+from scarce.flywheel.kpi import measure
 from scarce.flywheel.promote import promote
 from scarce.lineage import digest
 from scarce.project import Project
@@ -111,11 +112,13 @@ def test_who_is_killed_loses_nothing(
     part = shown(line, 30)
     requests = line.answer([content for content, _ in part])
     project = open_line()
-    ask(project, budget=10)
+    (drawn,) = [row for row in ask(project, budget=10).rows if row["kind"] == "audit"]
     wrong = {name: OURS[OURS.index(name) - 1] for name in OURS}
     said = [{"request": one, "label": wrong[label]} for one, (_, label) in zip(requests, part, strict=True)]
     feedback.give(project, said, source="http", voter="ann")
     rows = len(project.state.feedback())
+    asked = line.label(project, tmp_path / "q.csv", lambda name: line.truth[name] if name == drawn["sample"] else None)
+    assert asked == 1
 
     def killed(*_: Any, **__: Any) -> None:
         raise StoreError("test", "the power failed")
@@ -129,13 +132,15 @@ def test_who_is_killed_loses_nothing(
     here = rows_of(project)
     worth = {row["sample"]: row["worth"] for row in project.state.feedback()[:rows]}
     assert {sample for sample, row in here.items() if row["label"] is not None} >= {
-        sample for sample, value in worth.items() if value != "low"
+        sample for sample, value in worth.items() if value != "low" and sample != drawn["sample"]
     }
+    assert here[drawn["sample"]]["label"] == line.truth[drawn["sample"]]  # whoever gave feedback had seen the answer
     annotations = project.state.annotations()
     assert len(annotations) == len({(row["sample"], row["note"]) for row in annotations})
     assert all(row["frozen"] for row in annotations)
-    assert not project.state.queue()  # they were answered by feedback
-    assert sum(row["inclusion"] is not None for row in project.state.feedback()) == 1
+    assert not project.state.queue()  # the others were answered by feedback
+    (heard,) = [row for row in project.state.feedback() if row["inclusion"] is not None]
+    assert (heard["sample"], heard["label"]) == (drawn["sample"], line.truth[drawn["sample"]])
     versions, total = len(project.log()), len(project.state.feedback())
     assert collect(project).version is None
     assert (len(project.log()), len(project.state.feedback())) == (versions, total)
@@ -184,7 +189,7 @@ def test_copies_of_test_samples_and_lost_bytes(line: Line, open_line: Open) -> N
     assert (again.version, len(again.waiting), again.unkept) == (None, 5, got.unkept)
 
 
-def test_what_is_drawn_after_it_was_collected_becomes_test(line: Line, open_line: Open) -> None:
+def test_what_is_drawn_after_it_was_collected_becomes_test(line: Line, open_line: Open, tmp_path: Path) -> None:
     part = shown(line, 20)
     requests = line.answer([content for content, _ in part])
     project = open_line()
@@ -193,18 +198,73 @@ def test_what_is_drawn_after_it_was_collected_becomes_test(line: Line, open_line
     feedback.give(project, [{"request": one, "label": wrong[predicted[one]]} for one in requests], source="http")
     collect(project)
     assert {row["split"] for row in rows_of(project).values()} == {"train"}
+    assert main(["train", str(line.folder), "--model", "linear-probe", "--quiet"]) == 0
+    challenger = max(line.folder.glob(".scarce/models/*/card.json"), key=lambda card: card.stat().st_mtime).parent.name
     line.set("audit", "1.0")
     project = open_line()
     found = ask(project, budget=6)
-    assert (found.frame, [row["ask"] for row in found.rows]) == (20, [False] * 6)
-    assert found.budget.spent == 0
+    assert (found.frame, len(found.rows), found.budget.spent) == (20, 6, 6)
     drawn = {row["sample"] for row in found.rows}
     rows = rows_of(project)
     assert {name for name, row in rows.items() if row["split"] == "test"} == drawn
     assert {row["meta.inclusion"] for name, row in rows.items() if name in drawn} == {0.3}
     collect(project)
-    assert sum(row["inclusion"] is not None for row in project.state.feedback()) == 6
+    assert not any(row["inclusion"] for row in project.state.feedback())
+    judged = promote(project, challenger, dry_run=True)
+    assert not [row for row in judged.evidence if row.source == "production"]  # nobody was asked yet
+    assert line.label(project, tmp_path / "q.csv", line.truth.__getitem__) == 6
+    collect(project)
+    heard = {row["sample"]: row["label"] for row in project.state.feedback() if row["inclusion"] is not None}
+    assert heard == {name: line.truth[name] for name in drawn}
+    assert {name: row["label"] for name, row in rows_of(project).items() if name in drawn} == heard
+    judged = promote(project, challenger, dry_run=True)
+    field = [row for row in judged.evidence if row.source == "production"]
+    assert sum(row.n for row in field) == 6  # those that it learned are not left out: the champion was corrected there
+    assert all(row.challenger == 0 and row.low < row.high for row in field)
+    assert any(f"{challenger} learned from 6 drawn samples" in note for note in judged.notes)
     assert reproduce(project).same
+
+
+def test_who_confirms_whatever_is_shown_proves_nothing(line: Line, open_line: Open, tmp_path: Path) -> None:
+    part = [*shown(line, 20), *shown(line, 20, "Sandal")]  # which no model here knows
+    requests = line.answer([content for content, _ in part])
+    project = open_line()
+    feedback.give(project, [{"request": one, "confirm": True} for one in requests], source="http", voter="eve")
+    collect(project)
+    line.set("audit", "1.0")
+    found = ask(open_line(), budget=16)
+    drawn = [row["sample"] for row in found.rows]
+    assert measure(project).untold == {"open": 16, "unsure": 0}
+    table = tmp_path / "q.csv"
+    line.fill(project, table, lambda name: "unsure" if name == drawn[0] else line.truth[name], column="answer")
+    assert main(["label", "import", str(line.folder), "--csv", str(table), "--new-classes", "--quiet"]) == 0
+    collect(open_line())
+    whole = measure(open_line())
+    assert whole.untold == {"open": 0, "unsure": 1}
+    said = {row["sample"]: row["label"] for row in project.state.predictions()}
+    right = np.mean([said[name] == line.truth[name] for name in drawn[1:]])
+    assert whole.whole is not None
+    assert (whole.whole.figures.drawn, whole.whole.figures.accuracy.value) == (15, pytest.approx(right))
+    assert right < 0.9
+
+
+def test_what_was_drawn_teaches_nothing_after_a_rollback(line: Line, open_line: Open, tmp_path: Path) -> None:
+    requests = line.answer([content for content, _ in shown(line, 20)])
+    project = open_line()
+    before = project.head
+    line.set("audit", "1.0")
+    drawn = {row["sample"] for row in ask(open_line(), budget=5).rows}
+    project = open_line()
+    assert line.label(project, tmp_path / "q.csv", line.truth.__getitem__) == 5
+    collect(project)
+    assert before is not None
+    project.restore(before)
+    predicted = {row["request"]: row for row in project.state.predictions()}
+    wrong = {name: OURS[OURS.index(name) - 1] for name in OURS}
+    said = [{"request": one, "label": wrong[predicted[one]["label"]]} for one in requests]
+    feedback.give(project, said, source="http")
+    assert collect(project).drawn == 0  # the answer of who was asked holds
+    assert set(rows_of(project)) == {row["sample"] for row in predicted.values()} - drawn
 
 
 def test_the_command(line: Line, open_line: Open, capsys: pytest.CaptureFixture[str]) -> None:

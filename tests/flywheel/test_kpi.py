@@ -248,6 +248,10 @@ def test_a_sample_that_was_drawn_counts_once(line: Any, open_line: Any) -> None:
     collect(project)
     found = measure(project)
     assert found.whole is not None
+    assert (found.whole.figures.drawn, found.untold) == (0, {"open": 2, "unsure": 0})
+    line.label(project, line.folder / "q.csv", line.truth.__getitem__)
+    found = measure(project)  # what was answered counts before it is collected
+    assert found.whole is not None
     assert found.whole.figures.drawn == len(drawn)
     assert found.whole.figures.left_out == 2 * len(again) - len(drawn)
     assert set(found.outcomes.inclusion[found.outcomes.drawn]) == set(drawn.values())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scarce.errors import DataError
-from scarce.flywheel._paired import OPEN, PROVEN, WORSE, Samples, needed_for, per_class
+from scarce.flywheel._paired import OPEN, PROVEN, WORSE, Evidence, Samples, needed_for, per_class
 from scarce.metric.paired import gain_bounds
 
 
@@ -54,6 +54,26 @@ def test_many_photos_of_few_parts_prove_less() -> None:
         Samples(source="x", labels=labels, answers=answers, groups=np.repeat(np.arange(12), 10)), ("a",), margin=0.05
     )
     assert (alone[0].verdict, parts[0].verdict) == (PROVEN, OPEN)
+
+
+def test_what_a_model_was_trained_on_is_neither_left_out_nor_believed() -> None:
+    labels = np.zeros(100, int)
+    champion = np.where(np.arange(100) < 20, 1, 0)  # corrected there, and the challenger learned it
+    learned = np.zeros((2, 100), bool)
+    learned[1, :20] = True
+
+    def evidence(answers: tuple[np.ndarray, np.ndarray], learned: np.ndarray | None = None) -> Evidence:
+        samples = Samples(source="x", labels=labels, answers=answers, groups=np.arange(100), learned=learned)
+        return per_class(samples, ("a", "b"), margin=0.05)[0]
+
+    found = evidence((champion, labels), learned)
+    assert (found.n, found.champion, found.challenger) == (100, 0.8, 0.8)
+    assert found.low == evidence((champion, champion)).low
+    assert found.high == evidence((champion, labels)).high > found.low
+    assert found.verdict == PROVEN
+    back = evidence((labels, champion), learned[::-1])  # the other way round it cannot be proven
+    assert back.low == evidence((labels, champion)).low
+    assert (back.high, back.verdict) == (evidence((champion, champion)).high, OPEN)
 
 
 def test_unequal_inclusion_probabilities_count() -> None:

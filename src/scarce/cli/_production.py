@@ -56,6 +56,10 @@ def draw_kpis(console: Console, body: Row) -> None:
     console.print(f"{whole['labels_spent']:,} labels in place of {whole['labels_full']:,}.")
     if whole["left_out"]:
         console.print(f"{whole['left_out']:,} confirmed answers were not drawn at random and are left out.")
+    if any((untold := kpis["untold"]).values()):
+        words = {"open": "wait for an answer", "unsure": "nobody could tell"}
+        told = [f"{untold[name]:,} {said}" for name, said in words.items() if untold[name]]
+        console.print(f"Of the drawn samples {', '.join(told)}: they are in no figure.")
     if (gap := whole["calibration_gap"])["value"] is not None:
         bounds = f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}"
         console.print(f"Mean probability minus accuracy: {100 * gap['value']:+.1f} points ({bounds}).")

@@ -62,5 +62,7 @@ def _draw(console: Console, found: Collected) -> None:
         console.print(f"{told}: keep_images = true, below \\[serve]")
     if found.sure:
         console.print(f"{found.sure:,} confirmations of sure answers were left out")
+    if found.drawn:
+        console.print(f"{found.drawn:,} rows of feedback are about drawn samples, which are asked about blind")
     if found.open:
         console.print(f"{found.open:,} questions about production samples wait: scarce label session")

@@ -99,11 +99,11 @@ def queue(
 
 
 def _draw(console: Console, found: Asked, limit: int) -> None:
-    asked = [row for row in found.rows if row["ask"]]
-    if asked:
+    if found.rows:
         audit = sum(row["kind"] == "audit" for row in found.rows)
-        rows = [(place, row["kind"], row["id"], row["reason"].partition(": ")[2]) for place, row in enumerate(asked, 1)]
-        title = f"{audit} of {found.frame:,} new samples drawn at random, {len(asked)} questions in all"
+        rows = [(place, row["kind"], row["id"], row["reason"].partition(": ")[2])
+                for place, row in enumerate(found.rows, 1)]  # fmt: skip
+        title = f"{audit} of {found.frame:,} new samples drawn at random, {len(rows)} questions in all"
         if limit:
             console.print(table(("", "for", "sample", "why"), rows[:limit], title=title, right=("",)))
         else:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce.errors import DataError
+from scarce.flywheel._blind import draws
 from scarce.flywheel._seen import NEW_CLASS
-from scarce.flywheel.draw import HEAD, OWNERS, admitted, ask, draws
+from scarce.flywheel.draw import HEAD, OWNERS, admitted, ask
 from scarce.flywheel.drift import Settings, drift, last_alarms
 from scarce.flywheel.pool import beside, folder_of, id_of
 from scarce.flywheel.promote import CHAMPION
@@ -73,7 +74,7 @@ def ask_people(project: Project, *, seed: int, workers: int | None) -> Result:
         found = ask(project, seed=seed, workers=workers)
     except DataError as error:
         return {"asked": 0, "waiting": waiting(project), "notes": [str(error)]}
-    return {"asked": sum(row["ask"] for row in found.rows), "waiting": found.waiting, "notes": list(found.notes),
+    return {"asked": len(found.rows), "waiting": found.waiting, "notes": list(found.notes),
             "period": found.budget.period, "left": found.budget.left}  # fmt: skip
 
 

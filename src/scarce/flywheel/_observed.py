@@ -308,7 +308,7 @@ def confirmed(project: Project, champion: str, reference: Floats, until: datetim
         if request in rows and share is not None and 0 < share <= 1:
             truth[rows[request]["sample"]] = (str(said["label"]), float(share))
     ds = project.dataset() if project.head else None
-    truth |= {sample: told for sample, told in audited_samples(ds).items() if sample in by_sample}
+    truth |= {sample: told for sample, told in audited_samples(project, ds).items() if sample in by_sample}
     if not truth:
         return None
     samples = list(truth)

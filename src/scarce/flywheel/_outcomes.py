@@ -12,6 +12,7 @@ import numpy as np
 
 from scarce._state_layout import tables
 from scarce.dataset import Array, Dataset
+from scarce.flywheel._blind import blind_answers
 from scarce.flywheel.feedback import latest
 from scarce.flywheel.kpi import Outcomes, Traffic
 from scarce.flywheel.promote import PRODUCTION
@@ -36,23 +37,19 @@ def outcomes(project: Project, ds: Dataset | None) -> Outcomes:
         ds: its newest data, whose ``meta.inclusion`` names the samples that were drawn at random; None = no data yet.
     """
     said = {request: row for request, row in latest(project.state.feedback()).items() if row["label"]}
-    answers = {row["request"]: row for row in _chunks(project.state, "requests", list(said))}
-    audited = audited_samples(ds)
-    spoken = {row["sample"] for row in answers.values()}
-    later: dict[str, Row] = {}
-    for row in _chunks(project.state, "samples", [sample for sample in audited if sample not in spoken]):
+    answers = {row["request"]: row for row in _chunks(project.state, "requests", list(said))
+               if row["served_as"] != SHADOW}  # fmt: skip
+    heard = {row["sample"] for request, row in answers.items() if said[request]["inclusion"]}
+    audited = {sample: told for sample, told in audited_samples(project, ds).items() if sample not in heard}
+    first: dict[str, Row] = {}  # a sample was drawn once, however often it was answered
+    for row in _chunks(project.state, "samples", list(audited)):
         if row["served_as"] != SHADOW:
-            later.setdefault(row["sample"], row)
-    found = [(row, said[request]["label"], said[request]["inclusion"] or row["inclusion"])
-             for request, row in answers.items() if row["served_as"] != SHADOW]  # fmt: skip
-    found += [(row, audited[sample][0], None) for sample, row in later.items()]
-    own = {row["sample"] for row, _, share in found if share}
-    told = []
-    for row, label, share in found:  # a sample was drawn once, however often it was answered
-        drawn = share or (audited.get(row["sample"], (None, None))[1] if row["sample"] not in own else None)
-        own |= {row["sample"]} if drawn else set()
-        told.append((row, label, drawn))
-    return from_rows(told, ds.schema.classes if ds is not None else (), sound_of(project, ds))
+            first.setdefault(row["sample"], row)
+    found = [(row, *audited[sample]) for sample, row in first.items()]
+    counted = {row["request"] for row in first.values()}
+    found += [(row, said[request]["label"], said[request]["inclusion"])
+              for request, row in answers.items() if request not in counted]  # fmt: skip
+    return from_rows(found, ds.schema.classes if ds is not None else (), sound_of(project, ds))
 
 
 def sound_of(project: Project, ds: Dataset | None) -> tuple[str, ...]:
@@ -136,12 +133,13 @@ def moments(times: Sequence[str]) -> Array:
     return np.array([time[:19] for time in times], "datetime64[s]")
 
 
-def audited_samples(ds: Dataset | None) -> dict[str, tuple[str, float]]:
-    """Return content hash to label and inclusion probability of the samples that were drawn at random."""
+def audited_samples(project: Project, ds: Dataset | None) -> dict[str, tuple[str, float]]:
+    """Return content hash to label and inclusion probability of drawn samples that somebody named who was asked."""
     if ds is None or "meta.inclusion" not in ds.table.column_names or "content_hash" not in ds.table.column_names:
         return {}
     shares = ds.table["meta.inclusion"].to_numpy(zero_copy_only=False).astype(np.float64)
-    rows = np.flatnonzero((shares > 0) & (ds["label"] >= 0) & ds["keep"].astype(bool))
+    asked = np.isin(ds.ids.astype(str), list(blind_answers(project)))
+    rows = np.flatnonzero((shares > 0) & (ds["label"] >= 0) & ds["keep"].astype(bool) & asked)
     hashes, labels = ds.table["content_hash"].take(rows).to_pylist(), ds["label"][rows]
     return {
         str(name): (ds.schema.classes[label], float(share))

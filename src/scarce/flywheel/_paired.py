@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scarce.dataset import Array, Floats
+from scarce.dataset import Array, Floats, Mask
 from scarce.metric.interval import cluster_weights, group_codes
 from scarce.metric.paired import gain_bounds
 
@@ -63,6 +63,9 @@ class Samples:
         answers: codes of champion and challenger, each (N,); -1 = a class that the model does not know.
         groups: (N,) what several samples share.
         weights: (N,) inverse inclusion probabilities; None = all alike.
+        learned: (2, N) bool: champion or challenger was trained on it, so that its answer says nothing. Such samples
+            cannot be left out where chance drew them: they are the ones that the other model was corrected on. None =
+            none of them.
     """
 
     source: str
@@ -70,6 +73,7 @@ class Samples:
     answers: tuple[Array, Array]
     groups: Array
     weights: Array | None = None
+    learned: Mask | None = None
 
 
 def per_class(
@@ -84,16 +88,31 @@ def per_class(
         confidence: of each one-sided bound.
         seed: of the bootstrap.
 
-    Source: Berger 1982 on tests that must all reject; Tango 1998 for the bounds.
+    Where a model was trained on a sample (``learned``), recalls, gain and lower bound take the worse for the
+    challenger, the upper bound the better: what is not known is not left out.
+
+    Source: Manski 1990 on bounds without assumptions about what is missing; Berger 1982 on tests that must all reject;
+    Tango 1998 for the bounds.
     """
     found = []
     for code, name in enumerate(classes):
         own = samples.labels == code
         right = [np.asarray(answer[own] == code) for answer in samples.answers]
         weights = None if samples.weights is None else np.asarray(samples.weights[own], np.float64)
-        found.append(_evidence(samples.source, name, right, group_codes(samples.groups[own]), weights,
-                               margin=margin, confidence=confidence, seed=seed))  # fmt: skip
+        groups = group_codes(samples.groups[own])
+
+        known = np.ones((2, int(own.sum())), bool) if samples.learned is None else ~samples.learned[:, own]
+        cases = [[right[0] | ~known[0], right[1] & known[1]], [right[0] & known[0], right[1] | ~known[1]]]
+        worst, best = (
+            _evidence(samples.source, name, case, groups, weights, margin=margin, confidence=confidence, seed=seed)
+            for case in (cases if not known.all() else cases[:1] * 2)
+        )
+        found.append(replace(worst, high=best.high, verdict=_verdict(worst.low, best.high, margin)))
     return found
+
+
+def _verdict(low: float, high: float, margin: float) -> str:
+    return PROVEN if low > -margin else WORSE if high < -margin else OPEN
 
 
 def _evidence(  # noqa: PLR0913 - the parts of one row
@@ -116,11 +135,10 @@ def _evidence(  # noqa: PLR0913 - the parts of one row
         drawn = _drawn(gain, shares, groups, seed)
         low = min(low, float(np.quantile(drawn, 1 - confidence)))
         high = max(high, float(np.quantile(drawn, confidence)))
-    verdict = PROVEN if low > -margin else WORSE if high < -margin else OPEN
     recalls = [min(float(shares @ one), 1.0) for one in right]  # shares that add up to a hair more than 1
     return Evidence(source=source, name=name, n=n, groups=units, champion=recalls[0], challenger=recalls[1],
                     gain=float(shares @ gain), low=low, high=high,
-                    verdict=verdict, needed=needed, worth=effective)  # fmt: skip
+                    verdict=_verdict(low, high, margin), needed=needed, worth=effective)  # fmt: skip
 
 
 def _drawn(gain: Floats, shares: Floats, groups: Array, seed: int) -> Floats:

@@ -1,5 +1,7 @@
 """What came back becomes data: feedback and answered questions as annotations, kept samples as rows of the project.
 
+What chance drew is judged by those alone who are asked about it: feedback about it stays feedback, whenever it came.
+
 A correction, and the confirmation of an unsure answer, is worth training on; the confirmation of a sure one is not, and
 stays where it is. What chance drew is test from the draw on; all else goes to train, unless it shows what a test sample
 shows: then it waits in the pool. Every answer is written down first and frozen by the version that holds it, so that
@@ -20,7 +22,8 @@ from scarce import ballot, classes, clean
 from scarce.clean import Action
 from scarce.dataset import Dataset
 from scarce.flywheel import feedback
-from scarce.flywheel.draw import OWNERS, admitted, draws, moved, settle
+from scarce.flywheel._blind import blind_answers, drawn_rows, draws
+from scarce.flywheel.draw import OWNERS, admitted, moved, settle
 from scarce.flywheel.pool import beside, folder_of, id_of, source_of
 from scarce.flywheel.queue import AUDIT
 from scarce.loop.answering import ASKED, gather, labelled, standing, verdict_of
@@ -50,6 +53,7 @@ class Collected:
         wishes: label that is no class to how often it was said; such feedback waits.
         unkept: requests of feedback whose sample was not kept; it cannot be learned from.
         sure: confirmations of sure answers, which are not worth a sample.
+        drawn: rows of feedback about drawn samples, whose label only those give who are asked about them.
         waiting: ids of labelled production samples that wait in the pool, since they show what a test sample shows.
         open: questions about production samples that have no answer yet.
     """
@@ -64,6 +68,7 @@ class Collected:
     wishes: Mapping[str, int] = field(default_factory=dict)
     unkept: tuple[str, ...] = ()
     sure: int = 0
+    drawn: int = 0
     waiting: tuple[str, ...] = ()
     open: int = 0
 
@@ -112,7 +117,7 @@ def collect(project: Project, *, new_classes: bool = False, workers: int | None 
         return Collected(
             version=version, annotations=len(found.rows), labels=labels, samples=len(rows), heard=heard, classes=fresh,
             trained=moved(before, ds, "pool", "train"),
-            wishes=found.wishes, unkept=found.unkept, sure=found.sure, waiting=_waiting(project, ds),
+            wishes=found.wishes, unkept=found.unkept, sure=found.sure, drawn=found.drawn, waiting=_waiting(project, ds),
             open=sum(row["reason"].startswith(f"{LABEL}: production, ") for row in project.state.queue()),
         )  # fmt: skip
 
@@ -123,13 +128,14 @@ class _Found:
 
     Attributes:
         rows: as annotations.
-        wishes, unkept, sure: see :class:`Collected`.
+        wishes, unkept, sure, drawn: see :class:`Collected`.
     """
 
     rows: tuple[dict[str, Any], ...]
     wishes: Mapping[str, int]
     unkept: tuple[str, ...]
     sure: int
+    drawn: int
 
     @classmethod
     def of(cls, project: Project) -> _Found:
@@ -137,12 +143,15 @@ class _Found:
         taken = {number for row in project.state.annotations() if (number := _number(row)) is not None}
         ids = _ids(project, ds)
         kept = {one.name for one in folder_of(project).iterdir()} if folder_of(project).is_dir() else set()
-        rows, wishes, unkept, sure = [], Counter[str](), [], 0
+        chance = {row["sample"] for row in drawn_rows(project)}
+        rows, wishes, unkept, sure, drawn = [], Counter[str](), [], 0, 0
         for row in feedback.latest(project.state.feedback()).values():
             if row["source"] == QUEUE or row["number"] in taken or row["label"] is None:
                 continue
             sample = ids.get(row["sample"])
-            if sample is None and row["worth"] == feedback.LOW:
+            if row["sample"] in chance:
+                drawn += 1
+            elif sample is None and row["worth"] == feedback.LOW:
                 sure += 1
             elif sample is None and row["sample"] not in kept:
                 unkept.append(row["request"])
@@ -154,7 +163,8 @@ class _Found:
                     "sample": sample or id_of(project, ds, row["sample"]), "voter": row["voter"] or "operator",
                     "label": row["label"], "note": f"{LABEL}{ASKED}{reason}", "version": project.head, "at": row["at"],
                 })  # fmt: skip
-        return cls(rows=tuple(rows), wishes=dict(sorted(wishes.items())), unkept=tuple(unkept), sure=sure)
+        return cls(rows=tuple(rows), wishes=dict(sorted(wishes.items())), unkept=tuple(unkept), sure=sure,
+                   drawn=drawn)  # fmt: skip
 
 
 def _number(row: Mapping[str, Any]) -> int | None:
@@ -175,8 +185,9 @@ def _ids(project: Project, ds: Dataset) -> dict[str, str]:
 def _close(project: Project) -> None:
     """Take questions for a label off the queue that feedback has answered meanwhile."""
     told = {row["sample"] for row in project.state.annotations() if _number(row) is not None}
-    over = [row["number"] for row in project.state.queue()
-            if row["sample"] in told and kind_of(row["reason"]) == LABEL]  # fmt: skip
+    blind = {(row["id"], row["reason"]) for row in drawn_rows(project)}
+    over = [row["number"] for row in project.state.queue() if row["sample"] in told
+            and kind_of(row["reason"]) == LABEL and (row["sample"], row["reason"]) not in blind]  # fmt: skip
     if over:
         project.state.settle(over)
 
@@ -241,7 +252,9 @@ def _heard(project: Project) -> int:
     ds = project.dataset()
     vouched = ballot.vouched(ds)
     labels = {str(ds.ids[row]): ds.schema.classes[ds["label"][row]] for row in np.flatnonzero(vouched)}
-    asked = [row for draw in draws(project) for row in draw["rows"] if row["request"] and row["id"] in labels]
+    blind = blind_answers(project)
+    asked = [row for draw in draws(project) for row in draw["rows"] if row["request"] and row["id"] in labels
+             and (row["kind"] != AUDIT or row["id"] in blind)]  # fmt: skip
     if not asked:
         return 0
     there = {(row["request"], row["label"], row["inclusion"] is not None) for row in project.state.feedback()}

@@ -14,12 +14,13 @@ import numpy as np
 
 from scarce.dataset import Dataset
 from scarce.errors import ConflictError, DataError
+from scarce.flywheel._blind import draws
 from scarce.flywheel.pool import UNKNOWN, Pool, beside, folder_of, pool_of
 from scarce.flywheel.queue import AUDIT, MONTH, PICK, WEEK, Budget, Choice, budget_of, choose
 from scarce.io.production import drawn
 from scarce.label import query
 from scarce.label.query import AbstractQuery
-from scarce.loop.asking import LABEL, put
+from scarce.loop.asking import LABEL, kind_of, put
 from scarce.loop.picking import Picked, reasons
 from scarce.state import DRAWS
 
@@ -40,8 +41,8 @@ class Asked:
 
     Attributes:
         budget: of the period, this draw included unless it was dry.
-        rows: ``id``, ``sample`` (hash; None = no served model saw it), ``kind``, ``ask``, ``inclusion``, ``utility``,
-            ``reason`` of each, in the order in which they are asked.
+        rows: ``id``, ``sample`` (hash; None = no served model saw it), ``kind``, ``inclusion``, ``utility``, ``reason``
+            of each, in the order in which they are asked.
         frame: samples that the audit was drawn from.
         strategy: who picked.
         version: the newest version now.
@@ -63,13 +64,8 @@ class Asked:
         """Return plain values."""
         kinds = {kind: sum(row["kind"] == kind for row in self.rows) for kind in (AUDIT, PICK)}
         return {**asdict(self), "budget": {**asdict(self.budget), "left": self.budget.left}, **kinds,
-                "asked": sum(row["ask"] for row in self.rows), "rows": list(self.rows),
+                "asked": len(self.rows), "rows": list(self.rows),
                 "notes": list(self.notes)}  # fmt: skip
-
-
-def draws(project: Project) -> list[dict[str, Any]]:
-    """Return all draws, oldest first."""
-    return project.state.ledger(DRAWS)
 
 
 def ask(  # noqa: PLR0913 - one knob each
@@ -139,8 +135,8 @@ def settle(project: Project) -> bool:
     with project.store.locked():
         rows = told[0]["rows"]
         asked = {(row["sample"], row["reason"]) for status in STATUSES for row in project.state.queue(status)}
-        missing = [row for row in rows if row["ask"] and (row["id"], row["reason"]) not in asked]
-        if not missing and any(row["ask"] for row in rows):  # questions come last: all is done
+        missing = [row for row in rows if (row["id"], row["reason"]) not in asked]
+        if not missing:  # questions come last: all is done
             return False
         ds = project.dataset()
         known = set(ds.ids.astype(str).tolist())
@@ -150,11 +146,20 @@ def settle(project: Project) -> bool:
         n = max(len(rows), 1)
         order = {(row["id"], row["reason"]): 1 - place / n for place, row in enumerate(rows)}
         if missing:
+            _overtaken(project, missing)
             put(project, [
                 {"sample": row["id"], "reason": row["reason"], "priority": order[row["id"], row["reason"]],
                  "version": project.head} for row in missing
             ])  # fmt: skip
         return bool(missing or new)
+
+
+def _overtaken(project: Project, rows: list[dict[str, Any]]) -> None:
+    """Take other questions for a label of these samples off the queue: somebody is asked blind, and once."""
+    mine = {row["id"] for row in rows if row["kind"] == AUDIT}
+    over = [row["number"] for row in project.state.queue() if row["sample"] in mine and kind_of(row["reason"]) == LABEL]
+    if over:
+        project.state.settle(over, "overtaken")
 
 
 def moved(before: Dataset, after: Dataset, source: str, target: str) -> int:
@@ -200,7 +205,7 @@ def _rows(pool: Pool, choice: Choice, period: str) -> list[dict[str, Any]]:
             reason = f"{LABEL}: {HEAD}, {choice.strategy}: like none of the classes (unknown)"
         rows.append({
             "id": pool.ids[one.row], "sample": log.sample if log else None, "request": log.request if log else None,
-            "at": log.at if log else None, "kind": one.kind, "ask": one.ask, "inclusion": one.inclusion,
+            "at": log.at if log else None, "kind": one.kind, "inclusion": one.inclusion,
             "utility": one.utility, "reason": blind if one.kind == AUDIT else reason,
         })  # fmt: skip
     return rows
@@ -211,7 +216,7 @@ def _record(
 ) -> None:
     pool, choice = found
     periods = {kind: budget_of(before, kind, 0, at).period for kind in (WEEK, MONTH)}
-    many = sum(row["ask"] for row in rows)
+    many = len(rows)
     body = {
         "decision": f"ask about {many} samples of {periods[WEEK]}", "verdict": "asked", "kept": True, **periods,
         "asked": many, "audit": sum(row["kind"] == AUDIT for row in rows), "frame": choice.frame, "mark": pool.mark,

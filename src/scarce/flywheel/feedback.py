@@ -139,7 +139,10 @@ def read_csv(path: str | Path) -> list[dict[str, Any]]:
 
 
 def latest(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return what holds now for each request: the label that most people gave last, the newest where they differ."""
+    """Return what holds now for each request: the label that most people gave last, the newest where they differ.
+
+    What people said who were asked about a drawn sample (``inclusion``) outweighs what came by itself.
+    """
     by_person: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in rows:
         if row["request"]:
@@ -148,7 +151,8 @@ def latest(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     for (request, _), row in by_person.items():
         found.setdefault(request, []).append(row)
     out = {}
-    for request, own in found.items():
+    for request, every in found.items():
+        own = [row for row in every if row["inclusion"] is not None] or every
         counts: dict[str, int] = {}
         for row in own:
             counts[row["label"]] = counts.get(row["label"], 0) + 1

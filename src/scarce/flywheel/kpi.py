@@ -189,6 +189,7 @@ class Kpis:
         weeks, months: the latest ones.
         whole: over all time; None = nothing was answered.
         outcomes, traffic: what they were counted from.
+        untold: drawn samples without an answer: ``open`` and ``unsure``.
     """
 
     weeks: tuple[Period, ...]
@@ -196,11 +197,12 @@ class Kpis:
     whole: Period | None
     outcomes: Outcomes
     traffic: Traffic
+    untold: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {"weeks": [row.to_json() for row in self.weeks], "months": [row.to_json() for row in self.months],
-                "all": self.whole and self.whole.to_json()}  # fmt: skip
+                "all": self.whole and self.whole.to_json(), "untold": dict(self.untold)}  # fmt: skip
 
 
 def measure(project: Project, ds: Dataset | None = None, *, weeks: int = 12, months: int = 12) -> Kpis:
@@ -215,6 +217,7 @@ def measure(project: Project, ds: Dataset | None = None, *, weeks: int = 12, mon
     Raises:
         StoreError: the database cannot be read.
     """
+    from scarce.flywheel._blind import untold
     from scarce.flywheel._outcomes import outcomes, sound_of, traffic
 
     if ds is None and project.head:
@@ -225,7 +228,7 @@ def measure(project: Project, ds: Dataset | None = None, *, weeks: int = 12, mon
     rows = {every: over_time(found, passed, classes, normal, every=every, most=most)
             for every, most in ((WEEK, weeks), (MONTH, months), (ALL, 1))}  # fmt: skip
     return Kpis(weeks=tuple(rows[WEEK]), months=tuple(rows[MONTH]), whole=rows[ALL][0] if rows[ALL] else None,
-                outcomes=found, traffic=passed)  # fmt: skip
+                outcomes=found, traffic=passed, untold=untold(project))  # fmt: skip
 
 
 def figures(

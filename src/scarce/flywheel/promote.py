@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset
+from scarce.dataset import Array, Dataset, Mask
 from scarce.errors import DataError, ReadError, ScarceError
+from scarce.flywheel._blind import blind_answers
 from scarce.flywheel._paired import OPEN, UNDECIDED, WORSE, Evidence, Samples, per_class, unlosable
 from scarce.flywheel.mirror import mirror
 from scarce.folds import groups_of
@@ -44,7 +45,7 @@ class Promotion:
         margin: recall that a class may lose.
         evidence: a row for each class and source.
         compare: the whole held-out data: McNemar and paired bootstrap; None without a champion.
-        left_out: held-out samples that one of the two was trained on.
+        left_out: held-out samples that one of the two was trained on, and drawn ones that both were.
         why: sentences for people.
         notes: what else people should know: clocks that disagree, a registry that could not be reached.
     """
@@ -245,26 +246,30 @@ def _judged(
     names, models = (rivals[0][0], rivals[1][0]), (rivals[0][1], rivals[1][1])
     ds = with_scan(project, project.dataset(), workers=None)
     held = test_view(ds).eval
-    seen, lost = _trained_on(project, models, ds)
-    free = ~np.isin(held.ids.astype(str), list(seen))
-    left_out, held = int((~free).sum()), held.take(free)
-    if not len(held):
+    learned, lost = _trained_on(project, models, ds, held)
+    parts = _sources(project, held, {PRODUCTION, source_of(project, ds)}, days)
+    usable = np.asarray(~learned.any(axis=0))
+    usable[parts[PRODUCTION]] = ~learned[:, parts[PRODUCTION]].all(axis=0)
+    left_out, held, learned = int((~usable).sum()), held.take(usable), learned[:, usable]
+    free = np.asarray(~learned.any(axis=0))
+    if not free.any():
         raise DataError(WHO, "no held-out sample is left that neither model was trained on",
                         do="add labelled samples to the test split")  # fmt: skip
     probs = tuple(_answers(model, held) for model in models)
     project.state.count_test_look(version=str(project.head), why=WHO, metric="recall of each class")
     evidence: list[Evidence] = []
-    for source, rows in _sources(held, {PRODUCTION, source_of(project, ds)}, days):
+    for source, rows in _sources(project, held, {PRODUCTION, source_of(project, ds)}, days).items():
         part = held.take(rows)
         samples = Samples(
             source=source, labels=part["label"], answers=(probs[0][rows].argmax(1), probs[1][rows].argmax(1)),
-            groups=groups_of(part), weights=_weights(part) if source == PRODUCTION else None,
+            groups=groups_of(part), weights=_weights(part) if source == PRODUCTION else None, learned=learned[:, rows],
         )  # fmt: skip
         evidence += per_class(samples, ds.schema.classes, margin=margin, seed=seed)
     evidence = [row for row in evidence if row.n or row.source != PRODUCTION]
     evidence, news = unlosable(evidence, names, set(models[1].classes) - set(models[0].classes))
     evidence += evidence_of(project, names, margin)
-    whole = compare(held["label"], probs[0], probs[1], groups=groups_of(held), seed=seed)
+    news += _said_of(names, learned)
+    whole = compare(held["label"][free], probs[0][free], probs[1][free], groups=groups_of(held)[free], seed=seed)
     verdict, why = _verdict(evidence, margin, override)
     if lost and verdict == "promoted":
         verdict = "overridden" if override else "not provable"
@@ -316,34 +321,46 @@ def _answers(model: Any, ds: Dataset) -> Array:
     return np.nan_to_num(out)
 
 
-def _trained_on(project: Project, models: tuple[Any, ...], ds: Dataset) -> tuple[set[str], tuple[str, ...]]:
-    """Return the test samples of today that one of the models has learned from, and the versions that nobody knows now.
+def _trained_on(
+    project: Project, models: tuple[Any, ...], ds: Dataset, held: Dataset
+) -> tuple[Mask, tuple[str, ...]]:  # fmt: skip
+    """Return (2, N) which held-out samples of today each model learned from, and the versions that nobody knows now.
 
     Learned from are the training and validation samples of its data, and of what its network was begun with. A test
     sample that is in a group with one of them (the same part, a copy) counts as learned, too.
     """
-    learned: set[str] = set()
-    lost: list[str] = []
-    before = [name for model in models for name in (model.card.get("started_from") or {}).get("versions", ())]
-    for version in dict.fromkeys([*before, *(_version(model) for model in models)]):
-        try:
-            then = project.dataset(version) if version else ds
-        except ScarceError:  # pruned
-            lost.append(str(version))
-            continue
-        learned |= set(then.ids[np.isin(then["split"], ("train", "val"))].astype(str).tolist())
-    groups, known = groups_of(ds), np.isin(ds.ids.astype(str), list(learned))
-    test = (ds["split"] == "test") & (known | np.isin(groups, groups[known]))
-    return set(ds.ids[test].astype(str).tolist()), tuple(lost)
+    groups, ids = groups_of(ds), ds.ids.astype(str)
+    found, lost = np.zeros((len(models), len(held)), bool), list[str]()
+    for side, model in enumerate(models):
+        learned: set[str] = set()
+        for version in dict.fromkeys([*(model.card.get("started_from") or {}).get("versions", ()), _version(model)]):
+            try:
+                then = project.dataset(version) if version else ds
+            except ScarceError:  # pruned
+                lost.append(str(version))
+                continue
+            learned |= set(then.ids[np.isin(then["split"], ("train", "val"))].astype(str).tolist())
+        known = np.isin(ids, list(learned))
+        test = (ds["split"] == "test") & (known | np.isin(groups, groups[known]))
+        found[side] = np.isin(held.ids.astype(str), ids[test])
+    return found, tuple(dict.fromkeys(lost))
 
 
-def _sources(held: Dataset, names: set[str], days: float) -> list[tuple[str, Array]]:
-    """Return the rows of the held-out data proper, and those of recent production that were drawn at random."""
+def _said_of(names: tuple[str, str], learned: Mask) -> list[str]:
+    """Return a sentence for each model that learned from drawn samples which the other one did not."""
+    told = "drawn samples, which say nothing about it: the bounds hold whatever it would have answered."
+    counts = zip(names, learned.sum(axis=1).tolist(), strict=True)
+    return [f"{name} learned from {count:,} {told}" for name, count in counts if count]
+
+
+def _sources(project: Project, held: Dataset, names: set[str], days: float) -> dict[str, Array]:
+    """Return the rows of the held-out data proper, and those of recent production that were drawn and asked about."""
     field_rows = np.isin(held["source"].astype(str), list(names))
     recent = field_rows & np.array([_younger(value, days) for value in _times(held)], bool)
     if "meta.inclusion" in held.table.column_names:
         recent &= np.array([value is not None for value in held.table["meta.inclusion"].to_pylist()], bool)
-    return [("held-out", np.flatnonzero(~field_rows)), (PRODUCTION, np.flatnonzero(recent))]
+    recent &= np.isin(held.ids.astype(str), list(blind_answers(project)))
+    return {"held-out": np.flatnonzero(~field_rows), PRODUCTION: np.flatnonzero(recent)}
 
 
 def _times(ds: Dataset) -> list[Any]:

@@ -37,7 +37,7 @@ class Candidates:
         features: (N, D) features; rows that are not finite may be drawn but not picked.
         probs: (N, K) what the model said; None = nothing.
         frame: (N,) bool: came since the draw before; None = all.
-        answered: (N,) bool: the label is known already: may be drawn, is never asked about; None = none.
+        answered: (N,) bool: somebody gave a label already: may be drawn, is never picked; None = none.
         groups: (N,) copies share a number; None = all differ.
         known_features: (L, D) of samples that have a label, are judged on, or wait for an answer.
         known_labels: (L,) class codes; -1 = covered, but not counted: judged on, or without a label yet.
@@ -67,7 +67,6 @@ class Chosen:
     Attributes:
         row: which candidate.
         kind: ``audit`` or ``pick``.
-        ask: whether a person has to be asked; false = its label is known already.
         inclusion: probability with which the audit drew it, in (0, 1]; None = picked.
         utility: what a pick is worth to the strategy; 0 of the audit.
         why: one sentence for a person.
@@ -75,7 +74,6 @@ class Chosen:
 
     row: int
     kind: str
-    ask: bool
     inclusion: float | None = None
     utility: float = 0.0
     why: str = ""
@@ -105,8 +103,9 @@ def choose(
     """Choose what people are asked about: at most ``budget`` samples.
 
     ``audit`` of the budget, rounded up, is drawn uniformly from the whole frame, copies and answered ones included; all
-    of it where the frame is smaller. A drawn sample whose label is known costs nothing. The rest of the budget goes to
-    what the strategy picks from all candidates, without copies of what is known, drawn or picked.
+    of it where the frame is smaller. A drawn sample that somebody gave a label by himself is asked about all the same:
+    whoever saw the model's answer may have been led by it. The rest of the budget goes to what the strategy picks from
+    all candidates, without copies of what is known, drawn or picked.
 
     Args:
         pool: the candidates, in an order of their own (by hash, not by time).
@@ -137,11 +136,10 @@ def choose(
     drawn = np.sort(np.random.default_rng(seed).choice(frame, many, replace=False)) if many else frame[:0]
     share = many / len(frame) if many else 0.0
     rows = [
-        Chosen(
-            row=row, kind=AUDIT, ask=not answered[row], inclusion=share, why=f"drawn at random, 1 of {1 / share:,.0f}"
-        ) for row in drawn.tolist()
-    ]  # fmt: skip
-    left = budget - sum(one.ask for one in rows)
+        Chosen(row=row, kind=AUDIT, inclusion=share, why=f"drawn at random, 1 of {1 / share:,.0f}")
+        for row in drawn.tolist()
+    ]
+    left = budget - len(rows)
     notes: list[str] = []
     if len(frame) and many < math.ceil(audit * budget - 1e-9):
         notes.append(f"the audit is all of the {len(frame)} samples that came since the draw before")
@@ -209,7 +207,7 @@ def _picked(
                 pred_probs=probs, classes=names)  # fmt: skip
     picked, value, why = batch_of(chosen, seen, sieve, limits[0], notes)
     return [
-        Chosen(row=row, kind=PICK, ask=True, utility=float(worth), why=reason)
+        Chosen(row=row, kind=PICK, utility=float(worth), why=reason)
         for row, worth, reason in zip(picked, value, why, strict=True)
     ]  # fmt: skip
 

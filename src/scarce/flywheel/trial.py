@@ -15,10 +15,11 @@ import numpy as np
 
 from scarce.errors import DataError
 from scarce.flywheel._answering import SHADOW
+from scarce.flywheel._outcomes import audited_samples
 from scarce.flywheel._paired import PROVEN, UNDECIDED, WORSE, Evidence
 from scarce.flywheel._trial import Agreement, Judged, agreement, drawn_alike, judged
 from scarce.flywheel.feedback import latest
-from scarce.flywheel.promote import CHALLENGER, CHAMPION, PRODUCTION, wanted
+from scarce.flywheel.promote import CHALLENGER, CHAMPION, wanted
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -216,17 +217,9 @@ def _labels(project: Project, rows: Sequence[Mapping[str, Any]]) -> dict[str, tu
 
 
 def _collected(project: Project) -> list[tuple[str, str, float]]:
-    """Return content hash, label and inclusion of the drawn production samples in the data, in order of their ids."""
-    if project.head is None:
-        return []
-    ds = project.dataset()
-    if "meta.inclusion" not in ds.table.column_names:
-        return []
-    columns = [ds.table[name].to_pylist() for name in ("content_hash", "label", "meta.inclusion", "source")]
-    return [
-        (sample, label, float(inclusion)) for sample, label, inclusion, source in zip(*columns, strict=True)
-        if source == PRODUCTION and label is not None and inclusion
-    ]  # fmt: skip
+    """Return content hash, label and inclusion of the drawn samples in the data that were named, in its order."""
+    told = audited_samples(project, project.dataset() if project.head else None)
+    return [(sample, label, inclusion) for sample, (label, inclusion) in told.items()]
 
 
 def _classes(project: Project) -> tuple[str, ...]:
