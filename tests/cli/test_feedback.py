@@ -51,6 +51,7 @@ def test_what_cannot_be_kept_is_told_and_the_rest_kept(served: Path, call: Call,
     told = {row["request"]: row["why"] for row in body["refused"]}
     assert "no prediction with the id r9" in told["r9"]
     assert "did you mean 'Bag'" in told["r1"]
+    assert "a new class is kept with --new-classes" in told["r1"]
     assert "names no request" in told[""]
     assert "name a label" in told["r3"]
     assert call("feedback", served)["counts"] == {"confirmed, low": 1}

@@ -88,7 +88,7 @@ def give(
     refused: list[dict[str, str]] = []
     for row in given:
         about = known.get(row["request"])
-        why = _refusal(row, about, () if new_classes else classes)
+        why = _refusal(row, about, () if new_classes else classes, source)
         if why is not None or about is None:
             refused.append({"request": row["request"], "why": why or ""})
             continue
@@ -149,7 +149,9 @@ def _clean(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {**text, "confirm": said}
 
 
-def _refusal(row: Mapping[str, Any], about: Mapping[str, Any] | None, classes: tuple[str, ...]) -> str | None:
+def _refusal(
+    row: Mapping[str, Any], about: Mapping[str, Any] | None, classes: tuple[str, ...], source: str
+) -> str | None:
     """Return why a row cannot be kept, or None."""
     if not row["request"]:
         return "it names no request"
@@ -160,7 +162,9 @@ def _refusal(row: Mapping[str, Any], about: Mapping[str, Any] | None, classes: t
     if not row["label"] and about["label"] is None:
         return "the model gave no answer that could be confirmed; name a label"
     if row["label"] and classes and row["label"] not in classes:
-        return f"{shortened(row['label'])!r} is no class of the project; {closest(row['label'], classes)}"
+        how = "?new_classes=true" if source == "http" else "--new-classes"
+        near = closest(row["label"], classes)
+        return f"{shortened(row['label'])!r} is no class of the project; {near}; a new class is kept with {how}"
     return None
 
 
