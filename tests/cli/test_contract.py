@@ -44,6 +44,37 @@ def test_data_that_is_no_project(
     assert main(["contract", "check", str(tmp_path / "gone"), "--contract", str(strict)]) == 2
 
 
+def test_ranges_on_measurements_of_pictures_are_checked(photos: Path, tmp_path: Path, call: Call) -> None:
+    promised = tmp_path / "c.toml"
+
+    def told(ranges: str, code: int = 0) -> list[tuple[str, str, str]]:
+        promised.write_text(f"min_rows = 1\n[ranges]\n{ranges}\n", encoding="utf-8")
+        body = call("contract", "check", photos, "--contract", promised, code=code)
+        return [(row["outcome"], row["what"], row["do"]) for row in body["rules"] if row["rule"] == "ranges"]
+
+    assert told('"scan.mean" = [0, 255]\n"scan.width" = [28, 28]') == [("holds", "as promised", "")]
+    ((outcome, what, _),) = told('"scan.mean" = [100, 101]', 1)
+    assert (outcome, what.startswith("scan.mean is ")) == ("broken", True)
+    assert told('"scan.maen" = [0, 255]\nprice = [0, 1]')[0][:2] == (
+        "unknown", "scan.maen, price: there is no such column"
+    )  # fmt: skip
+    assert "'scan.mean'" in told('"scan.maen" = [0, 255]')[0][2]
+    assert told('"scan.thumbnail" = [0, 255]')[0][0] == "unknown"  # no single number a sample
+
+
+@pytest.mark.parametrize("rule", ["[allowed]\nplant = ['a', 'b']", "[ranges]\nprice = [0, 1]", "unique = ['part']"])
+def test_what_is_promised_of_a_column_that_is_nowhere_does_not_hold(
+    project: Path, tmp_path: Path, call: Call, rule: str
+) -> None:
+    promised = tmp_path / "c.toml"
+    promised.write_text(f"min_rows = 1\n{rule}\n", encoding="utf-8")
+    body = call("contract", "check", project, "--contract", promised, "--as-is", "--fail-on", "warning", code=1)
+    ((outcome, level),) = [
+        (row["outcome"], row["level"]) for row in body["rules"] if row["rule"] in {"allowed", "ranges", "unique"}
+    ]
+    assert (outcome, level) == ("unknown", "warning")
+
+
 def test_annotations_are_printed_inside_github_actions(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

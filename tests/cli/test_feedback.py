@@ -51,6 +51,7 @@ def test_what_cannot_be_kept_is_told_and_the_rest_kept(served: Path, call: Call,
     told = {row["request"]: row["why"] for row in body["refused"]}
     assert "no prediction with the id r9" in told["r9"]
     assert "did you mean 'Bag'" in told["r1"]
+    assert "a new class is kept with --new-classes" in told["r1"]
     assert "names no request" in told[""]
     assert "name a label" in told["r3"]
     assert call("feedback", served)["counts"] == {"confirmed, low": 1}
@@ -85,6 +86,75 @@ def test_wrong_keys_and_files_are_told(served: Path, tmp_path: Path) -> None:
         read_csv(bad)
     with pytest.raises(ReadError, match="cannot be read"):
         read_csv(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("name", ["class", "answer", "correct", "truth", "True_Label", "correction", "klasse"])
+def test_a_table_whose_label_has_another_name_confirms_nothing(served: Path, tmp_path: Path, name: str) -> None:
+    table = tmp_path / "said.csv"
+    table.write_text(f"request,{name}\nr0,Coat\n", encoding="utf-8")
+    assert main(["feedback", str(served), "--from", str(table)]) == 2
+    with pytest.raises(ReadError, match=f"is '{name}' the label"):
+        read_csv(table)
+    with Project.open(served) as opened:
+        assert opened.state.feedback() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("request\nr0\n", "neither a column label nor"), ("request,label,label\nr0,Coat,Bag\n", "2 columns 'label'"),
+     ("request,Label,label\nr0,Coat,\n", "2 columns 'label'"), ("", "no column request"),
+     ('request,label,note\nr0,Bag,"open\nr1,Coat,\n', "cannot be read")],
+)  # fmt: skip
+def test_headers_that_could_mean_two_things_are_refused(tmp_path: Path, text: str, why: str) -> None:
+    table = tmp_path / "said.csv"
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(ReadError, match=why):
+        read_csv(table)
+
+
+def test_rows_of_another_length_than_the_header_confirm_nothing(served: Path, call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "said.csv"
+    table.write_text("request,label,note\nr0\nr1,Coat\n\nr2,Bag, dark,a satchel\nr0,Coat,seen,,\n", encoding="utf-8")
+    body = call("feedback", served, "--from", table, code=1)
+    assert (body["kept"], body["corrected"]) == (1, 1)
+    told = {row["request"]: row["why"] for row in body["refused"]}
+    assert told["r0"] == "line 2 has 1 of 3 columns"
+    assert told["r1"] == "line 3 has 2 of 3 columns"
+    assert told["r2"].startswith("line 5 has 4 columns, the header 3")
+
+
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
+def test_tables_of_spreadsheets_are_read(served: Path, call: Call, tmp_path: Path, comma: str) -> None:
+    table = tmp_path / "said.csv"
+    rows = [["Request", " LABEL ", "when", "comment"], ["r0", "Coat", "2031-01-01", "x"], ["r1", "", "", ""]]
+    table.write_text("\n".join(comma.join(row) for row in rows), encoding="utf-8-sig")
+    body = call("feedback", served, "--from", table)
+    assert (body["kept"], body["corrected"], body["unread"]) == (2, 1, ["when", "comment"])
+
+
+def test_two_kinds_of_separators_are_told(tmp_path: Path) -> None:
+    table = tmp_path / "said.csv"
+    table.write_text("request;label,note\nr0;Coat,x\n", encoding="utf-8")
+    with pytest.raises(ReadError, match="commas between the columns"):
+        read_csv(table)
+
+
+def test_long_ids_are_shortened(served: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "said.csv"
+    table.write_text(f"request,label,when\n{'x' * 5000},Bag,now\nr0,{'y' * 5000},now\n", encoding="utf-8")
+    assert main(["feedback", str(served), "--from", str(table)]) == 1
+    told = capsys.readouterr().out
+    assert "no prediction with the id xxx" in " ".join(told.split())
+    assert "not read: the column when" in told
+    assert len(told) < 700
+
+
+def test_a_column_confirm_alone_says_what_is_confirmed(served: Path, call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "said.csv"
+    table.write_text("request,confirm\nr0,true\nr1,no\nr2,\n", encoding="utf-8")
+    body = call("feedback", served, "--from", table, code=1)
+    assert (body["kept"], body["confirmed"]) == (1, 1)
+    assert [row["request"] for row in body["refused"]] == ["r1", "r2"]
 
 
 def test_a_label_without_a_prediction_is_refused(served: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,10 +103,10 @@ def test_a_trial_begins_stands_and_speaks_in_a_promotion(
     assert "at random" in found["why"][-1]
     with Project.open(folder) as opened:
         say(opened, some[:9], inclusion=None)
-        assert (trial(opened).labelled, trial(opened).used) == (9, 0)  # nobody drew them: they prove nothing
+        assert (trial(opened).labelled, trial(opened).drawn) == (9, 0)  # nobody drew them: they prove nothing
         say(opened, some, inclusion=0.5)
         whole = trial(opened)
-        assert (whole.drawn, whole.used) == (len(some), len(some))
+        assert (whole.drawn, whole.worth, whole.chances) == (len(some), pytest.approx(len(some)), (0.5, 0.5))
         row = whole.evidence[0]
         labels = dict(some)
         wanted = {digest(content): label for content, label in labels.items()}
@@ -123,6 +123,11 @@ def test_a_trial_begins_stands_and_speaks_in_a_promotion(
             "Trouser",
         }
         assert opened.state.ledger("promotions")[-1]["decision"] == f"trial {good}"
+        say(opened, some[:5], inclusion=0.05)  # a week with ten times the traffic
+        mixed = trial(opened)
+        assert (mixed.chances, mixed.drawn) == ((0.05, 0.5), len(some))
+        assert mixed.worth == pytest.approx((175 + 5 * 10) ** 2 / (175 + 5 * 100))
+        assert "each weighs the inverse" in mixed.why[-1]
         with pytest.raises(DataError, match="@champion already"):
             begin(opened, bad)
         with pytest.raises(DataError, match="margin of 2"):

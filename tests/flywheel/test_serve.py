@@ -127,8 +127,13 @@ def test_an_answer_is_logged_kept_confirmed_and_counted(server: Server, made: tu
                                {"request": many["answers"][0]["request"], "label": "Bag"},
                                {"request": "nobody", "label": "Bag"}])  # fmt: skip
     assert (status, said["kept"], len(said["refused"])) == (200, 2, 1)
+    wish = json.dumps([{"request": one["request"], "label": "Sandal", "voter": "ben"}]).encode()
+    said = server.ask("POST", "/feedback", wish, {"content-type": "application/json"})[1]
+    assert "a new class is kept with ?new_classes=true" in said["refused"][0]["why"]
+    wished = server.ask("POST", "/feedback?new_classes=true", wish, {"content-type": "application/json"})[1]
+    assert (wished["kept"], wished["refused"]) == (1, [])
     text = server.ask("GET", "/metrics")[1].decode()
-    assert 'scarce_feedback_total{outcome="refused"} 1.0' in text
+    assert 'scarce_feedback_total{outcome="refused"} 2.0' in text
     assert 'path="/predict",status="200"} 2.0' in text
 
 

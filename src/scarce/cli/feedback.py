@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scarce.cli._options import AsJson, Debug, InProject, ProjectFolder, Quiet, folder_of
-from scarce.cli._screen import screen, table
+from scarce.cli._screen import safe, screen, table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +24,9 @@ def feedback(
     ] = None,
     table_file: Annotated[
         Path | None,
-        typer.Option("--from", metavar="CSV", help="Columns request and label (empty = right), voter, note."),
+        typer.Option(
+            "--from", metavar="CSV", help="Columns request and label (empty = right), voter, note; or confirm."
+        ),
     ] = None,
     voter: Annotated[str, typer.Option(metavar="NAME", help="Who says so.", show_default="operator")] = "",
     note: Annotated[str, typer.Option(metavar="TEXT", help="Kept with it.", show_default="none")] = "",
@@ -46,35 +48,40 @@ def feedback(
         scarce feedback photos-scarce --from feedback.csv
     """
     with screen(as_json, quiet, debug) as out:
+        from scarce.flywheel._said import Table, shortened
         from scarce.flywheel.feedback import give, read_csv
         from scarce.project import Project
 
         more = {"label": label, "voter": voter, "note": note, "new-classes": new_classes}
         _one_of(request, table_file, [f"--{name}" for name, value in more.items() if value])
-        rows: list[dict[str, Any]] | None = None
+        given: Table | None = None
         if table_file is not None:
-            rows = read_csv(table_file)
+            given = read_csv(table_file)
         elif request is not None:
-            rows = [{"request": request, "label": label or "", "confirm": label is None, "note": note}]
+            given = Table(rows=({"request": request, "label": label or "", "confirm": label is None, "note": note},))
         with Project.open(folder_of(project, named)) as opened:
-            if rows is None:
+            if given is None:
                 body = _summary(opened.state.feedback())
                 out.show(body, lambda console: _draw(console, body))
                 return
             source = "csv" if table_file is not None else "cli"
-            said = give(opened, rows, source=source, voter=voter, new_classes=new_classes)
+            said = give(opened, given.rows, source=source, voter=voter, new_classes=new_classes)
+            refused, unread = [*given.refused, *said.refused], list(given.unread)
 
         def draw(console: Console) -> None:
             console.print(f"kept {said.kept:,}: {said.confirmed:,} confirmed, {said.corrected:,} corrected")
             if said.repeated:
                 console.print(f"{said.repeated:,} had been said before")
-            for row in said.refused[:20]:
-                console.print(f"not kept: {row['request'] or '(no id)'}: {row['why']}", markup=False)
-            if len(said.refused) > 20:
-                console.print(f"and {len(said.refused) - 20:,} more")
+            for row in refused[:20]:
+                console.print(f"not kept: {safe(shortened(row['request']) or '(no id)')}: {safe(row['why'])}")
+            if len(refused) > 20:
+                console.print(f"and {len(refused) - 20:,} more")
+            if unread:
+                columns = ", ".join(safe(shortened(name)) for name in unread)
+                console.print(f"not read: the column{'s' * (len(unread) > 1)} {columns}")
 
-        out.show(said.to_json(), draw)
-    if said.refused:
+        out.show({**said.to_json(), "refused": refused, "unread": unread}, draw)
+    if refused:
         raise typer.Exit(1)
 
 

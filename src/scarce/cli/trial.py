@@ -76,7 +76,7 @@ def _draw(console: Console, found: Trial) -> None:
             console.print(table((found.champion, found.challenger, "samples"), rows, right=("samples",)))
     if found.mode is not None:
         console.print(f"{found.answered:,} samples answered, {found.labelled:,} confirmed, {found.drawn:,} of them "
-                      f"drawn at random, {found.used:,} with one probability")  # fmt: skip
+                      "drawn at random")  # fmt: skip
     judged = [
         (row.name, f"{row.n:,}", _points(row.champion), _points(row.challenger), f"{100 * row.low:+.1f}",
          f"{100 * row.high:+.1f}", row.verdict) for row in found.evidence if row.n

@@ -27,19 +27,24 @@ ROOM: Final = 0.2
 DIGITS: Final = 4
 
 
-def with_columns_beside(ds: Dataset) -> Dataset:
+def with_columns_beside(ds: Dataset, promised: Iterable[str] = ()) -> Dataset:
     """Return a version with ``feature.*`` and ``scan.*`` in its table; NaN and blank texts become nulls.
 
-    Measurements are taken from ``ds.wide``: scan the dataset first.
+    Measurements are taken from ``ds.wide``: scan the dataset first. What is more than one number a sample stays there.
+
+    Args:
+        ds: a version.
+        promised: further measurements that are wanted, beside those that every contract promises.
 
     Raises:
         ReadError: a table of features cannot be read any more.
     """
     table = ds.table
     found = {FEATURE + name: column for name, column in raw.feature_columns(ds).items()}
-    for name in MEASURED.get(ds.schema.modality, ()):
-        if SCAN + name in ds.wide:
-            found[SCAN + name] = pa.array(ds.wide[SCAN + name])
+    usual = (SCAN + name for name in MEASURED.get(ds.schema.modality, ()))
+    for name in {*usual, *promised}:
+        if name.startswith(SCAN) and name in ds.wide and ds.wide[name].ndim == 1:
+            found[name] = pa.array(ds.wide[name])
     for name in sorted(found):
         table = table.append_column(name, without_blanks(found[name]))
     return replace(ds, table=table)

@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from scarce.ballot import ratings_of
 from scarce.columns import sample_name
 from scarce.contract import _schema
-from scarce.contract._beside import unmeasured
+from scarce.contract._beside import SCAN, with_columns_beside
 from scarce.contract._limit import CONFIDENCE, Level, Outcome, Share, fewest, side
 from scarce.contract._terms import LIMITS, SCHEMA_RULES, Contract
 from scarce.dataset import Dataset, Floats, Ints
+from scarce.errors import closest
 from scarce.invariant import EXAMPLES, column_of, invariants
 from scarce.quality import Part, incomplete, measure, redundant
 
@@ -65,21 +66,37 @@ def _always(ds: Dataset) -> Iterator[Outcome]:
 
 
 def _facts(contract: Contract, ds: Dataset, now: datetime) -> Iterator[Outcome]:
-    broken = _schema.violations(contract, ds, now, files=True)
+    whole = with_columns_beside(ds, contract.ranges)
+    broken = _schema.violations(contract, whole, now, files=True)
     for item in broken:
         yield Outcome(rule=item.rule, outcome="broken", what=item.what, examples=item.examples, do=item.do)
-    unseen = unmeasured(ds, contract.ranges)
-    if unseen:
-        what = f"{', '.join(unseen)}: not measured"
-        yield Outcome(rule="ranges", outcome="unknown", what=what, do="scan the dataset first (scarce.modality.scan)")
+    wrong = {item.rule for item in broken}
+    for rule in ("ranges", "allowed", "unique"):
+        lost = _schema.nowhere(contract, whole, rule)
+        unscanned = [name for name in lost if name.startswith(SCAN)] if not any(map(_scanned, ds.wide)) else []
+        strange = [name for name in lost if name not in unscanned]
+        wrong |= {rule} if lost else set()
+        if unscanned:
+            yield Outcome(rule=rule, outcome="unknown", what=f"{', '.join(unscanned)}: not measured",
+                          do="scan the dataset first (scarce.modality.scan)")  # fmt: skip
+        if strange:
+            known = [
+                *whole.table.column_names,
+                *(name for name in ds.wide if _scanned(name) and ds.wide[name].ndim == 1),
+            ]
+            yield Outcome(rule=rule, outcome="unknown", what=f"{', '.join(strange)}: there is no such column",
+                          do=closest(strange[0], known))  # fmt: skip
     active = {
         "freshness": contract.max_age_days > 0, "max_set_aside": contract.max_set_aside < 1,
         **{rule: bool(getattr(contract, rule)) for rule in SCHEMA_RULES if rule not in ("freshness", "max_set_aside")},
     }  # fmt: skip
-    wrong = {item.rule for item in broken} | ({"ranges"} if unseen else set())
     for rule in SCHEMA_RULES:
         if active[rule] and rule not in wrong:
             yield Outcome(rule=rule, outcome="holds", what="as promised")
+
+
+def _scanned(name: str) -> bool:
+    return name.startswith(SCAN)
 
 
 def _shares(contract: Contract, ds: Dataset) -> Iterator[Outcome]:

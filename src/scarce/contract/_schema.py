@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scarce.columns import sample_name
-from scarce.contract._beside import FEATURE, named, own_columns, unseen, with_columns_beside
+from scarce.contract._beside import FEATURE, named, own_columns, unseen
 from scarce.dataset import Dataset
 from scarce.invariant import EXAMPLES, Found, Violation, column_of
 
@@ -31,12 +31,10 @@ def violations(contract: Contract, ds: Dataset, now: datetime, *, files: bool = 
         contract: what was promised.
         ds: a version.
         now: the time that freshness is counted from.
-        files: whether the columns beside the version are looked at, too (see :mod:`scarce.contract._beside`).
-
-    Raises:
-        ReadError: a table of features cannot be read any more.
+        files: whether the version holds the columns beside it (:func:`scarce.contract._beside.with_columns_beside`);
+            else nothing is told of them.
     """
-    contract = _seen(contract, ds := with_columns_beside(ds) if files else ds, files=files)
+    contract = _seen(contract, ds, files=files)
     real = real_rows(ds)
     kept = real.take(column_of(real, "keep").astype(bool))
     broken = [*_counts(contract, real, kept)]
@@ -50,6 +48,18 @@ def violations(contract: Contract, ds: Dataset, now: datetime, *, files: bool = 
     if contract.max_age_days > 0:
         broken += _freshness(contract, kept, now)
     return broken
+
+
+def nowhere(contract: Contract, ds: Dataset, rule: str) -> list[str]:
+    """Return the columns whose values a rule promises and that are nowhere, less those that are told as missing.
+
+    Args:
+        contract: what was promised.
+        ds: a version with the columns beside it.
+        rule: ``ranges``, ``allowed`` or ``unique``.
+    """
+    there, required = set(ds.table.column_names), {named(ds, name) for name in contract.required}
+    return [name for name in getattr(contract, rule) if (full := named(ds, name)) not in there and full not in required]
 
 
 def _seen(contract: Contract, ds: Dataset, *, files: bool) -> Contract:

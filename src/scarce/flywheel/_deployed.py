@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from scarce.errors import DataError, ScarceError
 from scarce.flywheel._limits import KINDS
+from scarce.flywheel._served import INSTEAD, unserved
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
 from scarce.train.model import Model, load
 from scarce.train.predict import Prediction, predict_contents
@@ -139,9 +140,9 @@ class Deployment:
                 "scarce rebuild, or scarce rollback",
             ) from error
         found = Deployed(name=name, version=(model.card.get("data") or {}).get("version"), model=model)
-        if found.modality not in KINDS or model.card.get("task") == "boxes":
-            what = "finds boxes" if model.card.get("task") == "boxes" else f"reads {found.modality} data"
-            raise DataError(WHO, f"{name} {what}, which is not answered over HTTP", f"answered: {', '.join(KINDS)}",
-                            "use scarce predict")  # fmt: skip
+        if what := unserved(model.card):
+            raise DataError(
+                WHO, f"{name} {what}, which is not answered over HTTP", f"answered: {', '.join(KINDS)}", INSTEAD
+            )
         self._warm(found)
         return found

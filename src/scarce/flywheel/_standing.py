@@ -13,6 +13,7 @@ import numpy as np
 from scarce.dataset import Dataset, Mask
 from scarce.errors import ScarceError
 from scarce.flywheel._outcomes import sound_of
+from scarce.flywheel._served import unserved_champion
 from scarce.flywheel.drift import last_alarms
 from scarce.flywheel.feedback import LOW
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
@@ -44,6 +45,7 @@ class Standing:
         fresh: training samples that got a label since the newest model was trained; None = not known.
         asked: questions for a label that wait for an answer.
         answers: answers and feedback that are not in the data yet.
+        unserved: what the champion does that keeps it from being answered over HTTP; empty = it is answered.
     """
 
     version: str | None = None
@@ -60,6 +62,7 @@ class Standing:
     fresh: int | None = None
     asked: int = 0
     answers: int = 0
+    unserved: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ def standing_of(project: Project, ds: Dataset | None) -> Standing:
         "models": len(cards), "champion": aliases.get(CHAMPION), "challenger": aliases.get(CHALLENGER),
         "asked": sum(row["reason"].startswith(LABEL) for row in project.state.queue()),
         "judged": _judged(project, aliases.get(CHALLENGER)), "answers": _loose(project),
+        "unserved": unserved_champion(project, aliases.get(CHAMPION)),
     }  # fmt: skip
     if ds is None:
         return Standing(**shared)

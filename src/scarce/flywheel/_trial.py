@@ -11,7 +11,6 @@ import numpy as np
 
 from scarce.dataset import Array, Floats, Mask
 from scarce.flywheel._paired import PROVEN, UNDECIDED, WORSE, Evidence
-from scarce.lineage import digest
 from scarce.metric.sequential import needed_at, running_bounds
 
 TRIAL: Final = "trial"
@@ -21,15 +20,17 @@ SHOWN: Final = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """Confirmed samples of a trial, drawn with equal probability, in the order in which they were confirmed.
+    """Confirmed samples of a trial that were drawn at random, in the order in which they were confirmed.
 
     Attributes:
+        inclusion: (N,) probability with which each was drawn, in (0, 1].
         labels: (N,) true codes; -1 = no class of the models.
         right: (N,) whether champion and challenger named it; what the one that was not asked holds does not matter.
         share: (N,) probability with which the challenger was asked in the champion's place; None = both were asked.
         asked: (N,) whether the challenger was; None = both were.
     """
 
+    inclusion: Floats
     labels: Array
     right: tuple[Mask, Mask]
     share: Floats | None = None
@@ -39,8 +40,11 @@ class Judged:
 def judged(samples: Judged, classes: Sequence[str], *, margin: float, confidence: float) -> list[Evidence]:
     """Return the evidence about all classes together, and about each.
 
-    The lower bound of each row holds with the confidence at all looks together. That all rows are ``not worse`` needs
-    no correction for their number; that any of them is ``worse`` does, so that the upper bounds share the error.
+    A sample weighs the inverse of the probability with which it was drawn, so that what is estimated is the loss on all
+    samples that the confirmed ones were drawn from: a week with much traffic and few draws counts as what it was. The
+    lower bound of each row holds with the confidence at all looks together, for what was confirmed until then. That all
+    rows are ``not worse`` needs no correction for their number; that any of them is ``worse`` does, so that the upper
+    bounds share the error.
 
     Args:
         samples: confirmed ones.
@@ -60,21 +64,23 @@ def judged(samples: Judged, classes: Sequence[str], *, margin: float, confidence
 def _evidence(samples: Judged, name: str, own: Mask, *, margin: float, confidence: float, above: float) -> Evidence:
     right = [np.asarray(side[own], np.float64) for side in samples.right]
     n = int(own.sum())
+    drawn = samples.inclusion[own]
+    weights: Floats = drawn[:1] / drawn
     if samples.share is None or samples.asked is None:
         values: Floats = right[1] - right[0]
         reach = 1.0
-        means = [float(side.mean()) if n else None for side in right]
+        means = [float(np.average(side, weights=weights)) if n else None for side in right]
     else:
         asked, share = samples.asked[own], samples.share[own]
         values = _differences(np.where(asked, right[1], right[0]), asked, share)
         reach = float(1 / np.minimum(samples.share, 1 - samples.share).min()) if len(samples.share) else 1.0
         answered = zip(right, (~asked, asked), strict=True)
-        means = [float(side[who].mean()) if who.any() else None for side, who in answered]
-    low, high = running_bounds(values, -reach, reach, confidence, above=above)
+        means = [float(np.average(side[who], weights=weights[who])) if who.any() else None for side, who in answered]
+    low, high = running_bounds(values, -reach, reach, confidence, above=above, weights=weights)
     low, high = max(low, -1.0), min(high, 1.0)
     gain = 0.0 if means[0] is None or means[1] is None else means[1] - means[0]
     verdict = PROVEN if low > -margin else WORSE if high < -margin else UNDECIDED
-    needed = needed_at((values + reach) / (2 * reach), (reach - margin) / (2 * reach), confidence)
+    needed = needed_at((values + reach) / (2 * reach), (reach - margin) / (2 * reach), confidence, weights)
     return Evidence(source=TRIAL, name=name, n=n, groups=n, champion=means[0], challenger=means[1], gain=gain, low=low,
                     high=high, verdict=verdict, needed=needed)  # fmt: skip
 
@@ -87,21 +93,6 @@ def _differences(right: Floats, asked: Mask, share: Floats) -> Floats:
     """
     before = (np.concatenate([[0.0], np.cumsum(right)[:-1]]) + 0.5) / (np.arange(len(right)) + 1)
     return np.asarray((right - before) * np.where(asked, 1 / share, -1 / (1 - share)), np.float64)
-
-
-def drawn_alike(samples: Sequence[str], inclusion: Floats) -> Mask:
-    """Return which samples to keep, so that all that are left were drawn with one probability: the least so far.
-
-    A sample that was drawn more often than that is kept with the ratio of the two, by its hash: the same one always.
-
-    Args:
-        samples: content hashes, in order.
-        inclusion: (N,) probability with which each was drawn, in (0, 1].
-    """
-    if not len(samples):
-        return np.zeros(0, bool)
-    chance = np.array([int(digest("drawn alike", sample)[:8], 16) / 2**32 for sample in samples])
-    return np.asarray(chance < np.minimum.accumulate(inclusion) / inclusion)
 
 
 @dataclass(frozen=True, kw_only=True)

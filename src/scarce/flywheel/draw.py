@@ -15,7 +15,9 @@ import numpy as np
 from scarce.dataset import Dataset
 from scarce.errors import ConflictError, DataError
 from scarce.flywheel._blind import draws
+from scarce.flywheel._served import INSTEAD, unserved_champion
 from scarce.flywheel.pool import UNKNOWN, Pool, beside, folder_of, pool_of
+from scarce.flywheel.promote import CHAMPION
 from scarce.flywheel.queue import AUDIT, MONTH, PICK, WEEK, Budget, Choice, budget_of, choose
 from scarce.io.production import drawn
 from scarce.label import query
@@ -289,5 +291,8 @@ def _empty(project: Project, pool: Pool) -> DataError:
     if pool.lost:
         return DataError(WHO, f"of {pool.lost} production samples not one was kept", f"{folder_of(project)} has none",
                          "set keep_images = true below [serve] in scarce.toml")  # fmt: skip
+    if what := unserved_champion(project, project.state.aliases().get(CHAMPION)):
+        there = f"@champion {what}, which is not answered over HTTP, and no data waits for a label"
+        return DataError(WHO, "there is nothing to ask about", there, INSTEAD)
     return DataError(WHO, "there is nothing to ask about", "no production sample is new, and none of the data waits",
                      "serve some predictions first, or add unlabelled samples: scarce add")  # fmt: skip

@@ -17,6 +17,7 @@ from scarce.errors import DataError, ReadError
 from scarce.flywheel._chance import WHO, YEAR_DAYS, checked_rate, spent
 from scarce.flywheel._look import look
 from scarce.flywheel._seen import CALIBRATION, INPUT, NEW_CLASS, PREDICTION, Confirmed, Look, Reading, Seen, Strangers
+from scarce.flywheel._served import INSTEAD, unserved
 from scarce.flywheel.promote import CHAMPION
 from scarce.state import DRIFT
 
@@ -135,7 +136,7 @@ def drift(
         record: write the look, and the pictures of possible new classes.
 
     Raises:
-        DataError: there is no ``@champion``, or no reference.
+        DataError: there is no ``@champion``, no reference, or the champion is not answered over HTTP.
     """
     from scarce.flywheel import _observed
 
@@ -147,6 +148,9 @@ def drift(
     window = _observed.Window(since=until - timedelta(days=own.days), until=until,
                               together_minutes=own.together_minutes)  # fmt: skip
     model = _load(project, champion)
+    if what := unserved(model.card):
+        there = "no prediction is logged that a look could compare, and data that was added later is not compared"
+        raise DataError(WHO, f"{champion} {what}, which is not answered over HTTP", there, INSTEAD)
     rate, notes = _rate(project, own, champion, until)
     reference, surplus = _observed.held_out(project, model, seed=own.seed)
     if own.against == PRODUCTION:

@@ -7,24 +7,21 @@ that people gave because a model was unsure says nothing about its accuracy; onl
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from scarce.errors import DataError, ReadError, closest
+from scarce.errors import DataError, closest
+from scarce.flywheel._said import KEYS, WHO, Table, read, shortened
 
 if TYPE_CHECKING:
     from scarce.project import Project
 
-WHO: Final = "flywheel.feedback"
 CONFIRMED, CORRECTED = "confirmed", "corrected"
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 SURE: Final = 0.7
 """Confirmations of answers below this probability are worth more."""
-KEYS: Final = ("request", "label", "confirm", "voter", "note")
 MANY: Final = 500
 
 
@@ -91,7 +88,7 @@ def give(
     refused: list[dict[str, str]] = []
     for row in given:
         about = known.get(row["request"])
-        why = _refusal(row, about, () if new_classes else classes)
+        why = _refusal(row, about, () if new_classes else classes, source)
         if why is not None or about is None:
             refused.append({"request": row["request"], "why": why or ""})
             continue
@@ -110,32 +107,17 @@ def give(
                 repeated=len(said) - len(fresh), refused=tuple(refused))  # fmt: skip
 
 
-def read_csv(path: str | Path) -> list[dict[str, Any]]:
+def read_csv(path: str | Path) -> Table:
     """Return the rows of a CSV file with columns ``request``, ``label`` (empty = confirmed), ``voter``, ``note``.
 
+    Names of columns may be in any case, separated by commas, semicolons or tabs. With a column ``confirm`` only what
+    it holds (true, yes, 1) confirms. A row of another length than the header is refused, since a cell that is missing
+    is no confirmation.
+
     Raises:
-        ReadError: it cannot be read, or has no such columns.
+        ReadError: it cannot be read, has neither ``label`` nor ``confirm``, or a column twice.
     """
-    path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            names = [name for name in reader.fieldnames or () if name]
-            if "request" not in names:
-                raise ReadError(WHO, f"{path} has no column request", f"its columns are {', '.join(names) or 'none'}",
-                                "give request and label, as scarce serve answered them")  # fmt: skip
-            for name in names:
-                if name not in KEYS and (near := get_close_matches(name, KEYS, n=1, cutoff=0.7)):
-                    raise ReadError(WHO, f"{path} has a column {name!r}", f"did you mean {near[0]!r}?",
-                                    f"columns that are read: {', '.join(KEYS)}")  # fmt: skip
-            rows: list[dict[str, Any]] = [{key: row.get(key) or "" for key in KEYS if key in names} for row in reader]
-    except UnicodeDecodeError as error:
-        raise ReadError(WHO, f"{path} is no UTF-8 text", do="save it as CSV in UTF-8") from error
-    except (OSError, csv.Error) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(WHO, f"{path} cannot be read ({error})", do="give a CSV file") from error
-    return [dict(row, confirm=row.get("confirm") or not row.get("label")) for row in rows]
+    return read(Path(path))
 
 
 def latest(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -171,18 +153,22 @@ def _clean(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {**text, "confirm": said}
 
 
-def _refusal(row: Mapping[str, Any], about: Mapping[str, Any] | None, classes: tuple[str, ...]) -> str | None:
+def _refusal(
+    row: Mapping[str, Any], about: Mapping[str, Any] | None, classes: tuple[str, ...], source: str
+) -> str | None:
     """Return why a row cannot be kept, or None."""
     if not row["request"]:
         return "it names no request"
     if about is None:
-        return f"no prediction with the id {row['request']} was logged"
+        return f"no prediction with the id {shortened(row['request'])} was logged"
     if not row["label"] and not row["confirm"]:
         return "it neither confirms nor names a label"
     if not row["label"] and about["label"] is None:
         return "the model gave no answer that could be confirmed; name a label"
     if row["label"] and classes and row["label"] not in classes:
-        return f"{row['label']!r} is no class of the project; {closest(str(row['label']), classes)}"
+        how = "?new_classes=true" if source == "http" else "--new-classes"
+        near = closest(row["label"], classes)
+        return f"{shortened(row['label'])!r} is no class of the project; {near}; a new class is kept with {how}"
     return None
 
 

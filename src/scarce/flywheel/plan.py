@@ -269,6 +269,10 @@ def next_step(standing: Standing, place: str, budget: Allowance, *, retrain_afte
     if standing.fresh is not None and standing.fresh >= retrain_after:
         why = f"{standing.fresh:,} new training samples since the newest model; {retrain_after:,} were wanted"
         return Step(command=f"scarce round {at}", why=why)
+    if standing.unserved:
+        why = f"{standing.champion} {standing.unserved}, which is not answered over HTTP, so that nothing is queued: "
+        why += "put new labelled data in place of DATA; scarce predict answers"
+        return Step(command=f"scarce add DATA --project {at}", why=why)
     if budget.left:
         why = f"{budget.left:,} of {budget.total:,} labels of {budget.period} are left"
         return Step(command=f"scarce queue {at}", why=why)

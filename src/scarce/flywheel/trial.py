@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from scarce.dataset import Floats
 from scarce.errors import DataError
 from scarce.flywheel._answering import SHADOW
 from scarce.flywheel._outcomes import audited_samples
 from scarce.flywheel._paired import PROVEN, UNDECIDED, WORSE, Evidence
-from scarce.flywheel._trial import Agreement, Judged, agreement, drawn_alike, judged
+from scarce.flywheel._trial import Agreement, Judged, agreement, judged
 from scarce.flywheel.feedback import latest
 from scarce.flywheel.promote import CHALLENGER, CHAMPION, wanted
+from scarce.metric.sequential import STAKES
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -42,8 +44,10 @@ class Trial:
         margin: share of right answers that may be lost.
         confidence: of the verdict, over all looks together.
         answered: distinct samples that take part.
-        labelled, drawn, used: those with a confirmed label; that were drawn with a known probability; that the test
-            stands on, all drawn with one probability.
+        labelled: those with a confirmed label.
+        drawn: those of them that were drawn with a known probability: what the test stands on.
+        chances: the least and the greatest of these probabilities; None where nothing was drawn.
+        worth: how many samples drawn with one probability tell as much (Kish).
         evidence: a row for all classes together, and one for each.
         agreement: None where no sample was answered by both.
         why: sentences for people.
@@ -59,7 +63,8 @@ class Trial:
     answered: int = 0
     labelled: int = 0
     drawn: int = 0
-    used: int = 0
+    chances: tuple[float, float] | None = None
+    worth: float = 0.0
     evidence: tuple[Evidence, ...] = ()
     agreement: Agreement | None = None
     why: tuple[str, ...] = ()
@@ -69,7 +74,8 @@ class Trial:
         return {
             "verdict": self.verdict, "champion": self.champion, "challenger": self.challenger, "mode": self.mode,
             "since": self.since, "margin": self.margin, "confidence": self.confidence, "answered": self.answered,
-            "labelled": self.labelled, "drawn": self.drawn, "used": self.used,
+            "labelled": self.labelled, "drawn": self.drawn,
+            "chances": self.chances and list(self.chances), "worth": self.worth,
             "evidence": [row.to_json() for row in self.evidence],
             "agreement": self.agreement and self.agreement.to_json(), "why": list(self.why),
         }  # fmt: skip
@@ -127,19 +133,23 @@ def trial(project: Project, *, margin: float | None = None, confidence: float = 
     labels = _labels(project, told)
     samples = sorted((row["sample"] for row in told if row["sample"] in labels), key=lambda one: labels[one][2])
     drawn = [sample for sample in samples if labels[sample][1] is not None]
-    kept = drawn_alike(drawn, np.array([labels[sample][1] for sample in drawn], np.float64))
-    used = [sample for sample, keep in zip(drawn, kept, strict=True) if keep]
+    inclusion = np.array([labels[sample][1] for sample in drawn], np.float64)
     classes = _classes(project)
-    truth = [labels[sample][0] for sample in used]
-    found = _shadowed(pairs, used, truth, classes) if mode == SHADOW else _shared(alone, used, truth, classes, names[1])
+    truth = [labels[sample][0] for sample in drawn]
+    if mode == SHADOW:
+        found = _shadowed(pairs, drawn, truth, classes, inclusion)
+    else:
+        found = _shared(alone, drawn, truth, classes, inclusion, challenger=names[1])
     evidence = tuple(judged(found, classes, margin=margin, confidence=confidence))
     same = agreement(pairs, confidence) if pairs else None
     now = Trial(
         verdict=_verdict(evidence), champion=names[0], challenger=names[1], mode=mode, since=since, margin=margin,
-        confidence=confidence, answered=len(told), labelled=len(samples), drawn=len(drawn), used=len(used),
+        confidence=confidence, answered=len(told), labelled=len(samples), drawn=len(drawn),
+        chances=(float(inclusion.min()), float(inclusion.max())) if drawn else None,
+        worth=float((1 / inclusion).sum() ** 2 / (1 / inclusion**2).sum()) if drawn else 0.0,
         evidence=evidence, agreement=same,
     )  # fmt: skip
-    return replace(now, why=_why(now))
+    return replace(now, why=(*_why(now), *_weighed(now, inclusion)))
 
 
 def evidence_of(project: Project, names: tuple[str, str], margin: float) -> list[Evidence]:
@@ -227,22 +237,23 @@ def _classes(project: Project) -> tuple[str, ...]:
 
 
 def _shadowed(
-    pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]], used: Sequence[str], truth: Sequence[str],
-    classes: Sequence[str],
+    pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]], drawn: Sequence[str], truth: Sequence[str],
+    classes: Sequence[str], inclusion: Floats,
 ) -> Judged:  # fmt: skip
     by_sample = {first["sample"]: (first["label"], second["label"]) for first, second in pairs}
-    right = np.array([[by_sample[one][side] == label for one, label in zip(used, truth, strict=True)]
+    right = np.array([[by_sample[one][side] == label for one, label in zip(drawn, truth, strict=True)]
                       for side in (0, 1)], bool).reshape(2, -1)  # fmt: skip
-    return Judged(labels=_codes(truth, classes), right=(right[0], right[1]))
+    return Judged(inclusion=inclusion, labels=_codes(truth, classes), right=(right[0], right[1]))
 
 
 def _shared(
-    alone: Sequence[dict[str, Any]], used: Sequence[str], truth: Sequence[str], classes: Sequence[str], challenger: str
-) -> Judged:
+    alone: Sequence[dict[str, Any]], drawn: Sequence[str], truth: Sequence[str], classes: Sequence[str],
+    inclusion: Floats, *, challenger: str,
+) -> Judged:  # fmt: skip
     by_sample = {row["sample"]: row for row in alone}
-    rows = [by_sample[one] for one in used]
+    rows = [by_sample[one] for one in drawn]
     right = np.array([row["label"] == label for row, label in zip(rows, truth, strict=True)], bool)
-    return Judged(labels=_codes(truth, classes), right=(right, right),
+    return Judged(inclusion=inclusion, labels=_codes(truth, classes), right=(right, right),
                   share=np.array([row["body"]["share"] for row in rows], np.float64),
                   asked=np.array([row["model"] == challenger for row in rows], bool))  # fmt: skip
 
@@ -273,4 +284,17 @@ def _why(found: Trial) -> tuple[str, ...]:
             + (f"; about {row.needed} like these would prove it." if row.n and row.needed else ".")
             for row in found.evidence if row.verdict == UNDECIDED
         ]  # fmt: skip
+    return tuple(out)
+
+
+def _weighed(found: Trial, inclusion: Floats) -> tuple[str, ...]:
+    """Return what follows from draws with unlike probabilities."""
+    if found.chances is None or found.chances[1] <= 2 * found.chances[0]:
+        return ()
+    low, high = found.chances
+    told = f"They were drawn with probabilities from {low:.2g} to {high:.2g}, and each weighs the inverse: "
+    out = [f"{told}{found.drawn} tell as much as {found.worth:.0f} that were drawn alike."]
+    if inclusion[0] / low * STAKES[0] >= 1:
+        out.append(f"The first was drawn with {inclusion[0]:.2g}, a later one so much more rarely that all classes "
+                   "together can prove nothing any more in this trial.")  # fmt: skip
     return tuple(out)
