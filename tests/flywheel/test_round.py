@@ -21,6 +21,9 @@ from scarce.cli import main
 from scarce.errors import DataError
 from scarce.flywheel._challenge import SCRATCH, TUNED, better
 from scarce.flywheel._journal import KIND, Journal
+from scarce.flywheel._learnt import needed
+from scarce.flywheel.kpi import measure
+from scarce.flywheel.plan import plan
 from scarce.flywheel.promote import promote
 from scarce.flywheel.rebuild import rebuild
 from scarce.flywheel.round import LOCK, Orders, Turn, turn
@@ -168,6 +171,60 @@ def test_where_the_old_data_breaks_the_contract_a_person_is_asked(project: Proje
     assert (found.state, found.exit_code) == ("gate", 1)
     assert "Nothing was trained" in found.why[-1]
     assert project.head == head
+
+
+def idle_versions(project: Project, many: int) -> None:
+    """Write versions that change nothing that a model learns from."""
+    for number in range(many):
+        project.change(
+            lambda ds, n=number: ds.with_columns({"meta.note": [str(n)] * len(ds)}), f"note {number}", owner="io"
+        )
+
+
+def test_prune_keeps_what_production_stands_on(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    (trained,) = {row["version"] for row in project.state.alias_history("champion")}
+    idle_versions(project, 3)
+    newest, older = project.head, [version.name for version in project.log()][1:]
+    capsys.readouterr()
+    assert main(["prune", str(project.folder), "--keep", "1"]) == 0
+    said = capsys.readouterr().out
+    assert f"{trained} is kept: @champion v2-linear_probe stands on it; the next round counts from it" in said
+    left = {version.name for version in project.log()}
+    assert {trained, newest} <= left
+    assert set(older) - left
+    assert main(["prune", str(project.folder), "--keep", "1", "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["deleted"] == []
+    assert list(body["kept"]) == sorted(left - {newest})
+
+
+def test_prune_keeps_what_an_interrupted_round_works_on(project: Project) -> None:
+    journal = Journal.begin(project, head=project.head, champion="v2-linear_probe", seed=0)
+    project.change(lambda ds: ds.with_columns({"meta.note": ["x"] * len(ds)}), "round 2: grow", owner="io")
+    assert journal.head in needed(project)
+
+
+def test_a_round_goes_on_where_the_version_that_was_trained_on_is_gone(project: Project, base: Path) -> None:
+    counts = json.loads((project.models / "v2-linear_probe" / "card.json").read_text())["data"]["counts"]
+    add(project, base / "new")
+    settings(project.folder, retrain_after=1000)
+    project.store.prune(1)
+    with Project.open(project.folder) as opened:
+        found = turn(opened)
+        assert (found.state, found.number) == ("waiting", 2)
+        ds = opened.dataset()
+        here = np.isin(ds["split"].astype(str), ("train", "val")) & (ds["label"] >= 0) & ds["keep"].astype(bool)
+        gained = {name: int((here & (ds["label"] == code)).sum()) - counts[name]["real"]
+                  for code, name in enumerate(ds.schema.classes)}  # fmt: skip
+        assert 0 < found.new == sum(max(0, n) for n in gained.values())
+        assert "was pruned: what is new is counted against its card" in found.why[0]
+        status = plan(opened, measure(opened))
+        assert status.retrain[0] is not None
+        assert status.retrain[0] > 0
+        shutil.rmtree(opened.models / "v2-linear_probe")
+        idle_versions(opened, 1)
+        found = turn(opened)
+        assert "all labelled samples count as new" in found.why[0]
 
 
 def test_two_rounds_at_once_the_second_does_nothing(project: Project, base: Path) -> None:

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce._lock import FileLock
-from scarce.errors import ContractError, DataError, ScarceError
+from scarce.errors import ContractError, DataError
 from scarce.flywheel import _admission as admission
 from scarce.flywheel import _intake as intake
 from scarce.flywheel._challenge import SCRATCH, TUNED, Challenge
 from scarce.flywheel._journal import KIND, OVERTAKEN, Journal, Result
+from scarce.flywheel._learnt import Learnt, learnt, more_than
 from scarce.flywheel.drift import meaning
 from scarce.flywheel.promote import CHALLENGER, CHAMPION, Promotion, promote
 from scarce.state import PROMOTIONS
 
 if TYPE_CHECKING:
-    from scarce.dataset import Dataset
     from scarce.project import Project
 
 WHO: Final = "flywheel.round"
@@ -233,7 +233,8 @@ class _Turning:
         admit = journal.once("admit", lambda: self._admit(journal))
         base = Turn(state=NOTHING, needed=self.needed, new=admit["new"], champion=self.champion)
         told = "; ".join(admit["broken"])
-        why = [f"{admit['refused']:,} new samples are set aside: {told}."] if admit["refused"] else []
+        why = [admit["note"]] * bool(admit["note"])
+        why += [f"{admit['refused']:,} new samples are set aside: {told}."] if admit["refused"] else []
         if not admit["fine"]:
             return replace(base, state=GATE, why=(f"The contract does not hold: {told}.",
                                                   "Nothing was trained. Mend the data, or the contract."))  # fmt: skip
@@ -282,38 +283,34 @@ class _Turning:
 
     def _admit(self, journal: Journal) -> Result:
         last = self._last() or {}
+        then = self._learnt()
         if last.get("seen") == journal.head and not last["stopped"]:  # audited already
-            return {"since": self._since(), "broken": [], "refused": 0, "fine": True, "version": journal.head,
-                    "new": int(last["new"])}  # fmt: skip
-        since = self._since()
-        before: Dataset | None = None if since is None else self.project.dataset(since)
+            return {"since": then.version, "broken": [], "refused": 0, "fine": True, "version": journal.head,
+                    "new": int(last["new"]), "note": ""}  # fmt: skip
         ds = admission.measured(self.project, self.project.dataset(journal.head), self.options)
-        found = admission.admitted(self.project, ds, before)
-        told: Result = {"since": since, "broken": list(found.broken), "refused": len(found.refused),
-                        "fine": found.fine, "version": None}  # fmt: skip
+        found = admission.admitted(self.project, ds, then.dataset)
+        told: Result = {"since": then.version, "broken": list(found.broken), "refused": len(found.refused),
+                        "fine": found.fine, "version": None, "note": then.note}  # fmt: skip
         if not found.fine:
             return {**told, "new": len(found.new)}
         try:
             told["version"] = journal.commit(found.dataset, "admit", ("io", "audit", "split", "clean"))
         except ContractError as error:  # a rule that only a commit sees
             return {**told, **admission.refused_by(error)}
-        left = admission.fresh(found.dataset, before)
-        return {**told, "new": int((left & (found.dataset["split"].astype(str) == "train")).sum())}
+        left = admission.fresh(found.dataset, then.dataset) & (found.dataset["split"].astype(str) == "train")
+        new = int(left.sum())
+        return {**told, "new": new if then.counts is None else min(new, more_than(found.dataset, then.counts))}
 
-    def _since(self) -> str | None:
-        """Return the version that a model was trained on last; None = none was."""
+    def _learnt(self) -> Learnt:
+        """Return what the last training knew: that of the last round that trained, else the champion's."""
         for row in reversed(self.project.state.rounds(KIND)):
-            grow = row["body"]["steps"].get("grow")
-            if row["status"] == "done" and grow:
-                return str(grow["from"])
-        if self.champion is None:
-            return None
+            steps = row["body"]["steps"]
+            if row["status"] == "done" and "grow" in steps:
+                names = str(steps["grow"]["from"]), str(steps["grow"]["version"])
+                return learnt(self.project, names, (steps.get("name") or {}).get("challenger"))
         found = [row for row in self.project.state.alias_history(CHAMPION) if row["target"] == self.champion]
-        version = found[-1]["version"] if found else None
-        try:
-            return None if version is None else str(self.project.store.version(version).name)
-        except ScarceError:  # pruned
-            return None
+        version = found[-1]["version"] if found and self.champion else None
+        return learnt(self.project, (version,) if version else (), self.champion)
 
     def _trained(self, journal: Journal, base: Turn) -> Turn:
         challenge = Challenge(self.project, journal, self.champion, self.options, self.orders.minutes)
