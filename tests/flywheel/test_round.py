@@ -58,6 +58,7 @@ def base(garments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert first.challenger == "v2-linear_probe"
         again = turn(project)
         assert (again.state, again.number, again.steps) == ("proposed", None, {})
+    shutil.copytree(folder, place / "proposed")
     assert main(["promote", str(folder), "--quiet"]) == 0
     return place
 
@@ -171,6 +172,62 @@ def test_where_the_old_data_breaks_the_contract_a_person_is_asked(project: Proje
     assert (found.state, found.exit_code) == ("gate", 1)
     assert "Nothing was trained" in found.why[-1]
     assert project.head == head
+
+
+def some(base: Path, folder: Path, label: str, start: int, stop: int) -> Path:
+    """Copy some of the new pictures of a class into a folder of classes, and return it."""
+    (folder / label).mkdir(parents=True)
+    for path in sorted((base / "new" / label).iterdir())[start:stop]:
+        shutil.copy(path, folder / label)
+    return folder
+
+
+def test_a_proposal_stands_though_rounds_wait_for_labels(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base / "proposed", tmp_path / "p")
+    with Project.open(tmp_path / "p") as project:
+        for number in range(2):
+            add(project, some(base, tmp_path / f"few{number}", "Bag", 3 * number, 3 * number + 3))
+            found = turn(project)
+            assert (found.state, found.exit_code, found.number) == ("proposed", 1, number + 2)
+            assert set(found.steps) == {"admit", "decide", "groups", "ask"}
+            assert found.why[-1] == f"v2-linear_probe is proven and waits for a person: scarce promote {project.folder}"
+        before = found.new
+        again = turn(project)
+        assert (again.state, again.exit_code, again.number, again.new) == ("proposed", 1, None, before)
+        assert 0 < before < 20
+        project.state.set_alias("challenger", "another")
+        assert turn(project).state == "nothing new"
+
+
+def test_by_commands_alone_a_challenger_is_proposed_and_promoted(
+    project: Project, base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings(project.folder, margin=0.95)  # so wide that a dozen test samples prove it
+    folder = str(project.folder)
+
+    def call(*words: str, code: int) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main([*words, "--json", "--quiet"]) == code
+        body: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return body
+
+    rows = project.state.ledger("promotions")
+    numbered = {row["decision"].partition(" ")[0]: "round" in row for row in rows}
+    assert numbered == {"challenge": True, "judge": True, "promote": False}
+    add(project, base / "new")
+    found = call("round", folder, code=1)
+    assert (found["state"], found["number"]) == ("proposed", 2)
+    name = found["challenger"]
+    judged = project.state.ledger("promotions")[-1]
+    assert (judged["decision"], judged["verdict"], judged["kept"], judged["round"]) == (
+        f"judge {name}",
+        "proven",
+        False,
+        2,
+    )
+    assert call("round", folder, code=1)["state"] == "proposed"
+    assert call("promote", folder, code=0)["verdict"] == "promoted"
+    assert call("round", folder, code=0)["state"] == "nothing new"
 
 
 def idle_versions(project: Project, many: int) -> None:

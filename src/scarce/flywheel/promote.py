@@ -20,12 +20,16 @@ from scarce.errors import DataError, ReadError, ScarceError
 from scarce.flywheel._paired import OPEN, UNDECIDED, WORSE, Evidence, Samples, per_class, unlosable
 from scarce.flywheel.mirror import mirror
 from scarce.folds import groups_of
+from scarce.state import PROMOTIONS
 
 if TYPE_CHECKING:
     from scarce.project import Project
 
 WHO: Final = "flywheel.promote"
 CHAMPION, CHALLENGER = "champion", "challenger"
+JUDGED: Final = "judge "
+"""So begin decisions of the ledger that judged a model and promoted nothing; ``proven`` where no class loses."""
+PROVEN: Final = "proven"
 PRODUCTION: Final = "production"
 """Name of the source that confirmed production samples come from."""
 
@@ -111,6 +115,21 @@ def promote(  # noqa: PLR0913 - one knob each
         _carry_out(project, found, model)
         found = replace(found, notes=(*found.notes, *filter(None, [mirror(project)])))
     return found
+
+
+def proposal(project: Project) -> str | None:
+    """Return the challenger that is proven better than the present champion and waits for a person; None = none does.
+
+    It stands until it is promoted, is judged otherwise, or another model is ``@challenger``.
+    """
+    aliases = project.state.aliases()
+    name, champion = aliases.get(CHALLENGER), aliases.get(CHAMPION)
+    if name in (None, champion):
+        return None
+    rows = [row for row in project.state.ledger(PROMOTIONS)
+            if row.get("challenger") == name and not row["decision"].startswith("challenge ")]  # fmt: skip
+    proven = bool(rows) and rows[-1]["verdict"] == PROVEN and rows[-1].get("champion") == champion
+    return name if proven else None
 
 
 def wanted(project: Project, challenger: str | None, aliases: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ from scarce.flywheel._challenge import SCRATCH, TUNED, Challenge
 from scarce.flywheel._journal import KIND, OVERTAKEN, Journal, Result
 from scarce.flywheel._learnt import Learnt, learnt, more_than
 from scarce.flywheel.drift import meaning
-from scarce.flywheel.promote import CHALLENGER, CHAMPION, Promotion, promote
+from scarce.flywheel.promote import CHALLENGER, CHAMPION, JUDGED, PROVEN, Promotion, promote, proposal
 from scarce.state import PROMOTIONS
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class _Turning:
         self.alarms, self.taken = journal.body["alarms"], journal.body["collected"]
         found = self._told(self._turned(journal))
         found = replace(found, resumed=resumed, steps=journal.steps, version=self.project.head, number=journal.number)
-        journal.close(state=found.state, why=list(found.why), new=0 if found.challenger else found.new,
+        journal.close(state=found.state, why=list(found.why), new=0 if "grow" in journal.steps else found.new,
                       stopped=not journal.steps["admit"]["fine"], seen=self.project.head)  # fmt: skip
         return found
 
@@ -215,19 +215,21 @@ class _Turning:
             named = ", ".join(f"{name} ({n:,})" for name, n in wishes.items())
             why.append(f"Feedback names classes that the project does not have: {named}. To make them: scarce collect "
                        f"{self.project.folder} --new-classes")  # fmt: skip
-        return replace(found, why=(*why, *self.notes, *found.why), collected=self.taken, alarms=tuple(self.alarms),
+        told = [*why, *self.notes, *found.why]
+        proven = proposal(self.project)
+        if proven is not None and found.state in (NOTHING, WAITING, GATE):
+            told.append(f"{proven} is proven and waits for a person: scarce promote {self.project.folder}")
+            found = replace(found, state=GATE if found.state == GATE else PROPOSED, challenger=proven)
+        return replace(found, why=tuple(told), collected=self.taken, alarms=tuple(self.alarms),
                        wanted=tuple(wishes), waiting=intake.waiting(self.project))  # fmt: skip
 
     def _standing(self) -> Turn:
         """Return where things stand when nothing is to be done."""
         last, asked = self._last() or {}, intake.waiting(self.project)
         challenger = self.project.state.aliases().get(CHALLENGER)
-        base = Turn(state=WAITING if asked else NOTHING, needed=self.needed, new=int(last.get("new", 0)),
-                    champion=self.champion, challenger=challenger, version=self.project.head)  # fmt: skip
-        why = ["Nothing is new since the last round; nothing was done.", *self._open(asked)]
-        if last.get("state") == PROPOSED and challenger is not None:
-            return replace(base, state=PROPOSED, why=(*why, f"{challenger} waits for scarce promote."))
-        return replace(base, why=tuple(why))
+        return Turn(state=WAITING if asked else NOTHING, needed=self.needed, new=int(last.get("new", 0)),
+                    champion=self.champion, challenger=challenger, version=self.project.head,
+                    why=("Nothing is new since the last round; nothing was done.", *self._open(asked)))  # fmt: skip
 
     def _turned(self, journal: Journal) -> Turn:
         admit = journal.once("admit", lambda: self._admit(journal))
@@ -342,11 +344,13 @@ class _Turning:
 
     def _ruled(self, found: Promotion, name: str, number: int) -> None:
         """Keep the verdict of a round that promotes nothing in the ledger, once."""
-        judged = f"judge {name}"
+        judged = f"{JUDGED}{name}"
         told = [row["round"] for row in self.project.state.ledger(PROMOTIONS) if row["decision"] == judged]
         if number not in told:
-            row = {**found.to_json(), "decision": judged, "kept": False, "promoted": False, "version_before": None,
-                   "version_after": found.version, "why": " ".join(found.why), "round": number}  # fmt: skip
+            verdict = PROVEN if found.promoted else found.verdict  # nothing is promoted by it
+            row = {**found.to_json(), "decision": judged, "verdict": verdict, "kept": False, "promoted": False,
+                   "version_before": None, "version_after": found.version, "why": " ".join(found.why),
+                   "round": number}  # fmt: skip
             self.project.state.add_ledger_rows([row], run=PROMOTIONS)
 
     def _compared(self, name: str, number: int) -> Result:
