@@ -149,6 +149,7 @@ class _Turning:
         self.needed = project.config.flywheel.retrain_after
         self.alarms: list[dict[str, Any]] = []
         self.notes: list[str] = []
+        self.idle: list[str] = []
         self.taken: Result = {}
 
     def go(self) -> Turn:
@@ -165,7 +166,7 @@ class _Turning:
                 self._take_in()
             except ContractError as error:
                 return self._told(Turn(state=GATE, champion=self.champion, needed=self.needed,
-                                       why=(f"What came back is not taken in: {error}",)))  # fmt: skip
+                                       why=(f"What came back is not taken in: {intake.plain(error)}",)))  # fmt: skip
             journal = self._begun()
         if journal is None:
             return self._told(self._standing())
@@ -194,8 +195,10 @@ class _Turning:
         """Begin a round if the data changed since the last one, an alarm is new, or people can be asked again."""
         last = self._last()
         same = last is not None and last["seen"] == self.project.head and not last["stopped"]
-        if same and not self.alarms and not intake.asking_due(self.project):
-            return None
+        if same and not self.alarms:
+            due, self.idle = intake.asking_due(self.project, seed=self.orders.seed, workers=self.orders.workers)
+            if not due:
+                return None
         at = max((row["at"] for row in self.alarms), default=(last or {}).get("alarm_at"))
         return Journal.begin(
             self.project, head=self.project.head, champion=self.champion, seed=self.orders.seed, alarms=self.alarms,
@@ -227,9 +230,9 @@ class _Turning:
         """Return where things stand when nothing is to be done."""
         last, asked = self._last() or {}, intake.waiting(self.project)
         challenger = self.project.state.aliases().get(CHALLENGER)
-        return Turn(state=WAITING if asked else NOTHING, needed=self.needed, new=int(last.get("new", 0)),
-                    champion=self.champion, challenger=challenger, version=self.project.head,
-                    why=("Nothing is new since the last round; nothing was done.", *self._open(asked)))  # fmt: skip
+        why = ("Nothing is new since the last round; nothing was done.", *self._open(asked), *self.idle)
+        return Turn(state=WAITING if asked else NOTHING, needed=self.needed, new=int(last.get("new", 0)), why=why,
+                    champion=self.champion, challenger=challenger, version=self.project.head)  # fmt: skip
 
     def _turned(self, journal: Journal) -> Turn:
         admit = journal.once("admit", lambda: self._admit(journal))
@@ -278,6 +281,8 @@ class _Turning:
         if asked["asked"]:
             why.append(f"{asked['asked']:,} samples are asked about within the budget of {asked['period']}.")
         left = intake.waiting(self.project)
+        if base.state == WAITING and not left and not base.new:
+            base = replace(base, state=NOTHING)
         return replace(base, why=(*why, *self._open(left), *groups["notes"], *asked["notes"]))
 
     def _open(self, n: int) -> list[str]:
