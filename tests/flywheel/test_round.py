@@ -170,7 +170,33 @@ def test_where_the_old_data_breaks_the_contract_a_person_is_asked(project: Proje
     head = project.head
     found = turn(project)
     assert (found.state, found.exit_code) == ("gate", 1)
-    assert "Nothing was trained" in found.why[-1]
+    assert found.why[0].startswith("The contract does not hold: class_minimum: ")
+    assert found.why[1] == "Without the 30 new training samples it does not hold either."
+    assert found.why[2].startswith("Nothing was trained. Go through what is wrong (scarce contract check ")
+    assert project.head == head
+
+
+@pytest.mark.slow
+def test_where_the_gate_could_break_a_rule_itself_the_broken_rule_is_named(
+    project: Project, base: Path, tmp_path: Path
+) -> None:
+    rules = "format = 1\nmax_duplicate_rate = 0.1\nmax_set_aside = 0.1\n"
+    (project.folder / "contract.toml").write_text(rules, encoding="utf-8")
+    for path in sorted((base / "new" / "Coat").iterdir())[:8]:
+        for copy in range(6):
+            place = tmp_path / "copies" / "Coat" / f"{path.stem}-{copy}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    add(project, tmp_path / "copies")
+    head = project.head
+    for number in (2, 3):
+        found = turn(project)
+        assert (found.state, found.exit_code, found.number, found.new) == ("gate", 1, number, 48)
+        assert found.why[0].startswith("The contract does not hold: max_duplicate_rate: 0.")
+        assert "max_set_aside" not in found.why[0]
+        assert "new training samples aside would break another rule: max_set_aside: " in found.why[1]
+        assert "contract.toml" in found.why[2]
+        assert set(found.steps) == {"admit", "groups", "ask"}
     assert project.head == head
 
 

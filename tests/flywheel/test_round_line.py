@@ -136,6 +136,18 @@ def test_what_is_left_over_is_asked_about_in_the_next_period(quick: Line, open_l
     assert (found.number, found.waiting) == (2, 9)
 
 
+def test_people_are_asked_though_the_gate_is_shut(quick: Line, open_line: Opened) -> None:
+    rules = "format = 1\nclass_minimum = {Bag = 500}\n"
+    (quick.folder / "contract.toml").write_text(rules, encoding="utf-8")
+    quick.answer([*pictures(quick, "Bag", 12), *pictures(quick, "Coat", 12)])
+    project = open_line()
+    found = turn(project)
+    assert (found.state, found.waiting, found.steps["ask"]["asked"]) == ("gate", 6, 6)
+    answer_all(project, quick.truth)
+    after = turn(open_line())
+    assert (after.state, after.collected["labels"], after.waiting) == ("gate", 6, 0)
+
+
 def test_feedback_is_collected_and_trained_on(quick: Line, open_line: Opened) -> None:
     contents = [*pictures(quick, "Bag", 10), *pictures(quick, "Coat", 10), *pictures(quick, "Trouser", 10)]
     requests = quick.answer(contents)

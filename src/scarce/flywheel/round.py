@@ -241,13 +241,20 @@ class _Turning:
         why = [admit["note"]] * bool(admit["note"])
         why += [f"{admit['refused']:,} new samples are set aside: {told}."] if admit["refused"] else []
         if not admit["fine"]:
-            return replace(base, state=GATE, why=(f"The contract does not hold: {told}.",
-                                                  "Nothing was trained. Mend the data, or the contract."))  # fmt: skip
+            return self._shut(journal, replace(base, state=GATE, why=(*why, f"The contract does not hold: {told}.")))
         reason = journal.once("decide", lambda: {"train": self._reason(admit)})["train"]
         if reason:
             return self._trained(journal, replace(base, why=(*why, reason)))
         why.append(f"{admit['new']:,} new labelled samples; training begins at {self.needed:,}.")
         return self._asked(journal, replace(base, state=GATE if admit["refused"] else WAITING, why=tuple(why)))
+
+    def _shut(self, journal: Journal, base: Turn) -> Turn:
+        """Say what a person can do about the contract, and ask all the same where that can be written."""
+        admit, at = journal.steps["admit"], self.project.folder
+        do = (f"Nothing was trained. Go through what is wrong (scarce contract check {at}, scarce audit {at}, scarce "
+              f"review {at}), or change the rule in contract.toml.")  # fmt: skip
+        base = replace(base, why=(*base.why, *[admit["why_not"]] * bool(admit["why_not"]), do))
+        return self._asked(journal, base) if admit["writable"] else base
 
     def _reason(self, admit: Mapping[str, Any]) -> str:
         """Return why to train; empty = there is no reason yet."""
@@ -292,18 +299,19 @@ class _Turning:
         last = self._last() or {}
         then = self._learnt()
         if last.get("seen") == journal.head and not last["stopped"]:  # audited already
-            return {"since": then.version, "broken": [], "refused": 0, "fine": True, "version": journal.head,
-                    "new": int(last["new"]), "note": ""}  # fmt: skip
+            return {"since": then.version, "broken": [], "refused": 0, "fine": True, "why_not": "", "writable": True,
+                    "version": journal.head, "new": int(last["new"]), "note": ""}  # fmt: skip
         ds = admission.measured(self.project, self.project.dataset(journal.head), self.options)
         found = admission.admitted(self.project, ds, then.dataset)
         told: Result = {"since": then.version, "broken": list(found.broken), "refused": len(found.refused),
-                        "fine": found.fine, "version": None, "note": then.note}  # fmt: skip
+                        "fine": found.fine, "why_not": found.why_not, "writable": found.writable, "version": None,
+                        "note": then.note}  # fmt: skip
         if not found.fine:
             return {**told, "new": len(found.new)}
         try:
             told["version"] = journal.commit(found.dataset, "admit", ("io", "audit", "split", "clean"))
         except ContractError as error:  # a rule that only a commit sees
-            return {**told, **admission.refused_by(error)}
+            return {**told, **admission.refused_by(error, found)}
         left = admission.fresh(found.dataset, then.dataset) & (found.dataset["split"].astype(str) == "train")
         new = int(left.sum())
         return {**told, "new": new if then.counts is None else min(new, more_than(found.dataset, then.counts))}
