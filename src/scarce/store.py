@@ -8,7 +8,7 @@ last version whole; what it had half written is removed by the next opening or c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -292,20 +292,19 @@ class Store:
             what = f"{version.name} does not hold what was committed"
             raise StoreError("store", what, do="restore an earlier version")
 
-    def prune(self, keep: int) -> list[str]:
+    def prune(self, keep: int, *, needed: Iterable[str] = ()) -> list[str]:
         """Delete old versions and return their names; the only thing that ever deletes.
 
         Args:
             keep: so many of the newest versions stay, at least 1; tagged versions and heads of branches stay too.
+            needed: names of versions that stay as well; those that are gone already do not matter.
         """
         if keep < 1:
             raise DataError("store", f"keep = {keep}", do="keep at least one version")
         with self.locked():
             numbers = self._table.numbers()
-            safe = {
-                *numbers[-keep:],
-                *(int(name[1:]) for name in (*self.tags().values(), *self.branches().values()) if name),
-            }
+            named = (*self.tags().values(), *self.branches().values(), *needed)
+            safe = {*numbers[-keep:], *(int(name[1:]) for name in named if name and NUMBERED.fullmatch(name))}
             gone = [number for number in numbers if number not in safe]
             self._dirty.write_text(json.dumps(gone), encoding="utf-8")
             self._mend()

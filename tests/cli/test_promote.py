@@ -130,6 +130,24 @@ def test_of_two_promotions_at_once_one_wins(trained: Path) -> None:
     assert len(told) == 2
 
 
+def test_where_the_data_of_the_old_champion_is_gone_its_model_goes_back_at_once(trained: Path, call: Call) -> None:
+    linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
+    call("promote", trained, "--model", linear)
+    call("promote", trained, "--model", prototype, "--override", "a test of the line")
+    with Project.open(trained) as opened:
+        for name in ("one", "two"):
+            opened.change(lambda ds, n=name: ds.with_columns({"meta.note": [n] * len(ds)}), name, owner="io")
+        opened.store.prune(1)  # as if somebody had deleted it; the command keeps it
+        head = opened.head
+    found = call("rollback", trained)
+    assert (found["champion"], found["version"], found["restored"]) == (linear, head, None)
+    assert "was pruned: the newest data stays. scarce rebuild" in found["notes"][0]
+    with Project.open(trained) as opened:
+        assert opened.state.aliases()["champion"] == linear
+        assert opened.head == head
+        assert opened.state.ledger("promotions")[-1]["version_after"] == head
+
+
 def test_what_a_model_learned_from_judges_nobody_though_it_moved_to_test(trained: Path, call: Call) -> None:
     linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
     call("promote", trained, "--model", linear)

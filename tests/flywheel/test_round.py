@@ -21,6 +21,9 @@ from scarce.cli import main
 from scarce.errors import DataError
 from scarce.flywheel._challenge import SCRATCH, TUNED, better
 from scarce.flywheel._journal import KIND, Journal
+from scarce.flywheel._learnt import needed
+from scarce.flywheel.kpi import measure
+from scarce.flywheel.plan import plan
 from scarce.flywheel.promote import promote
 from scarce.flywheel.rebuild import rebuild
 from scarce.flywheel.round import LOCK, Orders, Turn, turn
@@ -55,6 +58,7 @@ def base(garments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert first.challenger == "v2-linear_probe"
         again = turn(project)
         assert (again.state, again.number, again.steps) == ("proposed", None, {})
+    shutil.copytree(folder, place / "proposed")
     assert main(["promote", str(folder), "--quiet"]) == 0
     return place
 
@@ -166,8 +170,144 @@ def test_where_the_old_data_breaks_the_contract_a_person_is_asked(project: Proje
     head = project.head
     found = turn(project)
     assert (found.state, found.exit_code) == ("gate", 1)
-    assert "Nothing was trained" in found.why[-1]
+    assert found.why[0].startswith("The contract does not hold: class_minimum: ")
+    assert found.why[1] == "Without the 30 new training samples it does not hold either."
+    assert found.why[2].startswith("Nothing was trained. Go through what is wrong (scarce contract check ")
     assert project.head == head
+
+
+@pytest.mark.slow
+def test_where_the_gate_could_break_a_rule_itself_the_broken_rule_is_named(
+    project: Project, base: Path, tmp_path: Path
+) -> None:
+    rules = "format = 1\nmax_duplicate_rate = 0.1\nmax_set_aside = 0.1\n"
+    (project.folder / "contract.toml").write_text(rules, encoding="utf-8")
+    for path in sorted((base / "new" / "Coat").iterdir())[:8]:
+        for copy in range(6):
+            place = tmp_path / "copies" / "Coat" / f"{path.stem}-{copy}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    add(project, tmp_path / "copies")
+    head = project.head
+    for number in (2, 3):
+        found = turn(project)
+        assert (found.state, found.exit_code, found.number, found.new) == ("gate", 1, number, 48)
+        assert found.why[0].startswith("The contract does not hold: max_duplicate_rate: 0.")
+        assert "max_set_aside" not in found.why[0]
+        assert "new training samples aside would break another rule: max_set_aside: " in found.why[1]
+        assert "contract.toml" in found.why[2]
+        assert set(found.steps) == {"admit", "groups", "ask"}
+    assert project.head == head
+
+
+def some(base: Path, folder: Path, label: str, start: int, stop: int) -> Path:
+    """Copy some of the new pictures of a class into a folder of classes, and return it."""
+    (folder / label).mkdir(parents=True)
+    for path in sorted((base / "new" / label).iterdir())[start:stop]:
+        shutil.copy(path, folder / label)
+    return folder
+
+
+def test_a_proposal_stands_though_rounds_wait_for_labels(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base / "proposed", tmp_path / "p")
+    with Project.open(tmp_path / "p") as project:
+        for number in range(2):
+            add(project, some(base, tmp_path / f"few{number}", "Bag", 3 * number, 3 * number + 3))
+            found = turn(project)
+            assert (found.state, found.exit_code, found.number) == ("proposed", 1, number + 2)
+            assert set(found.steps) == {"admit", "decide", "groups", "ask"}
+            assert found.why[-1] == f"v2-linear_probe is proven and waits for a person: scarce promote {project.folder}"
+        before = found.new
+        again = turn(project)
+        assert (again.state, again.exit_code, again.number, again.new) == ("proposed", 1, None, before)
+        assert 0 < before < 20
+        project.state.set_alias("challenger", "another")
+        assert turn(project).state == "nothing new"
+
+
+def test_by_commands_alone_a_challenger_is_proposed_and_promoted(
+    project: Project, base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings(project.folder, margin=0.95)  # so wide that a dozen test samples prove it
+    folder = str(project.folder)
+
+    def call(*words: str, code: int) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main([*words, "--json", "--quiet"]) == code
+        body: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return body
+
+    rows = project.state.ledger("promotions")
+    numbered = {row["decision"].partition(" ")[0]: "round" in row for row in rows}
+    assert numbered == {"challenge": True, "judge": True, "promote": False}
+    add(project, base / "new")
+    found = call("round", folder, code=1)
+    assert (found["state"], found["number"]) == ("proposed", 2)
+    name = found["challenger"]
+    judged = project.state.ledger("promotions")[-1]
+    assert (judged["decision"], judged["verdict"], judged["kept"], judged["round"]) == (
+        f"judge {name}",
+        "proven",
+        False,
+        2,
+    )
+    assert call("round", folder, code=1)["state"] == "proposed"
+    assert call("promote", folder, code=0)["verdict"] == "promoted"
+    assert call("round", folder, code=0)["state"] == "nothing new"
+
+
+def idle_versions(project: Project, many: int) -> None:
+    """Write versions that change nothing that a model learns from."""
+    for number in range(many):
+        project.change(
+            lambda ds, n=number: ds.with_columns({"meta.note": [str(n)] * len(ds)}), f"note {number}", owner="io"
+        )
+
+
+def test_prune_keeps_what_production_stands_on(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    (trained,) = {row["version"] for row in project.state.alias_history("champion")}
+    idle_versions(project, 3)
+    newest, older = project.head, [version.name for version in project.log()][1:]
+    capsys.readouterr()
+    assert main(["prune", str(project.folder), "--keep", "1"]) == 0
+    said = capsys.readouterr().out
+    assert f"{trained} is kept: @champion v2-linear_probe stands on it; the next round counts from it" in said
+    left = {version.name for version in project.log()}
+    assert {trained, newest} <= left
+    assert set(older) - left
+    assert main(["prune", str(project.folder), "--keep", "1", "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["deleted"] == []
+    assert list(body["kept"]) == sorted(left - {newest})
+
+
+def test_prune_keeps_what_an_interrupted_round_works_on(project: Project) -> None:
+    journal = Journal.begin(project, head=project.head, champion="v2-linear_probe", seed=0)
+    project.change(lambda ds: ds.with_columns({"meta.note": ["x"] * len(ds)}), "round 2: grow", owner="io")
+    assert journal.head in needed(project)
+
+
+def test_a_round_goes_on_where_the_version_that_was_trained_on_is_gone(project: Project, base: Path) -> None:
+    counts = json.loads((project.models / "v2-linear_probe" / "card.json").read_text())["data"]["counts"]
+    add(project, base / "new")
+    settings(project.folder, retrain_after=1000)
+    project.store.prune(1)
+    with Project.open(project.folder) as opened:
+        found = turn(opened)
+        assert (found.state, found.number) == ("waiting", 2)
+        ds = opened.dataset()
+        here = np.isin(ds["split"].astype(str), ("train", "val")) & (ds["label"] >= 0) & ds["keep"].astype(bool)
+        gained = {name: int((here & (ds["label"] == code)).sum()) - counts[name]["real"]
+                  for code, name in enumerate(ds.schema.classes)}  # fmt: skip
+        assert 0 < found.new == sum(max(0, n) for n in gained.values())
+        assert "was pruned: what is new is counted against its card" in found.why[0]
+        status = plan(opened, measure(opened))
+        assert status.retrain[0] is not None
+        assert status.retrain[0] > 0
+        shutil.rmtree(opened.models / "v2-linear_probe")
+        idle_versions(opened, 1)
+        found = turn(opened)
+        assert "all labelled samples count as new" in found.why[0]
 
 
 def test_two_rounds_at_once_the_second_does_nothing(project: Project, base: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 from scarce.cli import main
 from scarce.flywheel import _intake as intake
 from scarce.flywheel.feedback import give
+from scarce.flywheel.plan import Steady
 from scarce.flywheel.round import Turn, turn
 from scarce.lineage import digest
 from scarce.loop.answering import Answer, say
@@ -81,6 +83,69 @@ def test_people_are_asked_within_the_budget_and_answers_come_back(quick: Line, o
     ds = project.dataset()
     drawn = ds["source"] == "production"
     assert {"test", "train"} >= set(ds["split"][drawn].tolist())
+
+
+def written(project: Project) -> tuple[Any, ...]:
+    """Return how much was ever written."""
+    state = project.state
+    return len(project.log()), len(state.rounds("turn")), len(state.ledger("*")), len(state.queue()), state.test_looks()
+
+
+def test_where_nobody_can_be_asked_no_round_begins(quick: Line, open_line: Opened) -> None:
+    quick.answer(pictures(quick, "Bag", 12))
+    shutil.rmtree(quick.folder / ".scarce" / "production")  # as without keep_images
+    project = open_line()
+    assert turn(project).number == 1  # no round has seen the data yet
+    before = written(project)
+    for _ in range(2):
+        found = turn(open_line())
+        assert (found.state, found.exit_code, found.number) == ("nothing new", 0, None)
+        assert any(line.startswith("Nobody is asked: Of 12 production samples not one was kept.") for line in found.why)
+    assert written(project) == before
+
+
+def test_whether_asking_is_due_is_told_by_the_budget_of_the_draw(
+    quick: Line, open_line: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = Steady(stable=True, why=("calm",))
+    monkeypatch.setattr("scarce.flywheel.plan.steadiness", lambda *_, **__: calm)  # the budget is that of the month
+    quick.set("labels_per_month", "4")
+    quick.answer(pictures(quick, "Bag", 12))
+    project = open_line()
+    assert turn(project).waiting == 4
+    answer_all(project, quick.truth)
+    turn(open_line())
+    quick.answer(pictures(quick, "Coat", 6))
+    before = written(project)
+    found = turn(open_line())
+    assert (found.state, found.number) == ("nothing new", None)
+    assert any("The budget of 20" in line and "is spent: 4 of 4 labels." in line for line in found.why), found.why
+    assert written(project) == before
+
+
+def test_what_is_left_over_is_asked_about_in_the_next_period(quick: Line, open_line: Opened) -> None:
+    quick.answer([*pictures(quick, "Bag", 12), *pictures(quick, "Coat", 12)])
+    project = open_line()
+    assert turn(project).waiting == 6
+    assert turn(open_line()).number is None
+    text = (quick.folder / "scarce.toml").read_text(encoding="utf-8")
+    (quick.folder / "scarce.toml").write_text(
+        text.replace("labels_per_week = 6", "labels_per_week = 9"), encoding="utf-8"
+    )
+    found = turn(open_line())
+    assert (found.number, found.waiting) == (2, 9)
+
+
+def test_people_are_asked_though_the_gate_is_shut(quick: Line, open_line: Opened) -> None:
+    rules = "format = 1\nclass_minimum = {Bag = 500}\n"
+    (quick.folder / "contract.toml").write_text(rules, encoding="utf-8")
+    quick.answer([*pictures(quick, "Bag", 12), *pictures(quick, "Coat", 12)])
+    project = open_line()
+    found = turn(project)
+    assert (found.state, found.waiting, found.steps["ask"]["asked"]) == ("gate", 6, 6)
+    answer_all(project, quick.truth)
+    after = turn(open_line())
+    assert (after.state, after.collected["labels"], after.waiting) == ("gate", 6, 0)
 
 
 def test_feedback_is_collected_and_trained_on(quick: Line, open_line: Opened) -> None:

@@ -22,11 +22,12 @@ def draw_plan(console: Console, body: Row) -> None:
     console.print(f"Phase: {plan['phase']}. {safe(_sentence(plan['why']))}")
     console.print(f"Next: {safe(_sentence(plan['next']['why']))}\n  {safe(plan['next']['command'])}\n", soft_wrap=True)
     budget, fresh, after = plan["budget"], plan["new_samples"], plan["retrain_after"]
+    unknown = "not known: no card of a model says what it learned" if body["models"] else "no model yet"
     spent = f"{budget['spent']:,} of {budget['total']:,}"
     rows = [
         *((name, _model(body[name])) for name in ("champion", "challenger")),
         (f"labels of {budget['period']}", f"{spent}, {budget['left']:,} left until {budget['ends']}"),
-        ("new samples", "no model yet" if fresh is None else f"{fresh:,} of {after:,} before training again"),
+        ("new samples", f"{fresh:,} of {after:,} before training again" if fresh is not None else unknown),
         *(("last alarms" if not place else "", f"{row['at'][:10]}  {row['said']}")
           for place, row in enumerate(body["alarms"][::-1][:DECISIONS])),
         *(("last decisions" if not place else "", f"{row['at'][:10]}  {row['decision']}: {row['verdict']}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -33,6 +33,8 @@ class Admitted:
         refused: ids that the gate set aside.
         broken: what the contract says of it, before anything was set aside.
         fine: whether the contract holds now.
+        why_not: why the gate could not set the new samples aside, where it is not fine.
+        writable: whether a version of this data could be committed; limits on shares are no rules of a commit.
     """
 
     dataset: Dataset
@@ -40,6 +42,8 @@ class Admitted:
     refused: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     fine: bool = True
+    why_not: str = ""
+    writable: bool = True
 
 
 def fresh(ds: Dataset, before: Dataset | None) -> Mask:
@@ -75,7 +79,8 @@ def admitted(project: Project, ds: Dataset, before: Dataset | None) -> Admitted:
     """Hold audited data against the project's contract.
 
     Where the contract holds without the new samples and not with them, those of the training side are set aside as an
-    action of cleaning, all of them: a limit on a share names no rows. Samples of val and test are left to a person.
+    action of cleaning, all of them: a limit on a share names no rows. Samples of val and test are left to a person, and
+    so is all where setting aside would break a rule itself.
 
     Args:
         project: with or without a contract.
@@ -88,11 +93,22 @@ def admitted(project: Project, ds: Dataset, before: Dataset | None) -> Admitted:
     if not broken:
         return Admitted(dataset=ds, new=names)
     told = tuple(f"{item.rule}: {item.what}" for item in broken)
+    shut = Admitted(dataset=ds, new=names, broken=told, fine=False, writable=_writable(project, ds))
     movable = np.isin(ds.ids.astype(str), new) & ~np.isin(ds["split"].astype(str), EVALUATED)
-    if before is None or not movable.any() or _broken(project, ds.take(np.flatnonzero(~movable))):
-        return Admitted(dataset=ds, new=names, broken=told, fine=False)
+    n = int(movable.sum())
+    if before is None:
+        return replace(shut, why_not="Nothing tells which samples are new, so that none was set aside.")
+    if not n:
+        return replace(shut, why_not="No new training sample is there that could be set aside.")
+    if _broken(project, ds.take(np.flatnonzero(~movable))):
+        return replace(shut, why_not=f"Without the {n:,} new training samples it does not hold either.")
     aside = ds.ids[movable].astype(str).tolist()
-    return Admitted(dataset=set_aside(ds, aside, told), new=names, refused=tuple(aside), broken=told)
+    after = set_aside(ds, aside, told)
+    others = _broken(project, after)
+    if others:
+        named = "; ".join(f"{item.rule}: {item.what}" for item in others)
+        return replace(shut, why_not=f"To set the {n:,} new training samples aside would break another rule: {named}.")
+    return Admitted(dataset=after, new=names, refused=tuple(aside), broken=told)
 
 
 def set_aside(ds: Dataset, ids: Sequence[str], why: Sequence[str]) -> Dataset:
@@ -115,11 +131,20 @@ def _broken(project: Project, ds: Dataset) -> list[Outcome]:
     return [item for item in judge(contract, ds) if item.level == "error"]
 
 
+def _writable(project: Project, ds: Dataset) -> bool:
+    contract = project.contract
+    if contract is None or contract.on_violation != "refuse":
+        return True
+    return all(item.rule in contract.warn for item in contract.check(ds))
+
+
 def _names(ds: Dataset) -> list[str | None]:
     kept, classes = ds["keep"].astype(bool) & vouched(ds), ds.schema.classes
     return [classes[code] if here else None for code, here in zip(ds["label"].tolist(), kept.tolist(), strict=True)]
 
 
-def refused_by(error: ContractError) -> dict[str, Any]:
-    """Return what a step gives whose version the contract refused."""
-    return {"fine": False, "broken": [f"{error.what}. {error.there}".strip(". ")], "refused": 0, "new": 0}
+def refused_by(error: ContractError, found: Admitted) -> dict[str, Any]:
+    """Return what a step gives whose version a rule of every commit refused."""
+    told = f"{error.what}. {error.there}".strip(". ")
+    return {"fine": False, "broken": [*found.broken, told], "refused": 0, "new": len(found.new), "writable": False,
+            "why_not": ""}  # fmt: skip

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from scarce.errors import DataError
-from scarce.flywheel._blind import draws
+from scarce.errors import DataError, ScarceError
 from scarce.flywheel._seen import NEW_CLASS
 from scarce.flywheel.draw import HEAD, OWNERS, admitted, ask
 from scarce.flywheel.drift import Settings, drift, last_alarms
 from scarce.flywheel.pool import beside, folder_of, id_of
 from scarce.flywheel.promote import CHAMPION
-from scarce.flywheel.queue import MONTH, WEEK, budget_of
 from scarce.loop.asking import LABEL, put
 from scarce.state import DRIFT
 
@@ -25,6 +23,8 @@ LOOK_HOURS: Final = 24.0
 """A round looks for drift itself where the last look is older."""
 GROUP: Final = f"{LABEL}: {HEAD}, new class?"
 """So begin questions about samples that may be of a new class."""
+ALL_OF_IT: Final = "larger than the pool"
+"""What the choice says where everything is asked about."""
 ASKED: Final = 20
 """Questions about one group, the most central samples first."""
 
@@ -43,7 +43,7 @@ def look(project: Project, *, seed: int, now: datetime | None = None) -> list[st
     try:
         drift(project, Settings(rate=project.config.flywheel.drift_rate, seed=seed), now=now)
     except DataError as error:
-        return [f"Drift was not looked for: {error}"]
+        return [f"Drift was not looked for: {plain(error)}"]
     return []
 
 
@@ -57,15 +57,19 @@ def new_classes(alarms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [group for row in alarms if row["kind"] == NEW_CLASS for group in row["groups"] if not group["others_too"]]
 
 
-def asking_due(project: Project, now: datetime | None = None) -> bool:
-    """Return whether the period has labels left, and samples were answered since the last draw."""
-    settings = project.config.flywheel
-    kind, total = (MONTH, settings.labels_per_month) if settings.period == MONTH else (WEEK, settings.labels_per_week)
-    before = draws(project)
-    if not budget_of(before, kind, total, now or datetime.now(UTC)).left:
-        return False
-    since = before[-1]["at"] if before else None
-    return project.state.aliases().get(CHAMPION) is not None and bool(project.state.predictions(since=since))
+def asking_due(project: Project, *, seed: int, workers: int | None) -> tuple[bool, list[str]]:
+    """Return whether people would be asked about something now, and if not, why: the draw itself says so, dry.
+
+    Args:
+        project: any.
+        seed: of the draw.
+        workers: threads at most; None = all cores.
+    """
+    try:
+        found = ask(project, dry_run=True, seed=seed, workers=workers)
+    except DataError as error:
+        return False, [f"Nobody is asked: {plain(error)}"]
+    return bool(found.rows), [] if found.rows else [f"Nobody is asked: {_told(note)}" for note in found.notes]
 
 
 def ask_people(project: Project, *, seed: int, workers: int | None) -> Result:
@@ -73,9 +77,22 @@ def ask_people(project: Project, *, seed: int, workers: int | None) -> Result:
     try:
         found = ask(project, seed=seed, workers=workers)
     except DataError as error:
-        return {"asked": 0, "waiting": waiting(project), "notes": [str(error)]}
-    return {"asked": len(found.rows), "waiting": found.waiting, "notes": list(found.notes),
-            "period": found.budget.period, "left": found.budget.left}  # fmt: skip
+        return {"asked": 0, "waiting": waiting(project), "notes": [f"Nobody is asked: {plain(error)}"]}
+    return {"asked": len(found.rows), "waiting": found.waiting,
+            "notes": [_told(note) for note in found.notes], "period": found.budget.period,
+            "left": found.budget.left}  # fmt: skip
+
+
+def plain(error: ScarceError) -> str:
+    """Return what an error says to people: sentences, without the part of scarce that speaks."""
+    return " ".join(_told(part) for part in (error.what, error.there, error.do) if part)
+
+
+def _told(text: str) -> str:
+    """Return a sentence; that of a budget is told without what is left of it beside the audit."""
+    if ALL_OF_IT in text:
+        text = "there is less to ask about than the budget would pay for: all of it is asked about"
+    return text[:1].upper() + text[1:] + "." * (not text.endswith((".", "?")))
 
 
 def ask_about(project: Project, groups: Sequence[Mapping[str, Any]], journal: Journal) -> Result:

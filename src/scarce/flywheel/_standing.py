@@ -12,6 +12,7 @@ import numpy as np
 
 from scarce.dataset import Dataset, Mask
 from scarce.errors import ScarceError
+from scarce.flywheel._learnt import counts_of, more_than
 from scarce.flywheel._outcomes import sound_of
 from scarce.flywheel._served import unserved_champion
 from scarce.flywheel.drift import last_alarms
@@ -177,7 +178,10 @@ def _cards(project: Project) -> list[dict[str, Any]]:
 
 
 def _fresh(project: Project, ds: Dataset, rows: Mask, cards: list[dict[str, Any]]) -> int | None:
-    """Return how many training samples have a label that the newest model's data did not have."""
+    """Return how many training samples have a label that the newest model's data did not have.
+
+    Where that data was pruned they are counted against the model's card; None = no model, or none that says so.
+    """
     version = (cards[-1].get("data") or {}).get("version") if cards else None
     if version is None:
         return None
@@ -186,7 +190,8 @@ def _fresh(project: Project, ds: Dataset, rows: Mask, cards: list[dict[str, Any]
     try:
         then = project.store.open(version)
     except ScarceError:  # pruned
-        return None
+        counts = counts_of(cards[-1])
+        return None if counts is None else min(more_than(ds, counts), int((rows & (ds["label"] >= 0)).sum()))
     known = then.ids[then["label"] >= 0].astype(str)
     now = ds.ids[rows & (ds["label"] >= 0)].astype(str)
     return int((~np.isin(now, known)).sum())

@@ -30,6 +30,7 @@ from scarce.flywheel._missing import ENOUGH, Missing, missing
 from scarce.flywheel._outcomes import labelled
 from scarce.flywheel._standing import Looks, Standing, defects_wanted, looks_of, standing_of
 from scarce.flywheel.kpi import MONTH, WEEK, Changes, Kpis, Outcomes, changes, periods
+from scarce.flywheel.promote import PROVEN
 from scarce.flywheel.queue import budget_of
 from scarce.rebalance import strategy
 from scarce.state import DRAWS
@@ -264,7 +265,7 @@ def next_step(standing: Standing, place: str, budget: Allowance, *, retrain_afte
         return Step(command=f"scarce label session {at}", why=f"{standing.asked:,} questions wait for an answer")
     if standing.answers:
         return Step(command=f"scarce collect {at}", why=f"{standing.answers:,} answers are not in the data yet")
-    if standing.challenger not in (None, standing.champion) and standing.judged in ("", "promoted"):
+    if standing.challenger not in (None, standing.champion) and standing.judged in ("", PROVEN):
         return Step(command=f"scarce promote {at}", why=f"the challenger {standing.challenger} wants to be judged")
     if standing.fresh is not None and standing.fresh >= retrain_after:
         why = f"{standing.fresh:,} new training samples since the newest model; {retrain_after:,} were wanted"

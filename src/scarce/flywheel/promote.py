@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 WHO: Final = "flywheel.promote"
 CHAMPION, CHALLENGER = "champion", "challenger"
-TAKEN_BACK: Final = "taken back: "
-ROLLED_BACK: Final = "rolled back"
+JUDGED: Final = "judge "
+"""So begin decisions of the ledger that judged a model and promoted nothing; ``proven`` where no class loses."""
+PROVEN: Final = "proven"
 PRODUCTION: Final = "production"
 """Name of the source that confirmed production samples come from."""
 
@@ -117,77 +118,19 @@ def promote(  # noqa: PLR0913 - one knob each
     return found
 
 
-def rollback(project: Project, *, why: str = "", keep_data: bool = False) -> dict[str, Any]:
-    """Put the champion before this one back, and the data that it stands on as the newest version.
+def proposal(project: Project) -> str | None:
+    """Return the challenger that is proven better than the present champion and waits for a person; None = none does.
 
-    A rollback that was killed before the data was back is finished, and goes no further back.
-
-    Args:
-        project: with at least two champions in its history.
-        why: said in the ledger.
-        keep_data: leave the data as it is.
-
-    Returns:
-        ``champion``, ``was``, ``version`` (that now is the newest), ``restored`` (whose content it holds; None where
-        the data stayed) and ``notes`` (sentences for people).
-
-    Raises:
-        DataError: there was none before, or its folder is gone.
-        ConflictError: somebody else promoted meanwhile.
+    It stands until it is promoted, is judged otherwise, or another model is ``@challenger``.
     """
-    now = project.state.aliases().get(CHAMPION)
-    if now is None:
-        raise DataError("flywheel.rollback", "there is no @champion", do="promote a model first")
-    begun = None if keep_data else _begun(project, now)
-    if begun is not None:
-        notes = ["An earlier rollback was interrupted before its data was back; it is finished now."]
-        return {"champion": now, "was": begun["was"], "version": project.restore(begun["version_after"]),
-                "restored": begun["version_after"], "notes": notes}  # fmt: skip
-    before = _before(project, now)
-    version = None if keep_data else before["version"]
-    head = project.head
-    same = version is None or head is None or _content(project, head) == _content(project, version)
-    text = f"{TAKEN_BACK}{now}" + f": {why}" * bool(why)
-    project.state.move_aliases(
-        [{"name": CHAMPION, "target": before["target"], "version": before["version"], "why": text}],
-        {"decision": f"rollback {before['target']}", "verdict": ROLLED_BACK, "kept": True, "version_before": head,
-         "version_after": version or head, "champion": before["target"], "was": now, "why": text},
-        expected={CHAMPION: now},
-    )  # fmt: skip
-    new = head if same else project.restore(str(version))
-    return {"champion": before["target"], "was": now, "version": new, "restored": None if same else version,
-            "notes": [*filter(None, [mirror(project)])]}  # fmt: skip
-
-
-def _begun(project: Project, now: str) -> dict[str, Any] | None:
-    """Return the row of a rollback whose data is not back, where nothing was committed since; else None."""
-    row = next(reversed(project.state.ledger(PROMOTIONS)), None)
-    if row is None or row["verdict"] != ROLLED_BACK or row["champion"] != now:
+    aliases = project.state.aliases()
+    name, champion = aliases.get(CHALLENGER), aliases.get(CHAMPION)
+    if name in (None, champion):
         return None
-    head, wanted = project.head, row["version_after"]
-    if head is None or head != row["version_before"] or wanted is None:
-        return None
-    return None if _content(project, head) == _content(project, wanted) else row
-
-
-def _before(project: Project, now: str) -> dict[str, Any]:
-    """Return the last meaning of @champion before the present one that still has its model."""
-    rows = project.state.alias_history(CHAMPION)
-    given_up: set[str] = {now}
-    for row in reversed(rows):
-        if (row["why"] or "").startswith(TAKEN_BACK):
-            given_up.add(str(row["why"]).removeprefix(TAKEN_BACK).partition(": ")[0])
-        elif row["target"] is not None and row["target"] not in given_up:
-            if (project.models / row["target"] / "card.json").is_file():
-                return row
-            given_up.add(row["target"])
-    raise DataError("flywheel.rollback", f"no champion before {now} is left",
-                    f"there were {', '.join(dict.fromkeys(str(row['target']) for row in rows))}",
-                    "promote another model")  # fmt: skip
-
-
-def _content(project: Project, version: str) -> str:
-    return str(project.store.version(version).content_id)
+    rows = [row for row in project.state.ledger(PROMOTIONS)
+            if row.get("challenger") == name and not row["decision"].startswith("challenge ")]  # fmt: skip
+    proven = bool(rows) and rows[-1]["verdict"] == PROVEN and rows[-1].get("champion") == champion
+    return name if proven else None
 
 
 def wanted(project: Project, challenger: str | None, aliases: Mapping[str, str]) -> str:

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce._lock import FileLock
-from scarce.errors import ContractError, DataError, ScarceError
+from scarce.errors import ContractError, DataError
 from scarce.flywheel import _admission as admission
 from scarce.flywheel import _intake as intake
 from scarce.flywheel._challenge import SCRATCH, TUNED, Challenge
 from scarce.flywheel._journal import KIND, OVERTAKEN, Journal, Result
+from scarce.flywheel._learnt import Learnt, learnt, more_than
 from scarce.flywheel.drift import meaning
-from scarce.flywheel.promote import CHALLENGER, CHAMPION, Promotion, promote
+from scarce.flywheel.promote import CHALLENGER, CHAMPION, JUDGED, PROVEN, Promotion, promote, proposal
 from scarce.state import PROMOTIONS
 
 if TYPE_CHECKING:
-    from scarce.dataset import Dataset
     from scarce.project import Project
 
 WHO: Final = "flywheel.round"
@@ -149,6 +149,7 @@ class _Turning:
         self.needed = project.config.flywheel.retrain_after
         self.alarms: list[dict[str, Any]] = []
         self.notes: list[str] = []
+        self.idle: list[str] = []
         self.taken: Result = {}
 
     def go(self) -> Turn:
@@ -165,14 +166,14 @@ class _Turning:
                 self._take_in()
             except ContractError as error:
                 return self._told(Turn(state=GATE, champion=self.champion, needed=self.needed,
-                                       why=(f"What came back is not taken in: {error}",)))  # fmt: skip
+                                       why=(f"What came back is not taken in: {intake.plain(error)}",)))  # fmt: skip
             journal = self._begun()
         if journal is None:
             return self._told(self._standing())
         self.alarms, self.taken = journal.body["alarms"], journal.body["collected"]
         found = self._told(self._turned(journal))
         found = replace(found, resumed=resumed, steps=journal.steps, version=self.project.head, number=journal.number)
-        journal.close(state=found.state, why=list(found.why), new=0 if found.challenger else found.new,
+        journal.close(state=found.state, why=list(found.why), new=0 if "grow" in journal.steps else found.new,
                       stopped=not journal.steps["admit"]["fine"], seen=self.project.head)  # fmt: skip
         return found
 
@@ -194,8 +195,10 @@ class _Turning:
         """Begin a round if the data changed since the last one, an alarm is new, or people can be asked again."""
         last = self._last()
         same = last is not None and last["seen"] == self.project.head and not last["stopped"]
-        if same and not self.alarms and not intake.asking_due(self.project):
-            return None
+        if same and not self.alarms:
+            due, self.idle = intake.asking_due(self.project, seed=self.orders.seed, workers=self.orders.workers)
+            if not due:
+                return None
         at = max((row["at"] for row in self.alarms), default=(last or {}).get("alarm_at"))
         return Journal.begin(
             self.project, head=self.project.head, champion=self.champion, seed=self.orders.seed, alarms=self.alarms,
@@ -215,33 +218,43 @@ class _Turning:
             named = ", ".join(f"{name} ({n:,})" for name, n in wishes.items())
             why.append(f"Feedback names classes that the project does not have: {named}. To make them: scarce collect "
                        f"{self.project.folder} --new-classes")  # fmt: skip
-        return replace(found, why=(*why, *self.notes, *found.why), collected=self.taken, alarms=tuple(self.alarms),
+        told = [*why, *self.notes, *found.why]
+        proven = proposal(self.project)
+        if proven is not None and found.state in (NOTHING, WAITING, GATE):
+            told.append(f"{proven} is proven and waits for a person: scarce promote {self.project.folder}")
+            found = replace(found, state=GATE if found.state == GATE else PROPOSED, challenger=proven)
+        return replace(found, why=tuple(told), collected=self.taken, alarms=tuple(self.alarms),
                        wanted=tuple(wishes), waiting=intake.waiting(self.project))  # fmt: skip
 
     def _standing(self) -> Turn:
         """Return where things stand when nothing is to be done."""
         last, asked = self._last() or {}, intake.waiting(self.project)
         challenger = self.project.state.aliases().get(CHALLENGER)
-        base = Turn(state=WAITING if asked else NOTHING, needed=self.needed, new=int(last.get("new", 0)),
+        why = ("Nothing is new since the last round; nothing was done.", *self._open(asked), *self.idle)
+        return Turn(state=WAITING if asked else NOTHING, needed=self.needed, new=int(last.get("new", 0)), why=why,
                     champion=self.champion, challenger=challenger, version=self.project.head)  # fmt: skip
-        why = ["Nothing is new since the last round; nothing was done.", *self._open(asked)]
-        if last.get("state") == PROPOSED and challenger is not None:
-            return replace(base, state=PROPOSED, why=(*why, f"{challenger} waits for scarce promote."))
-        return replace(base, why=tuple(why))
 
     def _turned(self, journal: Journal) -> Turn:
         admit = journal.once("admit", lambda: self._admit(journal))
         base = Turn(state=NOTHING, needed=self.needed, new=admit["new"], champion=self.champion)
         told = "; ".join(admit["broken"])
-        why = [f"{admit['refused']:,} new samples are set aside: {told}."] if admit["refused"] else []
+        why = [admit["note"]] * bool(admit["note"])
+        why += [f"{admit['refused']:,} new samples are set aside: {told}."] if admit["refused"] else []
         if not admit["fine"]:
-            return replace(base, state=GATE, why=(f"The contract does not hold: {told}.",
-                                                  "Nothing was trained. Mend the data, or the contract."))  # fmt: skip
+            return self._shut(journal, replace(base, state=GATE, why=(*why, f"The contract does not hold: {told}.")))
         reason = journal.once("decide", lambda: {"train": self._reason(admit)})["train"]
         if reason:
             return self._trained(journal, replace(base, why=(*why, reason)))
         why.append(f"{admit['new']:,} new labelled samples; training begins at {self.needed:,}.")
         return self._asked(journal, replace(base, state=GATE if admit["refused"] else WAITING, why=tuple(why)))
+
+    def _shut(self, journal: Journal, base: Turn) -> Turn:
+        """Say what a person can do about the contract, and ask all the same where that can be written."""
+        admit, at = journal.steps["admit"], self.project.folder
+        do = (f"Nothing was trained. Go through what is wrong (scarce contract check {at}, scarce audit {at}, scarce "
+              f"review {at}), or change the rule in contract.toml.")  # fmt: skip
+        base = replace(base, why=(*base.why, *[admit["why_not"]] * bool(admit["why_not"]), do))
+        return self._asked(journal, base) if admit["writable"] else base
 
     def _reason(self, admit: Mapping[str, Any]) -> str:
         """Return why to train; empty = there is no reason yet."""
@@ -275,6 +288,8 @@ class _Turning:
         if asked["asked"]:
             why.append(f"{asked['asked']:,} samples are asked about within the budget of {asked['period']}.")
         left = intake.waiting(self.project)
+        if base.state == WAITING and not left and not base.new:
+            base = replace(base, state=NOTHING)
         return replace(base, why=(*why, *self._open(left), *groups["notes"], *asked["notes"]))
 
     def _open(self, n: int) -> list[str]:
@@ -282,38 +297,35 @@ class _Turning:
 
     def _admit(self, journal: Journal) -> Result:
         last = self._last() or {}
+        then = self._learnt()
         if last.get("seen") == journal.head and not last["stopped"]:  # audited already
-            return {"since": self._since(), "broken": [], "refused": 0, "fine": True, "version": journal.head,
-                    "new": int(last["new"])}  # fmt: skip
-        since = self._since()
-        before: Dataset | None = None if since is None else self.project.dataset(since)
+            return {"since": then.version, "broken": [], "refused": 0, "fine": True, "why_not": "", "writable": True,
+                    "version": journal.head, "new": int(last["new"]), "note": ""}  # fmt: skip
         ds = admission.measured(self.project, self.project.dataset(journal.head), self.options)
-        found = admission.admitted(self.project, ds, before)
-        told: Result = {"since": since, "broken": list(found.broken), "refused": len(found.refused),
-                        "fine": found.fine, "version": None}  # fmt: skip
+        found = admission.admitted(self.project, ds, then.dataset)
+        told: Result = {"since": then.version, "broken": list(found.broken), "refused": len(found.refused),
+                        "fine": found.fine, "why_not": found.why_not, "writable": found.writable, "version": None,
+                        "note": then.note}  # fmt: skip
         if not found.fine:
             return {**told, "new": len(found.new)}
         try:
             told["version"] = journal.commit(found.dataset, "admit", ("io", "audit", "split", "clean"))
         except ContractError as error:  # a rule that only a commit sees
-            return {**told, **admission.refused_by(error)}
-        left = admission.fresh(found.dataset, before)
-        return {**told, "new": int((left & (found.dataset["split"].astype(str) == "train")).sum())}
+            return {**told, **admission.refused_by(error, found)}
+        left = admission.fresh(found.dataset, then.dataset) & (found.dataset["split"].astype(str) == "train")
+        new = int(left.sum())
+        return {**told, "new": new if then.counts is None else min(new, more_than(found.dataset, then.counts))}
 
-    def _since(self) -> str | None:
-        """Return the version that a model was trained on last; None = none was."""
+    def _learnt(self) -> Learnt:
+        """Return what the last training knew: that of the last round that trained, else the champion's."""
         for row in reversed(self.project.state.rounds(KIND)):
-            grow = row["body"]["steps"].get("grow")
-            if row["status"] == "done" and grow:
-                return str(grow["from"])
-        if self.champion is None:
-            return None
+            steps = row["body"]["steps"]
+            if row["status"] == "done" and "grow" in steps:
+                names = str(steps["grow"]["from"]), str(steps["grow"]["version"])
+                return learnt(self.project, names, (steps.get("name") or {}).get("challenger"))
         found = [row for row in self.project.state.alias_history(CHAMPION) if row["target"] == self.champion]
-        version = found[-1]["version"] if found else None
-        try:
-            return None if version is None else str(self.project.store.version(version).name)
-        except ScarceError:  # pruned
-            return None
+        version = found[-1]["version"] if found and self.champion else None
+        return learnt(self.project, (version,) if version else (), self.champion)
 
     def _trained(self, journal: Journal, base: Turn) -> Turn:
         challenge = Challenge(self.project, journal, self.champion, self.options, self.orders.minutes)
@@ -345,11 +357,13 @@ class _Turning:
 
     def _ruled(self, found: Promotion, name: str, number: int) -> None:
         """Keep the verdict of a round that promotes nothing in the ledger, once."""
-        judged = f"judge {name}"
+        judged = f"{JUDGED}{name}"
         told = [row["round"] for row in self.project.state.ledger(PROMOTIONS) if row["decision"] == judged]
         if number not in told:
-            row = {**found.to_json(), "decision": judged, "kept": False, "promoted": False, "version_before": None,
-                   "version_after": found.version, "why": " ".join(found.why), "round": number}  # fmt: skip
+            verdict = PROVEN if found.promoted else found.verdict  # nothing is promoted by it
+            row = {**found.to_json(), "decision": judged, "verdict": verdict, "kept": False, "promoted": False,
+                   "version_before": None, "version_after": found.version, "why": " ".join(found.why),
+                   "round": number}  # fmt: skip
             self.project.state.add_ledger_rows([row], run=PROMOTIONS)
 
     def _compared(self, name: str, number: int) -> Result:
