@@ -183,7 +183,7 @@ def test_where_no_class_is_sound_what_leaves_one_class_possible_is_accepted(pict
 
 
 @pytest.mark.parametrize(
-    "cut, wanted",
+    ("cut", "wanted"),
     [
         (0.6, {0.3: "ambiguous", 0.7: "accept", 0.05: "reject"}),
         (0.25, {0.3: "ambiguous", 0.7: "ambiguous", 0.8: "accept", 0.05: "reject"}),
