@@ -60,11 +60,13 @@ def judged(session, card, inputs, path):
     order = np.argsort(-probs, kind="stable")
     least = (card.get("ambiguous") or {}).get("threshold", 2.0)
     left = [classes[code] for place, code in enumerate(order) if place == 0 or probs[code] >= least - 1e-12]
-    mixed = len(left) > 1 and not set(left) <= set(card["normal_classes"])
+    normal = set(card.get("normal_classes", ()))
     if "reject" in found and card.get("operating_point"):
-        verdict = "reject" if found["reject"][0] else "ambiguous" if mixed else "accept"
+        verdict = "reject" if found["reject"][0] else "accept" if set(left) <= normal else "ambiguous"
+    elif len(left) > 1:
+        verdict = "ambiguous"
     else:
-        verdict = "ambiguous" if len(left) > 1 else None
+        verdict = "accept" if card.get("ambiguous") and not normal else None
     return {"class": classes[order[0]], "probability": probs[order[0]], "verdict": verdict}
 
 

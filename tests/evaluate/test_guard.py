@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from scarce import encode, io, modality, registry, train
 from scarce.dataset import Dataset
 from scarce.evaluate._foreign import foreign_rows
+from scarce.evaluate.conformal import conformal_sets, conformal_threshold
 from scarce.evaluate.guard import guard
 from scarce.evaluate.out_of_distribution.detection import detection
 from scarce.evaluate.robustness import disturbed, robustness
@@ -41,6 +42,17 @@ def model(garments_ready: Dataset) -> Model:
     view = training_view(garments_ready)
     ready: Model = guarded(train.fit(view, QUICK, seed=0), view, seed=0)
     return ready
+
+
+def test_the_threshold_of_the_sets_lies_between_probabilities(model: Model) -> None:
+    """On one of them, the last digits of a sum decide whether a sample of that very probability is ambiguous."""
+    assert model.held_out is not None
+    labels, probs = model.held_out
+    threshold = model.card["ambiguous"]["threshold"]
+    exact = conformal_threshold(labels, probs, coverage=0.95)
+    assert threshold < exact
+    assert np.abs(probs - threshold).min() >= min(5e-5, 0.49 * (exact - probs[probs < exact].max()))
+    np.testing.assert_array_equal(conformal_sets(probs, threshold), conformal_sets(probs, exact))
 
 
 def test_digits_are_unknown_to_a_model_of_garments(model: Model, tmp_path: Path, garments_ready: Dataset) -> None:

@@ -192,3 +192,21 @@ def test_grown_rows_cannot_be_judged() -> None:
     grown = view.dataset.with_columns({"origin": ["augmented"] * 60})
     with pytest.raises(LeakError, match="real samples only"):
         grown.fold((), grown.ids[:3])
+
+
+def test_a_class_from_one_group_has_no_interval_of_its_average_precision() -> None:
+    view, probs = make(300)
+    ds, y = view.dataset, view.eval["label"]
+    names = np.where(ds["label"] == 2, "one tile", ds["split_group"]).tolist()
+    alone = ds.with_columns({"split_group": names})
+    kept = alone.ids[np.isin(alone.ids, view.eval.ids)]
+    report = evaluate.run(alone.fold((), kept), probs).to_json()
+    stain = report["per_class"]["stain"]
+    assert (stain["groups"], int((y == 2).sum()) > 1) == (1, True)
+    assert (stain["average_precision_low"], stain["average_precision_high"]) == (None, None)
+    assert report["per_class"]["hole"]["average_precision_low"] is not None
+    whole = ds.with_columns({"split_group": ["one"] * len(ds)})
+    said = evaluate.run(whole.fold((), kept), probs).to_json()
+    assert said["groups"] == 1
+    assert {row["average_precision_low"] for row in said["per_class"].values()} == {None}
+    assert said["balanced_accuracy"]["high"] - said["balanced_accuracy"]["low"] > 0.5

@@ -94,6 +94,21 @@ def test_cluster_interval_of_a_mean_has_the_right_width():
     assert alone.high - alone.low < 0.6 * (found.high - found.low)
 
 
+def test_draws_that_are_all_alike_give_no_interval():
+    values = np.array([0.2, 0.9, 0.4, 0.8])
+
+    def mean(weights):
+        return weights @ values / weights.sum(1)
+
+    one = metric.cluster_bootstrap(np.zeros(4, int), mean, repeats=100)
+    assert one.value == pytest.approx(values.mean())
+    assert np.isnan([one.low, one.high]).all(), "one group, drawn again and again, says nothing of others"
+    each = metric.cluster_bootstrap(np.array([0, 0, 1, 1]), mean, repeats=100, strata=np.array([0, 0, 1, 1]))
+    assert np.isnan([each.low, each.high]).all(), "one group in every stratum"
+    two = metric.cluster_bootstrap(np.array([0, 0, 1, 1]), mean, repeats=100)
+    assert two.low < two.high
+
+
 def test_plausible_confusions_are_jeffreys_intervals_of_the_groups() -> None:
     counts = np.array([[9, 1, 0], [0, 20, 0], [0, 0, 0]])
     drawn = plausible_confusions(counts, np.array([10, 4, 0]), draws=20_000)

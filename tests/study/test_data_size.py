@@ -14,7 +14,7 @@ from scarce import io, modality
 from scarce.augment._lexicon import lexicon
 from scarce.dataset import Dataset
 from scarce.errors import ConfigError, DataError, UnknownNameError
-from scarce.study._seeds import gain_over_seeds, judge
+from scarce.study._seeds import gain_over_seeds, judge, over_seeds, points, share_over_seeds, shares
 from scarce.study.data_size import DataSize, _Work, conclusion, table_of
 
 PICTURES = DataSize(sizes=(6,), epochs=(1, 2), policies=("flip_rotation",), most=12, judged=24, seeds=2, batch=12)
@@ -115,6 +115,7 @@ def test_verdicts_are_corrected_for_their_number() -> None:
     judge(alone)
     assert alone[0] | {"mean": 0.2, "low": None, "p": None, "p_holm": None, "verdict": "no evidence"} == alone[0]
     assert gain_over_seeds(np.zeros(4))["p"] == 1.0
+    assert gain_over_seeds(np.zeros(4))["low"] is None, "an interval of width 0 would claim certainty"
     assert gain_over_seeds(np.full(2, 0.05))["p"] == 0.5, "two equal gains prove nothing"
     assert gain_over_seeds(np.full(8, 0.05))["p"] < 0.01
 
@@ -142,3 +143,12 @@ def test_bad_data_are_explained(some_garments: Dataset, shared_data: Path) -> No
     with pytest.raises(DataError, match="this is tabular"):
         PICTURES.run(table, journal=None, minutes=1.0, seed=0)
     assert "Nothing" in conclusion({"cells": []})
+
+
+def test_seeds_that_agree_give_no_interval() -> None:
+    found = share_over_seeds(np.array([0.725, 0.725]))
+    assert (found["low"], found["high"], found["no_interval"]) == (None, None, "the seeds agree")
+    assert shares(found) == "72.5% (the seeds agree: no interval)"
+    assert points(over_seeds(np.zeros(3))) == "+0.0 (the seeds agree: no interval)"
+    assert points(over_seeds(np.array([0.01]))) == "+1.0"
+    assert share_over_seeds(np.array([0.99, 1.0]))["high"] == 1.0

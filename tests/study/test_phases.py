@@ -93,7 +93,7 @@ def test_defects_are_made_on_sound_tiles_of_the_draw_alone(tiles: Dataset) -> No
     assert arms["hybrid"]["counts"]["uneven"] == {"real": 3, "augmented": 3, "synthetic": 3}
     assert found.body["made"] == ["augment.surface", "synthesize.cut_paste"]
     assert arms["hybrid"]["recall"]["free"]["low"] is None
-    assert arms["hybrid"]["majority"] == "not proven"
+    assert arms["hybrid"]["majority"] == "not provable"
     trial = TILES._rows(tiles, None).trial(0)
     groups = dict(zip(tiles.ids.tolist(), tiles["split_group"].tolist(), strict=True))
     trained = {groups[sample] for sample in trial.made.ds.ids.tolist() if sample in groups}
@@ -205,8 +205,8 @@ def test_scores_of_a_class_and_what_is_said_of_the_majority() -> None:
     assert found["average_precision"] == {"a": 1.0, "b": 1.0, "c": 1.0}
     assert _majority({"low": -0.005, "high": 0.0}) == "kept"
     assert _majority({"low": -0.05, "high": -0.02}) == "fell"
-    assert _majority({"low": -0.05, "high": 0.02}) == "not proven"
-    assert _majority({"low": None, "high": None}) == "not proven"
+    assert _majority({"low": -0.05, "high": 0.02}) == "not provable"
+    assert _majority({"low": None, "high": None}) == "not provable"
 
 
 @pytest.mark.parametrize(

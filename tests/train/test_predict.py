@@ -14,6 +14,7 @@ import pytest
 from scarce import modality, train
 from scarce.dataset import Dataset, Floats, FoldView
 from scarce.errors import DataError
+from scarce.train._said import verdict
 from scarce.train.model import Model
 from scarce.train.predict import predict, safe_cell, write_csv, write_json
 
@@ -56,7 +57,7 @@ def test_files_and_folders_with_broken_ones(pictures: Path) -> None:
     assert set(found) == {"a.png", "b.png", "=c.png", "broken.jpg", "empty.png", "nothing.png"}
     assert (found["a.png"].label, found["a.png"].verdict) == ("ok", "accept")
     assert (found["b.png"].label, found["b.png"].verdict) == ("=stain", "reject")
-    assert found["=c.png"].verdict == "accept", "below the threshold although its likeliest class is a defect"
+    assert found["=c.png"].verdict == "ambiguous", "below the threshold, but the class that remains is a defect"
     assert found["=c.png"].label == "=stain"
     assert found["b.png"].probability == pytest.approx(found["b.png"].defect_score)
     for name in ("broken.jpg", "empty.png", "nothing.png"):
@@ -179,3 +180,17 @@ def test_where_no_class_is_sound_what_leaves_one_class_possible_is_accepted(pict
         Path(row.path).name: row for row in predict(Bright(card={**card, "ambiguous": {"threshold": 0.2}}), [pictures])
     }
     assert (told["a.png"].verdict, told["b.png"].verdict, told["=c.png"].verdict) == ("accept", "accept", "ambiguous")
+
+
+@pytest.mark.parametrize(
+    ("cut", "wanted"),
+    [
+        (0.6, {0.3: "ambiguous", 0.7: "accept", 0.05: "reject"}),
+        (0.25, {0.3: "ambiguous", 0.7: "ambiguous", 0.8: "accept", 0.05: "reject"}),
+    ],
+)
+def test_only_what_can_be_nothing_but_sound_is_accepted(cut: float, wanted: dict[float, str]) -> None:
+    """A part that can only be a defect passed once, because its score lay below the operating point."""
+    model = Bright(card={**CARD, "ambiguous": {"threshold": cut}})
+    said = {sound: verdict(model, np.array([sound, 1 - sound]), 0.0, 0.9) for sound in wanted}
+    assert said == wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from scarce.cli._screen import safe
@@ -16,6 +16,8 @@ def beside(body: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"Warning: {safe(why)}" for why in body.get("seen") or ())
     if body.get("judged_as"):
         yield safe(body["judged_as"])
+    if body.get("groups") == 1:
+        yield "All test samples are of one group: no bootstrap over groups has an interval."
     yield from _unknown(body.get("out_of_distribution") or {})
     sets = (body.get("ambiguous") or {}).get("sets")
     if sets:
@@ -28,7 +30,7 @@ def beside(body: Mapping[str, Any]) -> Iterator[str]:
         found, plain = (other["differences"][name] for name in ("balanced_accuracy", "accuracy"))
         yield (
             f"Against {safe(other['first'])}: balanced accuracy {_points(found['value'])} points "
-            f"({_points(found['low'])} to {_points(found['high'])}): {other['verdict']}; accuracy "
+            f"({_ends(found, _points)}): {other['verdict']}; accuracy "
             f"{_points(plain['value'])} points, {other['only_second']} samples only this one gets right, "
             f"{other['only_first']} only the other, McNemar p = {other['p']:.3g}."
         )
@@ -53,9 +55,13 @@ def beside(body: Mapping[str, Any]) -> Iterator[str]:
 
 def _costs(found: Mapping[str, Any]) -> Iterator[str]:
     ways = ", ".join(
-        f"{name} {row['value']:.4g} ({row['low']:.4g} to {row['high']:.4g})" for name, row in found["ways"].items()
+        f"{name} {row['value']:.4g} ({_ends(row, '{:.4g}'.format)})" for name, row in found["ways"].items()
     )
     yield f"Costs of 1,000 samples, by the way to answer: {safe(ways)}."
+
+
+def _ends(row: Mapping[str, Any], form: Callable[[float], str]) -> str:
+    return "no interval" if row["low"] is None else f"{form(row['low'])} to {form(row['high'])}"
 
 
 def _points(value: float) -> str:

@@ -60,6 +60,11 @@ def _onnx(out: Screen, project: Project | None, model: Model, path: Path) -> Non
     told = (
         f"Checked on {checked.samples:,} samples of the project: largest difference of a probability "
         f"{checked.difference:.1g}, other classes {checked.other_classes}, other verdicts {checked.other_verdicts}"
+        + (
+            ", each so near to a threshold that rounding decides"
+            if checked.other_classes + checked.other_verdicts
+            else ""
+        )
     )
     lines = [
         f"{relative(path)}: {path.stat().st_size / 1e6:.1f} MB, predicts without torch",

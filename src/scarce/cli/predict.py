@@ -61,9 +61,10 @@ def predict(
 ) -> None:
     """Classify files or folders: class, probability, verdict.
 
-    Probabilities are calibrated; the verdict is accept or reject at the model's operating point. A file that cannot be
-    read gets a line that says why; where none can be read the exit code is 1. Where the project's classes changed since
-    the training, a warning is given.
+    Probabilities are calibrated; the verdict is accept or reject at the model's operating point, ambiguous where a
+    person should look, or unknown. What can only be a defect is never accepted. A file that cannot be read gets a line
+    that says why; where none can be read the exit code is 1. Where the project's classes changed since the training, a
+    warning is given.
 
     Example:
         scarce predict photos-scarce new-photos/ -o predictions.csv

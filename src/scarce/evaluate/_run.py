@@ -37,7 +37,8 @@ class Report:
     Attributes:
         n: evaluation samples; ``unlabelled`` were left out; ``groups`` is what bootstraps draw and bounds count.
         accuracy, balanced_accuracy, macro_f1: value, low, high and the majority ``baseline``.
-        rare_average_precision: mean over the rare classes: value, low, high, classes, chance.
+        rare_average_precision: mean over the rare classes: value, low, high, classes, chance. Bounds of a bootstrap are
+            None where a rare class comes from one group, or no draw differs.
         per_class, confusion, calibration, mistakes, baseline, per_slice: the sections, see their files.
         operating_point: None without a normal class; then ``one_vs_rest`` holds one point a class.
         seed: of the bootstraps.
@@ -133,7 +134,7 @@ def _scored(judged: Judged, metric: str, baseline: float) -> dict[str, Any]:
     )  # fmt: skip
     low, high = _possible(judged, metric)
     return plain({  # type: ignore[no-any-return]
-        "value": found.value, "low": min(found.low, low), "high": max(found.high, high), "baseline": baseline,
+        "value": found.value, "low": np.fmin(found.low, low), "high": np.fmax(found.high, high), "baseline": baseline,
     })  # fmt: skip
 
 
@@ -161,8 +162,10 @@ def _rare(judged: Judged) -> dict[str, Any]:
     )  # fmt: skip
     present = [code for code in rare if (judged.y == code).any()]
     chance = float(np.mean([(judged.y == code).mean() for code in present])) if present else float("nan")
+    alone = any(judged.group_count(judged.y == code) < 2 for code in present)  # no draw could vary that class
+    low, high = (np.nan, np.nan) if alone else (found.low, found.high)
     return plain({  # type: ignore[no-any-return]
-        "value": found.value, "low": found.low, "high": found.high, "baseline": chance,
+        "value": found.value, "low": low, "high": high, "baseline": chance,
         "classes": [judged.classes[code] for code in rare],
     })  # fmt: skip
 

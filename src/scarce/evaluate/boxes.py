@@ -11,7 +11,7 @@ from scarce.dataset import Array, Floats
 from scarce.errors import DataError
 from scarce.evaluate._base import plain
 from scarce.metric.box import OVERLAPS, Boxes, ranked
-from scarce.metric.interval import cluster_weights
+from scarce.metric.interval import cluster_weights, quantiles
 
 
 def boxes(
@@ -61,7 +61,7 @@ def _figures(told: tuple[Floats, Floats]) -> tuple[float, float, float]:
 
 
 def _interval(values: Floats) -> dict[str, float]:
-    """Return the first value, and the bounds of the others."""
+    """Return the first value, and the bounds of the others; NaN where those are all alike."""
     drawn = values[1:][np.isfinite(values[1:])]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    return {"value": float(values[0]), "low": float(low), "high": float(high)}
+    low, high = quantiles(drawn, [0.025, 0.975])
+    return {"value": float(values[0]), "low": low, "high": high}

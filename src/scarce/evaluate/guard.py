@@ -175,11 +175,13 @@ def _codes(model: Guarded, ds: Dataset) -> Ints:
 
 
 def _ambiguous(model: Guarded, coverage: float) -> dict[str, Any] | None:
+    """Return the threshold of the sets, half way to the next lower probability: no set loses a class by that."""
     if model.held_out is None or len(model.held_out[0]) < FEWEST:
         return None
     labels, probs = model.held_out
+    cut = conformal_threshold(labels, probs, coverage=coverage)  # one of the probabilities: rounding must not decide
     return {
-        "threshold": conformal_threshold(labels, probs, coverage=coverage), "coverage": coverage,
+        "threshold": max(0.0, beside(cut, probs.ravel())), "coverage": coverage,
         "chosen_on": f"{len(labels)} samples held back from training",
     }  # fmt: skip
 

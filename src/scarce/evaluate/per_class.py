@@ -27,8 +27,9 @@ class PerClass(AbstractSection):
     Writes: one entry a class: ``n`` and ``groups`` on test, ``train`` real training samples, ``recall`` with the exact
     two-sided 95 % Clopper-Pearson bounds ``low`` and ``high``; ``precision`` with ``precision_low`` and
     ``precision_high``, likewise; ``f1``; ``average_precision`` with a bootstrap over whole groups
-    (``average_precision_low``, ``average_precision_high``) and ``chance``, its value for a model that knows nothing;
-    ``f1_low`` and ``f1_high``: 95 % of the confusion matrices that the counts leave possible.
+    (``average_precision_low``, ``average_precision_high``; null for a class from one group) and ``chance``, its value
+    for a model that knows nothing; ``f1_low`` and ``f1_high``: 95 % of the confusion matrices that the counts leave
+    possible.
     Where several samples share a group the bounds are counted by group, and ``grouped`` says so: k hits of n samples
     from g groups count as k g/n hits of g. The bounds of precision count the groups of what was named.
 
@@ -88,7 +89,9 @@ class PerClass(AbstractSection):
             lambda draws: weighted_rare_average_precision(judged.y, judged.probs, draws, setting),
             repeats=max(50, judged.draws // 4), confidence=self.confidence, seed=judged.seed, strata=judged.y,
         )  # fmt: skip
-        return dict(zip(names, (found.value, found.low, found.high), strict=True))
+        alone = judged.group_count(judged.y == code) < 2  # drawn again and again: its own spread is not known
+        bounds = (np.nan, np.nan) if alone else (found.low, found.high)
+        return dict(zip(names, (found.value, *bounds), strict=True))
 
 
 def _groups_of(judged: Judged, codes: Array) -> Array:

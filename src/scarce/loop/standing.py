@@ -180,7 +180,8 @@ def _scored(ds: Dataset, rows: Mask, probs: Array, empty: Standing, seed: int) -
     right = report.accuracy
     scored = getattr(report, empty.metric, None) or _other(ds.take(rows), probs, empty.metric, seed)
     return Standing(**{
-        **empty.to_json(), "n": report.n, "value": scored["value"], "low": scored["low"], "high": scored["high"],
+        **empty.to_json(), "n": report.n, "value": scored["value"],
+        "low": _edge(scored["low"], 0.0), "high": _edge(scored["high"], 1.0),
         "accuracy": right["value"], "accuracy_low": right["low"], "accuracy_high": right["high"],
     })  # fmt: skip
 
@@ -194,3 +195,8 @@ def _other(ds: Dataset, probs: Array, name: str, seed: int) -> dict[str, float]:
         groups, lambda draws: score(ds["label"], probs, draws, setting), repeats=1000, seed=seed, strata=ds["label"]
     )  # fmt: skip
     return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def _edge(value: float | None, otherwise: float) -> float:
+    """Return a bound, or what is always true of a share where there is none."""
+    return otherwise if value is None or np.isnan(value) else float(value)

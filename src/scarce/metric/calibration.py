@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scarce.dataset import Array, Floats
+from scarce.dataset import Array, Floats, Ints
 from scarce.errors import DataError
 
 WHO = "evaluate.calibration"
@@ -46,7 +46,7 @@ def brier_score(labels: Array, pred_probs: Array) -> float:
 
 
 def reliability(labels: Array, pred_probs: Array, *, bins: int = 15) -> Reliability:
-    """Return the reliability bins: equal numbers of samples in each (adaptive), so that none is empty.
+    """Return the reliability bins: equal numbers of samples in each (adaptive), those of the calibration error.
 
     Args:
         labels: (N,) true codes.
@@ -54,10 +54,9 @@ def reliability(labels: Array, pred_probs: Array, *, bins: int = 15) -> Reliabil
         bins: at most this many; fewer where there are fewer samples.
     """
     labels, probs = _checked(labels, pred_probs)
-    order = np.argsort(probs.max(1), kind="stable")
-    parts = np.array_split(order, max(1, min(bins, len(order)))) if len(order) else []
-    right = probs.argmax(1) == labels
-    top = probs.max(1)
+    top, right = probs.max(1), probs.argmax(1) == labels
+    place = bins_of(top, np.ones(len(top)), bins)
+    parts = [np.flatnonzero(place == one) for one in np.unique(place)]
     return Reliability(
         np.array([top[part].mean() for part in parts]),
         np.array([right[part].mean() for part in parts]),
@@ -92,11 +91,23 @@ def expected_calibration_error(
     if total <= 0:
         return float("nan")
     top = probs.max(1)
+    surplus = weight * (top - (probs.argmax(1) == labels))
+    return float(np.abs(np.bincount(bins_of(top, weight, bins), surplus, bins)).sum() / total)
+
+
+def bins_of(top: Array, weight: Array, bins: int) -> Ints:
+    """Return (N,) the bin of each sample: of equal weight, the lowest confidence first.
+
+    Args:
+        top: (N,) confidences.
+        weight: (N,) weights, not all 0.
+        bins: how many; some stay empty where there are fewer samples.
+    """
     order = np.argsort(top, kind="stable")
     passed = np.cumsum(weight[order]) - 0.5 * weight[order]
-    place = np.minimum((passed / total * bins).astype(np.int64), bins - 1)
-    surplus = weight[order] * (top[order] - (probs.argmax(1) == labels)[order])
-    return float(np.abs(np.bincount(place, surplus, bins)).sum() / total)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.minimum(passed / max(float(weight.sum()), 1e-300) * bins, bins - 1).astype(np.int64)
+    return place
 
 
 def fit_temperature(logits: Array, labels: Array, *, weights: Array | None = None) -> float:

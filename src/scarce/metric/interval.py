@@ -17,11 +17,13 @@ from scarce.dataset import Array, Floats
 from scarce.errors import DataError
 
 Side = Literal["two", "lower", "upper"]
+SAME = 1e-12
+"""Draws that differ by less are alike."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its bounds, and the draws that gave them (B,)."""
+    """A value with its bounds (NaN = there is no interval), and the draws that gave them (B,)."""
 
     value: float
     low: float
@@ -160,6 +162,9 @@ def cluster_bootstrap(
 ) -> Interval:
     """Return the percentile interval of a statistic over resampled groups.
 
+    Draws that are all alike say nothing of what other groups would give: one group drawn again and again, or a score
+    that no draw moves. There the bounds are NaN, for an interval of width 0 would claim certainty.
+
     Args:
         groups: (N,) groups that are drawn whole.
         statistic: takes (B, N) counts and returns (B,) values, for example
@@ -178,10 +183,15 @@ def cluster_bootstrap(
     parts = [statistic(weights[start : start + block]) for start in range(0, repeats, block)]
     draws = np.asarray(np.concatenate(parts) if parts else np.zeros(0), np.float64)
     good = draws[np.isfinite(draws)]
-    if not len(good):
-        return Interval(value, float("nan"), float("nan"), draws)
-    low, high = np.quantile(good, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, float(low), float(high), draws)
+    low, high = quantiles(good, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, low, high, draws)
+
+
+def quantiles(draws: Array, shares: Sequence[float]) -> list[float]:
+    """Return quantiles of (B,) finite draws; NaN where there is none, or all are alike."""
+    if not len(draws) or float(np.ptp(draws)) < SAME:
+        return [float("nan")] * len(shares)
+    return [float(value) for value in np.quantile(draws, shares)]
 
 
 def plausible_confusions(matrix: Array, units: Array, *, draws: int = 1000, seed: int = 0) -> Floats:

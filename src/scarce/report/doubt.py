@@ -11,7 +11,7 @@ from scarce.report.look_parts import grid, of, reliable
 from scarce.report.markup import Child, Safe, join, tag
 from scarce.report.model import Exhibit, number
 from scarce.report.picture import Album
-from scarce.report.words import count, many, percent
+from scarce.report.words import count, many, percent, span
 
 QUESTIONS, SHOWN, OF_CLUSTER = 24, 12, 5
 """Questions, ambiguous samples and samples of a cluster that are shown."""
@@ -51,7 +51,7 @@ def calibration(body: Mapping[str, Any]) -> Safe:
 
 
 def _error(value: Any) -> str:
-    return f"{percent(value.value, digits=2)} % ({percent(value.low, digits=2)}–{percent(value.high, digits=2)})"
+    return f"{percent(value.value, digits=2)} % ({span(value, digits=2) or 'no interval'})"
 
 
 def unknown(body: Mapping[str, Any]) -> Safe | None:

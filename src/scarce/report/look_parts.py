@@ -12,6 +12,7 @@ from scarce.report.markup import Child, Safe, join, tag
 from scarce.report.model import Interval, ReportData, number
 from scarce.report.words import count, known, many, percent, span, variety_told
 
+NONE: Final = "no interval"
 SHARE: Final = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), width=150.0)
 LEVELS: Final = {
     "noise": "deviation of gray levels", "light": "shift of gray levels", "rotation": "degrees",
@@ -35,7 +36,7 @@ def cell(value: Interval) -> Safe:
     """Return a table's cell: the value with its interval in figures, above a strip."""
     if not known(value.value):
         return tag("td", "–", class_="figure-cell")
-    words = [tag("b", percent(value.value)), " ", tag("span", span(value), class_="bounds")]
+    words = [tag("b", percent(value.value)), " ", tag("span", span(value) or NONE, class_="bounds")]
     return tag("td", words, strip(value, SHARE, class_="thin"), class_="figure-cell")
 
 
@@ -48,6 +49,11 @@ def grid(head: Sequence[Child], rows: Sequence[Sequence[Child]], *, class_: str 
         for row in rows
     ]  # fmt: skip
     return tag("div", tag("table", tag("thead", top), tag("tbody", body), class_=class_), class_="scroll", tabindex="0")
+
+
+AVERAGE: Final = (
+    "over whole groups for average precision; a class from one group, or ranked alike in all draws, has none."
+)
 
 
 def classes(body: Mapping[str, Any], normal: Sequence[str]) -> Safe:
@@ -65,10 +71,11 @@ def classes(body: Mapping[str, Any], normal: Sequence[str]) -> Safe:
             "Average precision, %")  # fmt: skip
     note = "95 % intervals: exact ones for recall and precision, from what the counts leave possible for F1, bootstrap "
     judged = tag("p", body["judged_as"], class_="intro") if body.get("judged_as") else None
+    if body["groups"] == 1:
+        seen_as_one = "All test samples are of one group: no bootstrap over groups has an interval."
+        judged = join(judged, tag("p", seen_as_one, class_="intro"))
     seen = [tag("p", tag("b", why), class_="intro") for why in body.get("seen") or ()]
-    return join(
-        *seen, judged, grid(head, rows), tag("p", note + "over whole groups for average precision.", class_="note")
-    )
+    return join(*seen, judged, grid(head, rows), tag("p", note + AVERAGE, class_="note"))
 
 
 def operating(body: Mapping[str, Any], report: ReportData) -> Safe:
@@ -131,12 +138,12 @@ def costs(body: Mapping[str, Any]) -> Safe | None:
     found = body.get("costs")
     if not found:
         return None
-    most = max([row["high"] for row in found["ways"].values()] + [1e-9])
+    most = max([value for row in found["ways"].values() for value in (row["value"], row["high"] or 0.0)] + [1e-9])
     axis = Axis(0.0, most, (), width=150.0)
     rows = []
     for name, row in found["ways"].items():
-        words = [tag("b", f"{row['value']:.4g}"), " ", tag("span", f"{row['low']:.4g}–{row['high']:.4g}",
-                                                         class_="bounds")]  # fmt: skip
+        bounds = NONE if row["low"] is None else f"{row['low']:.4g}–{row['high']:.4g}"
+        words = [tag("b", f"{row['value']:.4g}"), " ", tag("span", bounds, class_="bounds")]
         rows.append([name, tag("td", words, strip(of(row), axis, class_="thin"), class_="figure-cell")])
     matrix = [[true, *(tag("td", f"{value:g}", class_="number") for value in line)]
               for true, line in zip(found["classes"], found["matrix"], strict=True)]  # fmt: skip
@@ -238,6 +245,10 @@ def _course(sides: Sequence[tuple[Mapping[str, Any], bool]]) -> list[Safe]:
     return charts
 
 
+def _ends(row: Mapping[str, Any]) -> str:
+    return NONE if row["low"] is None else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
+
+
 def compare(body: Mapping[str, Any]) -> Safe | None:
     """Return the paired comparison with another model."""
     found = body.get("compare")
@@ -248,7 +259,7 @@ def compare(body: Mapping[str, Any]) -> Safe | None:
         [names[key], tag("td", percent(row["first"]), class_="number"),
          tag("td", percent(row["second"]), class_="number"),
          tag("td", tag("b", f"{100 * row['value']:+.1f}"), " ",
-             tag("span", f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}", class_="bounds"))]
+             tag("span", _ends(row), class_="bounds"))]
         for key, row in found["differences"].items()
     ]  # fmt: skip
     said = {"better": "This model is better", "worse": "This model is worse"}.get(

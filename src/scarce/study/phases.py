@@ -210,12 +210,12 @@ def _mean_counts(rows: list[dict[str, dict[str, int]]]) -> dict[str, dict[str, f
 
 
 def _majority(gain: Mapping[str, Any]) -> str:
-    """Return whether the majority's recall fell, was kept, or neither is proven."""
+    """Return whether the majority's recall fell, was kept, or neither can be proven; no interval proves nothing."""
     if gain["low"] is None:
-        return "not proven"
+        return "not provable"
     if gain["low"] >= -MARGIN:
         return "kept"
-    return "fell" if gain["high"] < 0 else "not proven"
+    return "fell" if gain["high"] < 0 else "not provable"
 
 
 def conclusion(body: Mapping[str, Any]) -> str:

@@ -70,9 +70,10 @@ def verdict(
     """Return ``unknown``, ``reject``, ``ambiguous``, ``accept``, or None where nothing was decided.
 
     Unknown comes first: a model has nothing to say about what it was never taught. A defect score at the operating
-    point is a reject; ambiguous is what would pass, or has no operating point, while several classes remain possible:
-    those of :func:`candidates`, ``left`` where they are known already. Where no class is normal, nothing can be
-    rejected: what leaves one class possible is accepted.
+    point is a reject. What would pass is accepted only where every class that remains possible (those of
+    :func:`candidates`, ``left`` where they are known already) is normal: what may be a defect, or can only be one, is
+    ambiguous, and a person looks. Without an operating point several possible classes are ambiguous, too. Where no
+    class is normal, nothing can be rejected: what leaves one class possible is accepted.
     """
     unknown = model.card.get("unknown")
     if unknown and unknown.get("threshold") is not None and foreign > float(unknown["threshold"]):
@@ -88,4 +89,4 @@ def verdict(
     score = 1.0 - sum(float(probs[model.classes.index(name)]) for name in normal)
     if score >= threshold:
         return "reject"
-    return "ambiguous" if len(left) > 1 and not set(left) <= normal else "accept"
+    return "accept" if set(left) <= normal else "ambiguous"

@@ -33,7 +33,11 @@ from scarce.train.onnx_model import FORMAT, PREFIX, OnnxModel, open_file, packed
 WHO: Final = "train.onnx_file"
 OPSETS: Final = (18, 23)
 TOLERANCE: Final = 1e-4
-"""Probabilities may differ from the original's by so much; a verdict so near to its threshold may fall either way."""
+"""Probabilities may differ from the original's by so much; a verdict so near to its threshold may fall either way.
+
+On samples that were not checked one may differ by a little more where features are kept in 16 bits: last digits in
+float32 then decide which way one of them is rounded.
+"""
 FOREIGN_TOLERANCE: Final = 1e-3
 """The same for scores of foreign samples, as a share of their threshold."""
 

@@ -43,8 +43,8 @@ class Prediction:
             they are.
         natural_probability: the same where classes are as common as in training; None where the two are one.
         verdict: ``unknown`` for what is of none of the classes; else ``accept`` or ``reject`` at the model's operating
-            point; ``ambiguous`` in place of accept, or without an operating point, where several classes remain
-            possible; None where there is no threshold to decide by.
+            point; ``ambiguous`` in place of accept where a defect remains possible, or only defects do, and without an
+            operating point where several classes remain; None where there is no threshold to decide by.
         defect_score: 1 - p(normal); None without a normal class.
         unknown_score: how foreign it is, in units of the model's own detector, higher = more; None without one.
         candidates: the classes that remain possible, the likeliest first.
