@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from scarce.errors import DataError
 from scarce.report.label_book import plain
 from scarce.report.markup import join, tag
 
@@ -47,6 +49,31 @@ def parts(
         _what(card), _data(card, contract), _classes(card), _figures(card, tested), _point(card), _limits(card, tested),
         _training(card),
     ]  # fmt: skip
+
+
+def refuse_other(card: Mapping[str, Any], tested: Mapping[str, Any], *, name: str) -> None:
+    """Refuse figures that are not of this model, or of other data than the model is of.
+
+    Args:
+        card: what ``card.json`` holds.
+        tested: what ``scarce evaluate --json`` printed.
+        name: of the model, as people call it.
+
+    Raises:
+        DataError: model, version or classes differ; both sides are named.
+    """
+    version, other = (card.get("data") or {}).get("version"), Path(str(tested.get("model"))).name
+    own = (card.get("weights"), version, sorted(card["classes"]))
+    theirs = (tested.get("weights"), tested.get("version"), sorted(tested.get("classes") or ()))
+    if own == theirs:
+        return
+    which = ("weights", "data version", "classes")
+    differ = [what for what, a, b in zip(which, own, theirs, strict=True) if a != b]
+    raise DataError(
+        "export", f"the evaluation is of {other} on {theirs[1]}, the card of {name} on {version}",
+        f"other {' and other '.join(differ)}",
+        f"scarce evaluate --model DIR{f' --version {version}' if version else ''} --json > FILE, of this model",
+    )  # fmt: skip
 
 
 def to_markdown(given: Sequence[Part], *, title: str) -> str:
