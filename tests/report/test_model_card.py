@@ -55,12 +55,12 @@ def test_limits_name_what_was_looked_at_and_what_cannot_be() -> None:
     stored = {"stored": {"known_called_unknown": 0.04, "low": 0.01, "high": 0.09}, "foreign": 0}
     tested = {"n": 9, "out_of_distribution": stored, "variety": {"verdict": "as varied"}}
     told = to_markdown(parts(card, tested=tested), title="card")
-    assert "samples of none of its classes" in told, "known samples only were looked at"
+    assert "Not tested on samples of none of its classes" in told, "known samples only were looked at"
     assert "unlabelled samples from the field" not in told
     assert "dent" not in told, "it learned sound ones only"
     assert "blur" in told
     foreign = {**tested, "out_of_distribution": {**stored, "foreign": 30}}
-    assert "samples of none of its classes" not in to_markdown(parts(card, tested=foreign), title="card")
+    assert "Not tested on samples of none of its classes" not in to_markdown(parts(card, tested=foreign), title="card")
     for kind in ("tabular", "series", "text", "audio"):
         assert "blur" not in to_markdown(parts({**card, "modality": kind}), title="card")
 

@@ -213,6 +213,8 @@ def _point(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
     if unknown and unknown.get("threshold") is not None:
         lines.append(f"Unknown above {unknown['threshold']:.6g} by {unknown['detector']}, chosen to pass "
                      f"{_percent(unknown['kept'])} of known samples.")  # fmt: skip
+    if card.get("task") != "boxes" and (unknown or {}).get("threshold") is None:
+        lines.append("It has no threshold for samples of none of its classes: it never says unknown.")
     stored = ((tested or {}).get("out_of_distribution") or {}).get("stored") or {}
     if stored.get("known_called_unknown") is not None:
         named = (("of the test samples", {**stored, "value": stored["known_called_unknown"]}),
