@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
 
 import numpy as np
+import pytest
+from markdown_it import MarkdownIt
 from tests.train.conftest import featured, fold  # noqa: F401 - fixtures
 
 from scarce import evaluate, train
 from scarce.dataset import FoldView
+from scarce.report.label_book import plain
 from scarce.report.model_card import parts, to_html, to_markdown
 from scarce.train.linear_probe import LinearProbe
 
@@ -63,6 +67,19 @@ def test_limits_name_what_was_looked_at_and_what_cannot_be() -> None:
     assert "Not tested on samples of none of its classes" not in to_markdown(parts(card, tested=foreign), title="card")
     for kind in ("tabular", "series", "text", "audio"):
         assert "blur" not in to_markdown(parts({**card, "modality": kind}), title="card")
+
+
+@pytest.mark.parametrize("text", [
+    "softmax(logits / 1.54768)", "linear_probe on small_resnet", "-0.5", "a # b!", "_x_ and __y__", "# head",
+    "*a* [l](u) ![i](u)",
+    "### head #", "1. one", "2) two", "- item", "---", "+ more", "snake_case_", "~~s~~", "x\\y `z`", "<b>&",
+])  # fmt: skip
+def test_markdown_shows_every_text_as_it_is(text: str) -> None:
+    reader = MarkdownIt().enable("strikethrough")
+    for mark, name in (("- ", "li"), ("# ", "h1")):
+        assert ET.fromstring(reader.render(mark + plain(text))).find(f".//{name}" if name == "li" else ".").text == text
+    if text in ("softmax(logits / 1.54768)", "linear_probe on small_resnet", "-0.5", "a # b!"):
+        assert plain(text) == text
 
 
 def test_names_from_users_are_shown_as_they_are() -> None:
