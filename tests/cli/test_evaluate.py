@@ -91,6 +91,24 @@ def test_thresholds_come_from_held_back_samples_at_the_rate_that_is_asked_for(
     assert Path(other["report"]) == judged["project"] / "o.html"
 
 
+def test_a_card_takes_no_figures_of_another_model(
+    judged: dict[str, Any], call: Callable[..., Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    place, project = tmp_path / "e.json", judged["project"]
+    card = ("export", "--format", "model_card", "--project", project, "--model", judged["model"], "--evaluation", place)
+    others = ({"weights": "0" * 32, "model": "p/.scarce/models/v9-other"}, {"version": "v99"}, {"classes": ["a", "b"]})
+    for change in others:
+        place.write_text(json.dumps({**judged, "project": None, **change}), encoding="utf-8")
+        assert main([*map(str, card), str(tmp_path / "c.md")]) == 2
+        told = " ".join(capsys.readouterr().err.split())
+        assert Path(judged["model"]).name in told
+        assert Path(change.get("model", judged["model"])).name in told
+        assert not (tmp_path / "c.md").exists()
+    place.write_text(json.dumps({**judged, "project": None}), encoding="utf-8")
+    call(*card, tmp_path / "c.md")
+    assert "balanced accuracy" in (tmp_path / "c.md").read_text(encoding="utf-8")
+
+
 def test_natural_probabilities_calibration_and_slices_are_told(judged: dict[str, Any]) -> None:
     told = judged["calibration"]
     assert told["before"]["ece"]["value"] > told["ece"]["value"]

@@ -37,6 +37,15 @@ def splits(ds: object) -> dict[str, str | None]:
     return dict(zip(table["uri"].to_pylist(), table["split"].to_pylist(), strict=True))
 
 
+def test_avif_pictures_in_folders_are_samples(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("a/1.avif", "b/2.avif"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (12, 10), (200, 30, 30)).save(tmp_path / name)
+    assert labels(io.read(tmp_path)) == {"a/1.avif": "a", "b/2.avif": "b"}
+
+
 def test_class_folders(tmp_path: Path) -> None:
     for name in ("good/a.png", "good/b.jpg", "stain/a.png", "stain/deep/c.png"):
         put(tmp_path / "parts" / name)

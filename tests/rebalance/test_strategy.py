@@ -39,8 +39,22 @@ def test_a_small_moderate_set_is_oversampled_too() -> None:
 
 
 def test_under_a_thousand_samples_everything_is_needed() -> None:
-    assert choose([600, 399]).steps == HYBRID
-    assert choose([600, 400]).steps == ("clean", "augment")
+    assert choose([800, 199]).steps == HYBRID
+    assert choose([800, 200]).steps == ("clean", "augment")
+
+
+@pytest.mark.parametrize("modality", ["image", "text", "tabular"])
+def test_where_no_class_is_to_grow_no_growing_is_proposed(modality: str) -> None:
+    plan = choose({"a": 500, "b": 400}, modality=modality)
+    assert plan.targets == {}
+    assert not {"synthesize", "oversample", "balanced_softmax"} & set(plan.steps)
+    assert plan.tier == "augment"
+    assert not any("oversampled instead" in line for line in plan.why)
+    assert choose([2000, 800], thresholds=StrategyThresholds(mild=2.0)).steps == (
+        "clean",
+        "augment",
+        "balanced_softmax",
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +149,7 @@ def test_the_plan_says_how_far_to_grow() -> None:
 
 def test_thresholds_are_configuration() -> None:
     assert choose([50_000, 10_000], thresholds=StrategyThresholds(mild=4.0)).tier == "reweight"
-    assert choose([600, 399], thresholds=StrategyThresholds(hybrid_total=0, clean_total=0)).steps == ("augment",)
+    assert choose([800, 199], thresholds=StrategyThresholds(hybrid_total=0, clean_total=0)).steps == ("augment",)
 
 
 def test_odd_counts() -> None:

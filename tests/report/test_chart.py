@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scarce.report.chart import Axis, count_bars, forest_row, log_place, reliability, strip
+from scarce.report.chart import (
+    Axis,
+    count_bars,
+    forest_row,
+    inside_ticks,
+    log_place,
+    reliability,
+    strip,
+    tick_texts,
+)
+from scarce.report.curve import Line, lines
 from scarce.report.model import Interval
 
 FRACTIONS = st.floats(-1, 1, allow_nan=False)
@@ -53,6 +63,44 @@ def test_log_bars() -> None:
     bars = [float(item.get("width")) for item in root.iter("rect")]
     assert bars[0] / 600 == pytest.approx(math.log10(40) / math.log10(4000), abs=1e-3)
     assert bars[1] > bars[0]
+
+
+@given(st.floats(-100, 100), st.floats(0, 1000), st.booleans())
+def test_ticks_between_two_ends_are_round_and_no_two_read_alike(low: float, wide: float, whole: bool) -> None:
+    ticks = inside_ticks(low, low + wide, whole=whole)
+    assert 1 <= len(ticks) <= 14
+    if len(ticks) > 2:
+        assert low - 1e-6 <= ticks[0]
+        assert ticks[-1] <= low + wide + 1e-6
+        texts = tick_texts(ticks)
+        assert len(set(texts)) == len(texts)
+        assert [float(text.replace(",", "")) for text in texts] == pytest.approx(ticks, abs=1e-9)
+
+
+def test_epochs_are_whole_and_seconds_have_digits() -> None:
+    assert tick_texts(inside_ticks(1, 2, whole=True)) == ["1", "2"]
+    assert tick_texts(inside_ticks(0.3, 2.4)) == ["0.5", "1.0", "1.5", "2.0"]
+    assert tick_texts((0.8, 0.805, 0.81), share=True) == ["80.0 %", "80.5 %", "81.0 %"]
+
+
+def test_a_chart_of_many_places_has_round_ticks() -> None:
+    points = tuple((0.058 + 0.05 * place, 0.1) for place in range(19))
+    drawn = ET.fromstring(lines([Line("a", points)], ("t", "x", "y"), x_text=lambda value: f"{100 * value:.0f}"))
+    ticks = [item.text for item in drawn.iter("text") if item.get("text-anchor") == "middle"]
+    assert ticks[:5] == ["20", "40", "60", "80", "x"]
+
+
+def test_reliability_dots_stay_within_the_frame() -> None:
+    root = ET.fromstring(reliability([(0.0, 0.0, 9), (1.0, 1.0, 9), (0.0, 1.0, 9)]))
+    frame = next(item for item in root.iter("rect") if item.get("fill") == "none")
+    left, top = float(frame.get("x")), float(frame.get("y"))
+    right, foot = left + float(frame.get("width")), top + float(frame.get("height"))
+    dots = [item for item in root.iter("circle") if item.get("class") == "dot"]
+    assert len(dots) == 3
+    for dot in dots:
+        x, y, r = (float(dot.get(name)) for name in ("cx", "cy", "r"))
+        assert left - 0.1 <= x - r <= x + r <= right + 0.1
+        assert top - 0.1 <= y - r <= y + r <= foot + 0.1
 
 
 def test_reliability_leaves_out_empty_bins() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,13 @@ def test_the_study_goes_on_where_it_stopped_and_ends_the_same(some_garments: Dat
     assert len(head) == len(table[0])
     assert "Averaged weights gain" in conclusion(body)
     assert found.page.count("<svg") == 3
+    for title in ("Balanced accuracy by processor seconds", "Loss on held-out samples by epoch",
+                  "Loss in training by epoch"):  # fmt: skip
+        assert f"<figcaption><b>{title}</b></figcaption>" in found.page
+    assert found.page.count('rotate(-90)">') == 3
+    ticks = re.findall(r'text-anchor="middle">([\d.,]+)<', found.page)
+    assert ticks[-3:] == ["1", "2", "3"], "epochs are whole"
+    assert "to ?" not in found.page
     json.dumps(body)
 
 

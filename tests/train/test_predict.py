@@ -37,6 +37,13 @@ CARD = {"classes": ["ok", "=stain"], "normal_classes": ["ok"], "modality": "imag
         "operating_point": {"threshold": 0.9}}  # fmt: skip
 
 
+def test_a_folder_is_searched_for_every_picture_that_reading_takes() -> None:
+    from scarce.io._walk import IMAGES
+    from scarce.train.predict import SUFFIXES
+
+    assert SUFFIXES["image"] == IMAGES
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     import cv2

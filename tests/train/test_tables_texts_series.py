@@ -165,9 +165,15 @@ def test_trees_answer_a_file_with_new_categories_and_refuse_other_columns(tables
     found = predict(model, new)
     assert found[0].probability is not None
     words = tmp_path / "words.csv"
-    words.write_text(",".join(names) + "\nlow,much," + ",".join("0.5" for _ in names[2:]) + "\n")
-    with pytest.raises(TrainError, match="holds text where"):
-        predict(model, words)
+    rest = "," + ",".join("0.5" for _ in names[2:]) + "\n"
+    words.write_text(",".join(names) + "\n" + "".join(f"low,{cell}{rest}" for cell in ("0.5", "much", "0.7", "")))
+    told = predict(model, words)
+    assert told[1].error == f"column {names[1]!r} holds 'much', and training had numbers there"
+    assert [item.error for item in told[:1] + told[2:]] == [None] * 3
+    clean = tmp_path / "clean.csv"
+    clean.write_text(",".join(names) + "\n" + "".join(f"low,{cell}{rest}" for cell in ("0.5", "0.7", "")))
+    alone = [item.probability for item in predict(model, clean)]
+    assert [item.probability for item in told[:1] + told[2:]] == alone
 
 
 def test_no_column_of_a_new_table_is_taken_for_the_label(tables: FoldView, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def export_model(
         if style == "onnx":
             _onnx(out, opened, loaded, path)
         else:
-            _card(out, opened, loaded, path, evaluation)
+            _card(out, opened, (loaded, folder.name), path, evaluation)
     finally:
         if opened is not None:
             opened.close()
@@ -75,9 +75,13 @@ def _onnx(out: Screen, project: Project | None, model: Model, path: Path) -> Non
     out.show(body, lambda console: console.print(safe("\n".join(lines))))
 
 
-def _card(out: Screen, project: Project | None, model: Model, path: Path, evaluation: Path | None) -> None:
+def _card(
+    out: Screen, project: Project | None, named: tuple[Model, str], path: Path, evaluation: Path | None
+) -> None:  # fmt: skip
     from scarce.errors import ConfigError, DataError
-    from scarce.report.model_card import parts, to_html, to_markdown
+    from scarce.report.model_card import parts, refuse_other, to_html, to_markdown
+
+    model, name = named
 
     writers = {".md": to_markdown, ".html": to_html}
     if path.suffix.lower() not in writers:
@@ -86,7 +90,10 @@ def _card(out: Screen, project: Project | None, model: Model, path: Path, evalua
         )
     if path.exists():
         raise DataError("export", f"{path} is there already", do="name a new file: nothing is replaced")
-    found = parts(model.card, tested=_evaluated(evaluation), contract=_contract(project))
+    tested = _evaluated(evaluation)
+    if tested is not None:
+        refuse_other(model.card, tested, name=name)
+    found = parts(model.card, tested=tested, contract=_contract(project))
     text = writers[path.suffix.lower()](found, title=f"Model card: {model.card['trainer']}")
     path.write_text(text, encoding="utf-8")
     said = f"Card written to {relative(path)}"

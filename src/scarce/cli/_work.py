@@ -152,7 +152,7 @@ def fit(
     from scarce import train as stage
     from scarce.loop import boxes
     from scarce.loop.conclude import choose_trainer
-    from scarce.loop.fitting import guarded, how_trained, thin_classes, training_view
+    from scarce.loop.fitting import guarded, how_trained, thin_classes, training_view, unguarded
     from scarce.loop.judging import read_plain
     from scarce.loop.measure import with_features
     from scarce.loop.options import Options
@@ -176,8 +176,8 @@ def fit(
         tracking=stage.tracking_of(project.config.train.tracking),
     )  # fmt: skip
     fitted = fitted if drawn else (guarded(fitted, view, foreign=others, seed=seed, cache=feature_cache(project)))
-    pool = stage.told_by_pool(fitted.card)
-    notes += [pool] if pool else []
+    missing = None if drawn else unguarded(fitted, view)
+    notes += [said for said in (stage.told_by_pool(fitted.card), missing) if said]
     stored = project.store.open(version)
     training = how_trained(stored, ds, command="train", foreign=foreign and str(foreign.absolute()))
     return fitted.stamped(data={**fitted.card["data"], "version": version}, training=training), notes

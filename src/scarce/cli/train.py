@@ -92,7 +92,7 @@ def train(
 
     with screen(as_json, quiet or not is_main(), debug) as out:
         from scarce.cli._work import check_names, fit, started, weights_of
-        from scarce.loop.fitting import fresh_place
+        from scarce.loop.fitting import fresh_place, held_told
         from scarce.loop.measure import with_features, with_scan
         from scarce.project import Project
         from scarce.train import draws_boxes
@@ -119,6 +119,8 @@ def train(
                 console.print(note)
             what = f"{fitted.card['trainer']} of {name} in {fitted.card['seconds']} s"
             console.print(f"{what}, {size / 1e6:.1f} MB: {safe(relative(folder))}")
+            if held_told(fitted.card):
+                console.print(held_told(fitted.card))
             console.print(f"Next: scarce evaluate {safe(relative(opened.folder))}")
 
         out.show(body, draw)

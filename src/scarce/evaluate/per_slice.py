@@ -25,6 +25,8 @@ class PerSlice(AbstractSection):
     Use when the test set was taken under several conditions: one bad camera hides in a good mean.
     Needs: ``meta.*`` columns with at most ``most`` values each; numbers with more values (an angle, a brightness, a
     time) are cut into ``parts`` of about equal size. Of pictures, measured brightness and sharpness are sliced by too.
+    Columns of numbers that are features of a table are no conditions and get no slices: fifty of them, cut into four
+    each, would show a weak one by chance.
     Writes: column to value to ``n``, ``accuracy`` with exact 95 % bounds ``low`` and ``high`` (counted by group
     where samples share one), ``balanced_accuracy`` and ``macro_f1`` over the classes that occur there.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from scarce.io._listing import INFO, WARN, Note
 from scarce.modality.raw import BAD_LINK, FORBIDDEN, MISSING, SPECIAL
 
-IMAGES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .tif .tiff .gif .ppm .pgm .pbm .pnm .jp2".split())
+IMAGES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .avif .bmp .dib .tif .tiff .gif .ppm .pgm .pbm .pnm .jp2".split())
 SOUNDS = frozenset(".wav .flac .ogg .oga .aif .aiff .mp3".split())
 TEXTS = frozenset((".txt", ".md"))
 EMPTY, BAD_NAME = "empty: 0 bytes", "unreadable: the file name is not valid UTF-8"

@@ -27,6 +27,7 @@ from scarce.loop.fitting import (
     plain_step,
     trainer_settings,
     training_view,
+    unguarded,
 )
 from scarce.loop.options import NETWORKS, Clock, Options
 from scarce.loop.prepare import Ready, feature_cache
@@ -99,7 +100,7 @@ def conclude(project: Project, ready: Ready, weighed: Weighed, options: Options,
         )  # fmt: skip
         final = fit_after(view, trainer, ready.embedding, plan, checkpoint=begun / "final", **more)
         final = guarded(final, view, seed=options.seed, cache=feature_cache(project))
-        notes += doubts(final, weighed)
+        notes += [*doubts(final, weighed), *filter(None, [unguarded(final, view)])]
     if trainer != "linear_probe":
         rows = tuple(replace(row, proxy=True) for row in ledger.rows)
         notes.append(f"The ledger measured with the linear probe; for {trainer} its rows are marked proxy.")

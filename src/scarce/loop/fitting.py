@@ -140,6 +140,43 @@ def guarded(
     return replace(model.stamped(unknown=found.unknown, ambiguous=found.ambiguous), guard=found.arrays)
 
 
+def unguarded(model: Any, view: FoldView) -> str | None:
+    """Return why the model never says ``unknown``; None where it has a threshold for that.
+
+    Args:
+        model: from :func:`guarded`.
+        view: what it was trained on.
+    """
+    from scarce.evaluate.guard import FEWEST
+
+    if model.card.get("unknown"):
+        return None
+    said = "No sample will be called unknown: "
+    held = 0 if model.held_ids is None or model.held_logits is None else len(model.held_ids)
+    if not held:
+        return f"{said}{model.card['trainer']} keeps no answers about held-back samples to choose a threshold on."
+    free = held if held <= len(view.train) / 2 else held // 5  # of nearly all, a fifth is kept for choosing
+    if free < FEWEST:
+        return f"{said}a threshold is chosen on {FEWEST} held-back samples or more, and there are {free}."
+    return f"{said}too few samples are left for a detector to learn from, {FEWEST} are needed."
+
+
+def held_told(card: Mapping[str, Any]) -> str | None:
+    """Return how good a model was on what it held back, marked as such; None where that is not known."""
+    found = (card.get("metrics") or {}).get("held_out") or {}
+    names = {
+        "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1",
+        "mean_average_precision": "mAP .50 to .95", "at_50": "AP at .50",
+    }  # fmt: skip
+    said = [f"{title} {100 * value:.1f} %" for name, title in names.items()
+            if (value := found.get(name)) is not None]  # fmt: skip
+    if not said:
+        return None
+    many = found.get("n") or found.get("pictures")
+    of = f" ({many:,} samples)" if many else ""
+    return f"On what was held back{of}, which also tuned it: {', '.join(said)}. That is no test."
+
+
 def how_trained(version: Dataset, trained: Dataset, *, beside: Sequence[str] = (), **more: Any) -> dict[str, Any]:
     """Return what a model's card says beside its parameters, so that it can be trained again from the record alone.
 

@@ -88,8 +88,8 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
         oof=None if held is None else held[1:], set_threshold=entry.get("threshold"),
     )  # fmt: skip
     body = {
-        "version": name, "model": str(look.folder), "looks": 0, **report.to_json(),
-        "normal_classes": list(schema.normal_classes), "judged_as": _judged_as(whole, ds),
+        "version": name, "model": str(look.folder), "weights": model.card.get("weights"), "looks": 0,
+        **report.to_json(), "normal_classes": list(schema.normal_classes), "judged_as": _judged_as(whole, ds),
         "seen": [why for place, one in ((look.folder, model), (look.against, other))
                  if place and one and (why := seen_by(place, one.card, view.eval))],
         **_frozen(model, view.eval, probs, held, look),

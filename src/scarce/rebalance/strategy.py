@@ -20,6 +20,8 @@ GROWN: Final = {"image": ("augment", "synthesize"), **dict.fromkeys(("text", "au
 """What can be grown, by modality; others are added with their operations."""
 RATIO, CAP = 3.0, 20
 """What growing aims at: largest class to any other, and most new samples for one that is there."""
+GROW_BELOW: Final = "third"
+"""Of the largest class: a smaller one is to grow. The same as ``RATIO``, in words."""
 PUBLISHED: Final = (
     "class weights are no default: published on CIFAR-10 at 100:1, plain training reached 70.4 %, class weights 68.3 %,"
     " balanced softmax 77.5 %, mixup with deferred re-weighting 82.1 %"
@@ -36,7 +38,7 @@ class StrategyThresholds:
         moderate: up to this ratio (exclusive), the loss is adjusted too.
         severe: up to this ratio (inclusive), synthesis and logit adjustment; above it the full hybrid.
         oversample_total: under this many samples, rare classes are oversampled too.
-        hybrid_total: under this many samples, the full hybrid where a class is smaller than the others.
+        hybrid_total: under this many samples, the full hybrid where a class is to grow.
         balanced: up to this ratio (exclusive), classes count as equally large: nothing is rebalanced.
         label_error_rate: from this share of label errors on, cleaning comes first.
         clean_total: under this many samples ("a few thousand"), cleaning comes first: each wrong label weighs more.
@@ -122,15 +124,19 @@ def choose(
     ]
     if len(present) == 1:
         why.append("there is one class, so nothing is to be balanced")
-    tier, steps, reason = _by_ratio(ratio, total, limits)
+    targets = _targets(present)
+    tier, steps, reason = _by_ratio(ratio, total, limits, grows=bool(targets))
     if len(present) == 1:
         reason = []
     first = _clean_reasons(total, label_error_rate, noise, limits)
     steps |= {"clean"} if first else set()
     why += [*reason, *first]
-    steps, lost = _possible(steps, modality, normal_classes)
+    steps, lost = _possible(steps, modality, normal_classes, grows=bool(targets))
     why += lost
-    targets = _targets(present) if steps & {"augment", "synthesize", "oversample"} else {}
+    if not steps & {"augment", "synthesize", "oversample"}:
+        targets = {}
+    elif not targets and len(present) > 1:
+        why.append(f"no class is to grow: each has at least a {GROW_BELOW} of the largest")
     why += [f"{name} is to grow from {present[name]:,} to {size:,} (at most {CAP} new ones for each that is there)"
             for name, size in targets.items()]  # fmt: skip
     why += [f"{name} has one sample: nothing can be interpolated from it or judged by it, collect more"
@@ -191,11 +197,13 @@ def _targets(present: Mapping[str, int]) -> dict[str, int]:
     return {name: int(size) for (name, there), size in zip(present.items(), sizes, strict=True) if size > there}
 
 
-def _by_ratio(ratio: float, total: int, limits: StrategyThresholds) -> tuple[str, set[str], list[str]]:
+def _by_ratio(
+    ratio: float, total: int, limits: StrategyThresholds, *, grows: bool
+) -> tuple[str, set[str], list[str]]:  # fmt: skip
     everything = {"clean", "augment", "synthesize", "oversample", "balanced_softmax"}
     if ratio < min(limits.balanced, limits.mild):
         return "augment", {"augment"}, [f"under {limits.balanced:g}:1 classes are as good as equal: augmentation only"]
-    if total < limits.hybrid_total:
+    if total < limits.hybrid_total and grows:
         return "hybrid", everything, [f"under {limits.hybrid_total:,} samples every means is needed: the full hybrid"]
     if ratio > limits.severe:
         return "hybrid", everything, [f"above {limits.severe:g}:1 no single means is enough: the full hybrid"]
@@ -212,7 +220,7 @@ def _by_ratio(ratio: float, total: int, limits: StrategyThresholds) -> tuple[str
     why = [
         f"from {limits.mild:g}:1 to {limits.moderate:g}:1 the loss is adjusted too: logit adjustment, or class weights"
     ]
-    if total < limits.oversample_total:
+    if total < limits.oversample_total and grows:
         steps.add("oversample")
         why.append(f"under {limits.oversample_total:,} samples rare classes are oversampled, to be seen in every batch")
     return "reweight", steps, why
@@ -232,15 +240,17 @@ def _clean_reasons(total: int, errors: float | None, noise: float | None, limits
     return why
 
 
-def _possible(steps: set[str], modality: str, normal_classes: Sequence[str] | None) -> tuple[set[str], list[str]]:
+def _possible(
+    steps: set[str], modality: str, normal_classes: Sequence[str] | None, *, grows: bool
+) -> tuple[set[str], list[str]]:  # fmt: skip
     can = GROWN.get(modality, ())
+    steps = steps if grows else steps - {"synthesize", "oversample"}
     lost = {name for name in ("augment", "synthesize") if name in steps and name not in can}
     why = []
     if lost:
-        why.append(
-            f"there is no {' and no '.join(sorted(lost))} for {modality} yet: rare classes are oversampled instead"
-        )
-        steps = (steps - lost) | {"oversample"}
+        instead = ": rare classes are oversampled instead" if grows else ""
+        why.append(f"there is no {' and no '.join(sorted(lost))} for {modality} yet{instead}")
+        steps = (steps - lost) | ({"oversample"} if grows else set())
     if "synthesize" in steps and normal_classes is not None and not normal_classes:
         why.append("no class is known to be sound, so there is nothing to draw defects on: name it with --normal")
         steps = steps - {"synthesize"}

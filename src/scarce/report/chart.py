@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from scarce.report.markup import Safe, join, tag
 from scarce.report.model import Interval
@@ -42,6 +43,31 @@ class Axis:
         """Return the place of a value."""
         inside = min(max(value, self.low), self.high)
         return self.margin + (self.width - 2 * self.margin) * (inside - self.low) / (self.high - self.low)
+
+
+def inside_ticks(low: float, high: float, *, most: int = 6, whole: bool = False) -> tuple[float, ...]:
+    """Return round numbers from one end to the other, none beyond them; the ends where there are none.
+
+    Args:
+        low: one end of the scale.
+        high: the other.
+        most: steps at most.
+        whole: whole numbers only, as for epochs.
+    """
+    if not high > low:
+        return (low,)
+    step = _round_step((high - low) / most)
+    step = max(1.0, round(step)) if whole else step
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple(index * step for index in range(first, last + 1)) or (low, high)
+
+
+def tick_texts(ticks: Sequence[float], *, share: bool = False) -> list[str]:
+    """Return the ticks as text, with as many digits as tell them apart; of shares in percent."""
+    size = 100.0 if share else 1.0
+    steps = [size * (b - a) for a, b in pairwise(ticks)]
+    digits = max(0, math.ceil(-math.log10(min(steps)) - 1e-9)) if steps else 0
+    return [f"{size * tick + 0.0:,.{digits}f}" + " %" * share for tick in ticks]
 
 
 def _round_step(rough: float) -> float:
@@ -161,18 +187,21 @@ def count_axis(top: int) -> Safe:
 
 def reliability(bins: Sequence[tuple[float, float, int]]) -> Safe:
     """Return stated probability against the share that was right; the area of a dot is its number of samples."""
-    size, margin = 320.0, 44.0
-    inner = size - margin - 14
+    size, margin, most = 320.0, 44.0, 11.0
+    frame = size - margin - 14
+    inner = frame - 2 * most  # the largest dot has room at both ends
 
     def x(value: float) -> float:
-        return margin + inner * value
+        return margin + most + inner * value
 
     def y(value: float) -> float:
-        return 14 + inner * (1 - value)
+        return 14 + most + inner * (1 - value)
 
-    children = []
+    left, right, top, foot = margin, margin + frame, 14.0, 14.0 + frame
+    children = [tag("rect", x=f"{left:.1f}", y=f"{top:.1f}", width=f"{frame:.1f}", height=f"{frame:.1f}", fill="none",
+                    class_="grid")]  # fmt: skip
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        children += [_line(x(0), y(tick), x(1), y(tick), "grid"), _line(x(tick), y(0), x(tick), y(1), "grid")]
+        children += [_line(left, y(tick), right, y(tick), "grid"), _line(x(tick), top, x(tick), foot, "grid")]
         children += [
             _text(x(tick), size - 26, percent(tick, digits=0)),
             _text(36, y(tick) + 4, percent(tick, digits=0), anchor="end"),
@@ -184,7 +213,7 @@ def reliability(bins: Sequence[tuple[float, float, int]]) -> Safe:
         path = " ".join(f"{x(stated):.1f},{y(right):.1f}" for stated, right, _ in dots)
         children.append(tag("polyline", points=path, class_="curve"))
     for stated, right, n in dots:
-        radius = 3 + 8 * math.sqrt(n / total)
+        radius = 3 + (most - 3) * math.sqrt(n / total)
         words = f"said {percent(stated)} %, right {percent(right)} %, {n:,} samples"
         dot = tag(
             "circle", tag("title", words), cx=f"{x(stated):.1f}", cy=f"{y(right):.1f}", r=f"{radius:.1f}", class_="dot"

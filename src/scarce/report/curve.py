@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scarce.report.chart import Axis
+from scarce.report.chart import Axis, inside_ticks
 from scarce.report.markup import Safe, join, tag
 from scarce.report.words import known, percent
 
@@ -84,10 +84,11 @@ def lines(
 
 
 def _places(ends: Sequence[float], most: int = 5) -> list[float]:
+    """Return the places themselves where they are few, else round numbers between the ends."""
     found = sorted(set(ends))
     if len(found) <= most:
         return found
-    return [found[round(step * (len(found) - 1) / (most - 1))] for step in range(most)]
+    return list(inside_ticks(found[0], found[-1], most=most, whole=all(float(end).is_integer() for end in found)))
 
 
 def _rule(x1: float, y1: float, x2: float, y2: float) -> Safe:

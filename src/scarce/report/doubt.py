@@ -99,7 +99,14 @@ def _detectors(table: Mapping[str, Mapping[str, Any]], against: str) -> Safe | N
         for name, row in sorted(table.items(), key=lambda item: -item[1]["auroc"])
     ]  # fmt: skip
     head = ("Detector", "AUROC", "Foreign that pass at 95 % known (FPR95), %", "Accuracy that it costs, points")
-    return join(grid(head, rows), tag("p", f"Tried on {against}.", class_="note"))
+    return join(grid(head, rows), tag("p", f"Tried on {_tried(against)}.", class_="note"))
+
+
+def _tried(against: str) -> str:
+    """Return what foreign samples were, so that it fits into a sentence."""
+    if against == "given":
+        return "the foreign samples that were given to the training"
+    return f"samples {against}" if against.startswith("made from") else against
 
 
 def ambiguous(body: Mapping[str, Any], exhibits: Exhibits, album: Album) -> Safe | None:

@@ -164,5 +164,12 @@ def to_markdown(page: BookPage, pictures: Mapping[str, str]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text from users' files that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]()#|!~])", r"\\\1", escape(re.sub(r"\s+", " ", text), quote=False))
+    """Return text from users' files that Markdown shows as it is; what means nothing where it stands is not escaped.
+
+    A bracket escaped leaves the parentheses and the exclamation mark beside it without a meaning, and an underscore
+    between letters has none.
+    """
+    shown = escape(re.sub(r"\s+", " ", text), quote=False)
+    shown = re.sub(r"([\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", shown)
+    shown = re.sub(r"(?<=\s)(#+)$", r"\\\1", shown)  # would close a heading
+    return re.sub(r"^(\d*)([#+.)-])(?=[\s#-]|$)", r"\1\\\2", shown)

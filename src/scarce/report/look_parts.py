@@ -40,6 +40,13 @@ def cell(value: Interval) -> Safe:
     return tag("td", words, strip(value, SHARE, class_="thin"), class_="figure-cell")
 
 
+def at_least(value: float, low: float) -> Safe:
+    """Return a table's cell: a value with its one-sided lower bound, and all that it leaves possible."""
+    words = [tag("b", percent(value)), " ", tag("span", f"at least {percent(low)}", class_="bounds")]
+    shown = Interval(value=value, low=low, high=1.0 if known(low) else low)
+    return tag("td", words, strip(shown, SHARE, class_="thin"), class_="figure-cell")
+
+
 def grid(head: Sequence[Child], rows: Sequence[Sequence[Child]], *, class_: str = "looked") -> Safe:
     """Return a table; a cell that is not a ``<td>`` yet becomes one, the first of a row its heading."""
     top = tag("tr", [tag("th", name, scope="col") for name in head])
@@ -87,10 +94,10 @@ def operating(body: Mapping[str, Any], report: ReportData) -> Safe:
     if point.get("per_class"):
         rows = [
             [name, tag("td", f"{row['caught']} of {row['n']}", class_="number"),
-             cell(Interval(value=row["recall"], low=number(row["low"]), high=row["recall"]))]
+             at_least(row["recall"], number(row["low"]))]
             for name, row in point["per_class"].items()
         ]  # fmt: skip
-        parts.append(grid(("Defect", "Found", "Recall and its lower bound, %"), rows))
+        parts.append(grid(("Defect", "Found", "Recall, % (one-sided 95 %)"), rows))
     wished = point.get("at_detection_rate")
     if wished:
         parts.append(tag(
@@ -262,13 +269,15 @@ def compare(body: Mapping[str, Any]) -> Safe | None:
              tag("span", _ends(row), class_="bounds"))]
         for key, row in found["differences"].items()
     ]  # fmt: skip
-    said = {"better": "This model is better", "worse": "This model is worse"}.get(
-        found["verdict"], "This test set cannot tell the two apart"
+    said = {"better": "this model is better", "worse": "this model is worse"}.get(
+        found["verdict"], "this test set cannot tell the two apart"
     )
     intro = (
-        f"{said} than {found['first']}." if found["verdict"] != "no evidence" else f"{said}: {found['first']}."
+        f"By balanced accuracy {said} than {found['first']}."
+        if found["verdict"] != "no evidence"
+        else f"By balanced accuracy {said}: {found['first']}."
     ) + (
-        f" {found['only_second']} samples only this one gets right, {found['only_first']} only the other; "
+        f" By accuracy, {found['only_second']} samples only this one gets right, {found['only_first']} only the other; "
         f"McNemar p = {found['p']:.3g} on {many(found['groups'], 'independent sample')}."
     )
     return join(tag("p", intro, class_="intro"),

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from scarce.errors import DataError
 from scarce.report.label_book import plain
 from scarce.report.markup import join, tag
 
@@ -43,10 +45,36 @@ def parts(
         tested: what ``scarce evaluate --json`` printed of the same model; None = it was not looked at.
         contract: what the data must keep to, in a sentence; None = there is no contract.
     """
+    each = [_each(tested)] if tested else []
     return [
-        _what(card), _data(card, contract), _classes(card), _figures(card, tested), _point(card), _limits(card, tested),
-        _training(card),
+        _what(card), _data(card, contract), _classes(card), _figures(card, tested), *each, _point(card, tested),
+        _limits(card, tested), _training(card),
     ]  # fmt: skip
+
+
+def refuse_other(card: Mapping[str, Any], tested: Mapping[str, Any], *, name: str) -> None:
+    """Refuse figures that are not of this model, or of other data than the model is of.
+
+    Args:
+        card: what ``card.json`` holds.
+        tested: what ``scarce evaluate --json`` printed.
+        name: of the model, as people call it.
+
+    Raises:
+        DataError: model, version or classes differ; both sides are named.
+    """
+    version, other = (card.get("data") or {}).get("version"), Path(str(tested.get("model"))).name
+    own = (card.get("weights"), version, sorted(card["classes"]))
+    theirs = (tested.get("weights"), tested.get("version"), sorted(tested.get("classes") or ()))
+    if own == theirs:
+        return
+    which = ("weights", "data version", "classes")
+    differ = [what for what, a, b in zip(which, own, theirs, strict=True) if a != b]
+    raise DataError(
+        "export", f"the evaluation is of {other} on {theirs[1]}, the card of {name} on {version}",
+        f"other {' and other '.join(differ)}",
+        f"scarce evaluate --model DIR{f' --version {version}' if version else ''} --json > FILE, of this model",
+    )  # fmt: skip
 
 
 def to_markdown(given: Sequence[Part], *, title: str) -> str:
@@ -84,10 +112,20 @@ def _what(card: Mapping[str, Any]) -> Part:
     lines = [
         f"It tells {len(card['classes'])} classes of {card.get('modality', 'image')} data apart.",
         f"Trainer: {card['trainer']}" + (f", on {seen}." if seen else "."),
+        *_size(card),
         f"Made {card.get('made', 'at an unknown time')}.",
         f"Without a defect means: {', '.join(normal)}." if normal else "No class is known to be without a defect.",
     ]
     return Part(title="What it is", lines=tuple(lines))
+
+
+def _size(card: Mapping[str, Any]) -> list[str]:
+    """Return how large the model is, and what its weights began as."""
+    found = [f"{card['parameters']:,} parameters"] if card.get("parameters") is not None else []
+    found += [f"a file of {card['weights_bytes'] / 1e6:.2f} MB"] if card.get("weights_bytes") is not None else []
+    began = [f"Its weights began as: {card['weights_from']}."] if card.get("weights_from") else []
+    more = "; the encoder of its features is not counted." if card.get("encoder") else "."
+    return ([f"Size: {', '.join(found)}{more}"] if found else []) + began
 
 
 def _data(card: Mapping[str, Any], contract: str | None) -> Part:
@@ -124,17 +162,29 @@ def _figures(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
             title="How good it is", lines=(*lines, "The test set was not looked at: no figure here is unbiased.")
         )
     rows = [(shown, _between(tested[key])) for key, shown in SCORES.items() if tested.get(key)]
-    rows += [(f"recall of {name}", _between({**row, "value": row.get("recall")}) + f", n = {row['n']:,}")
-             for name, row in (tested.get("per_class") or {}).items()]  # fmt: skip
-    if tested.get("ece") is not None:
-        ece = tested["ece"]
-        rows.append(("calibration error", _between(ece) if isinstance(ece, Mapping) else _percent(ece)))
+    rare = tested.get("rare_average_precision") or {}
+    if rare.get("value") is not None:
+        rows.append((f"average precision, mean of the rare classes ({', '.join(rare['classes'])})", _between(rare)))
+    rows += [(shown, _between(tested[key]) if isinstance(tested[key], Mapping) else write(tested[key]))
+             for key, shown, write in (("ece", "calibration error", _percent), ("brier", "Brier score", _brier))
+             if tested.get(key) is not None]  # fmt: skip
     lines.append(f"On {tested.get('n', 0):,} real test samples of {tested.get('version', 'the test split')}, "
                  f"look number {tested.get('looks', 'unknown')}:")  # fmt: skip
     return Part(title="How good it is", lines=tuple(lines), head=("figure", "value, 95 % interval"), rows=tuple(rows))
 
 
-def _point(card: Mapping[str, Any]) -> Part:
+def _each(tested: Mapping[str, Any]) -> Part:
+    rows = tuple(
+        (name, f"{row['n']:,}", _between(row, "recall", bare=True), _between(row, "precision"),
+         _between(row, "average_precision"))
+        for name, row in (tested.get("per_class") or {}).items()
+    )  # fmt: skip
+    head = ("class", "test samples", "recall, 95 % interval", "precision, 95 % interval",
+            "average precision, 95 % interval")  # fmt: skip
+    return Part(title="Class by class, on the test", head=head, rows=rows)
+
+
+def _point(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
     point, unknown, several = card.get("operating_point"), card.get("unknown"), card.get("ambiguous")
     lines = ["It has no operating point: it does not accept or reject."]
     if point:
@@ -148,6 +198,7 @@ def _point(card: Mapping[str, Any]) -> Part:
                          f"{_percent(point['recall_low'])} of them.")  # fmt: skip
         if point.get("in_sample"):
             lines.append("These figures come from the samples that the threshold was chosen on: they are optimistic.")
+    lines += _point_tested((tested or {}).get("operating_point"))
     lines.append(f"Probabilities are softmax(logits / {float(card.get('temperature') or 1):.6g}).")
     natural = card.get("natural")
     if natural:
@@ -162,25 +213,54 @@ def _point(card: Mapping[str, Any]) -> Part:
     if unknown and unknown.get("threshold") is not None:
         lines.append(f"Unknown above {unknown['threshold']:.6g} by {unknown['detector']}, chosen to pass "
                      f"{_percent(unknown['kept'])} of known samples.")  # fmt: skip
+    if card.get("task") != "boxes" and (unknown or {}).get("threshold") is None:
+        lines.append("It has no threshold for samples of none of its classes: it never says unknown.")
+    stored = ((tested or {}).get("out_of_distribution") or {}).get("stored") or {}
+    if stored.get("known_called_unknown") is not None:
+        named = (("of the test samples", {**stored, "value": stored["known_called_unknown"]}),
+                 ("of the foreign samples", stored.get("foreign_found") or {}))  # fmt: skip
+        called = " and ".join(f"{_between(row)} {whose}" for whose, row in named if row.get("value") is not None)
+        lines.append(f"It called {called} unknown.")
     if several:
         lines.append(f"Ambiguous where several classes reach {several['threshold']:.6g}.")
     return Part(title="Operating point", lines=tuple(lines))
 
 
+def _point_tested(point: Mapping[str, Any] | None) -> list[str]:
+    """Return what the operating point did on the test samples, with bounds."""
+    if not point:
+        return []
+    units = "; bounds counted by group" if point.get("grouped") else ""
+    lines = [(
+        f"On the test, at {point['threshold']:.6g}: {point['caught']:,} of {point['defects']:,} defects found, "
+        f"{_percent(point['recall'])} (at least {_percent(point['recall_low'])}), and {point['false_alarms']:,} of "
+        f"{point['normals']:,} sound samples rejected, {_percent(point['false_alarm_rate'])} (at most "
+        f"{_percent(point['false_alarm_high'])}; {_percent(point['false_positive_rate'])} were wanted). "
+        f"The bounds are one-sided 95 % ones{units}."
+    )]  # fmt: skip
+    if point.get("in_sample"):
+        lines.append("That threshold was chosen on the test samples themselves: optimistic.")
+    return lines
+
+
 def _limits(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
     counts = (card.get("data") or {}).get("counts") or {}
-    few = [f"{name} ({sum(own.values())})" for name, own in counts.items() if 0 < sum(own.values()) < FEWEST]
+    sums = {name: sum(counts.get(name, {}).values()) for name in card["classes"]}
+    few = [f"{name} ({count})" for name, count in sums.items() if 0 < count < FEWEST]
     lines = []
     if few:
         lines.append(f"Fewer than {FEWEST} training samples, so weakly known: {', '.join(few)}.")
     if card.get("absent_classes"):
         lines.append(f"Never seen in training, so never answered: {', '.join(card['absent_classes'])}.")
-    wanted = {
-        "robustness": "noise, light, rotation or blur", "out_of_distribution": "samples of none of its classes",
-        "field": "unlabelled samples from the field", "compare": "another model on the same samples",
+    given = tested or {}
+    looked = {
+        "Not tested on samples of none of its classes.": (given.get("out_of_distribution") or {}).get("foreign"),
+        "Not tested on unlabelled samples from the field.": given.get("variety"),
+        "Not compared with another model on the same samples.": given.get("compare"),
     }  # fmt: skip
-    untested = [text for key, text in wanted.items() if not (tested or {}).get(key)]
-    lines += [f"Not tested on {text}." for text in untested]
+    if card.get("modality", "image") == "image":  # nothing else can be turned or blurred
+        looked = {"Not tested on noise, light, rotation or blur.": given.get("robustness"), **looked}
+    lines += [text for text, found in looked.items() if not found]
     lines.append("Not tested on other cameras, sites or times than those of the data version above.")
     return Part(title="Limits, and what it was not tested on", lines=tuple(lines))
 
@@ -207,7 +287,15 @@ def _percent(value: Any) -> str:
     return "unknown" if value is None else f"{100 * float(value):.1f} %"
 
 
-def _between(found: Mapping[str, Any]) -> str:
-    if found.get("low") is None or found.get("high") is None:
-        return _percent(found.get("value"))
-    return f"{_percent(found.get('value'))} ({_percent(found['low'])} to {_percent(found['high'])})"
+def _brier(value: Any) -> str:
+    return f"{float(value):.4f} (0 is best)"
+
+
+def _between(found: Mapping[str, Any], name: str = "value", *, bare: bool = False) -> str:
+    """Return a value with its ``low`` and ``high``, or with bounds that carry its name unless they are ``bare``."""
+    value = found.get(name)
+    if isinstance(value, Mapping):
+        return _between(value)
+    edges = ("low", "high") if bare or name == "value" else (f"{name}_low", f"{name}_high")
+    low, high = (found.get(edge) for edge in edges)
+    return _percent(value) + ("" if low is None or high is None else f" ({_percent(low)} to {_percent(high)})")

@@ -73,7 +73,8 @@ def _tile(name: str, value: Interval, note: str, *, bound: str = "", reference: 
     edge = value.low if bound == "at least" else value.high
     if bound:
         bounds = f"{bound} {percent(edge)}" if known(edge) else ""
-        low, high = (edge, value.value) if bound == "at least" else (value.value, edge)
+        low, high = (edge, 1.0) if bound == "at least" else (0.0, edge)  # one-sided: all that is left possible
+        low, high = (low, high) if known(edge) else (math.nan, math.nan)
         shown = Interval(value=value.value, low=low, high=high)
     else:
         bounds, shown = span(value), value

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from scarce.report.chart import Axis
+from scarce.report.chart import Axis, inside_ticks, tick_texts
 from scarce.report.markup import Safe, tag
 
 COLORS: Final = ("#5b6472", "#1769aa", "#c2410c", "#15803d", "#7e22ce", "#a16207", "#be185d",
           "#0f766e", "#4338ca", "#57534e")  # fmt: skip
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860.0, 420.0, 60.0, 44.0, 14.0, 14.0
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860.0, 420.0, 76.0, 44.0, 14.0, 14.0
 
 
 def lines(
-    rows: Mapping[str, Mapping[str, Any]], title: str, *, x: str = "labels", aim: float | None = None,
-    form: str = "{:.0%}", x_form: str = "{:,.0f}",
+    rows: Mapping[str, Mapping[str, Any]], title: str, *, y: str, x: str = "labels", aim: float | None = None,
+    share: bool = True,
 ) -> Safe:  # fmt: skip
-    """Return the picture.
+    """Return the picture below its title.
 
     Args:
         rows: name to ``x`` (its values, rising), ``mean``, ``low`` and ``high``, all of one length; ``dashed`` is
             optional.
-        title: for those who cannot see it.
+        title: of the picture.
+        y: what the heights are.
         x: key of the values along the width, and what stands below them.
         aim: height of the dashed line.
-        form: of the heights.
-        x_form: of the values along the width.
+        share: heights are shares, written in percent.
     """
     every = [value for row in rows.values() for value in (*row["low"], *row["high"])]
     ticks = Axis.around([*every, *([] if aim is None else [aim])], zero=False).ticks
@@ -38,14 +38,17 @@ def lines(
         return f"{across:.1f},{HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (score - low) / (high - low):.1f}"
 
     drawn: list[Safe] = []
-    for score in ticks:
+    for score, said in zip(ticks, tick_texts(ticks, share=share), strict=True):
         drawn += _line(place(least, score), place(most, score), "grid")
-        left, y = place(least, score).split(",")
-        drawn.append(tag("text", form.format(score), x=float(left) - 6, y=float(y) + 4, text_anchor="end"))
-    for number in range(6):
-        along = least + (most - least) * number / 5
+        left, down = place(least, score).split(",")
+        drawn.append(tag("text", said, x=float(left) - 6, y=float(down) + 4, text_anchor="end"))
+    whole = all(float(value).is_integer() for row in rows.values() for value in row[x])
+    steps = inside_ticks(least, most, whole=whole)
+    for along, said in zip(steps, tick_texts(steps), strict=True):
         at = place(along, low).split(",")[0]
-        drawn.append(tag("text", x_form.format(along), x=at, y=HEIGHT - BOTTOM + 18, text_anchor="middle"))
+        drawn.append(tag("text", said, x=at, y=HEIGHT - BOTTOM + 18, text_anchor="middle"))
+    middle = f"translate(14 {(TOP + HEIGHT - BOTTOM) / 2:.0f}) rotate(-90)"
+    drawn.append(tag("text", y, x=0, y=0, text_anchor="middle", transform=middle))
     drawn.append(tag("text", x, x=(LEFT + WIDTH) / 2, y=HEIGHT - 6, text_anchor="middle"))
     if aim is not None:
         drawn += _line(place(least, aim), place(most, aim), "aim")
@@ -59,7 +62,13 @@ def lines(
         drawn.append(
             tag("polyline", tag("title", name), points=points, fill="none", stroke=color, stroke_width="2", **dash)
         )
-    return tag("svg", tag("title", title), *drawn, class_="curves", role="img", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}")
+    chart = tag("svg", tag("title", title), *drawn, class_="curves", role="img", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}")
+    return titled(title, chart)
+
+
+def titled(title: str, chart: Safe) -> Safe:
+    """Return a picture below its title."""
+    return tag("figure", tag("figcaption", tag("b", title[:1].upper() + title[1:])), chart)
 
 
 def key(rows: Mapping[str, Any]) -> Safe:

@@ -17,6 +17,7 @@ main{max-width:60rem;margin:0 auto;padding:1rem}.curves{width:100%;height:auto}
 .names{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;list-style:none;padding:0}
 .names span{display:inline-block;width:1.6rem;height:.25rem;
 vertical-align:middle;margin-right:.4rem}
+main>figure{margin:1.2rem 0 .2rem}
 .wide{overflow-x:auto}td,th{text-align:right;padding:.3rem .6rem}
 td:first-child,th:first-child{text-align:left}
 """
@@ -31,7 +32,7 @@ def curve_page(body: Mapping[str, Any]) -> str:
     parts = [tag("p", _summary(body))]
     if body["strategies"]:
         title = f"{body['metric'].replace('_', ' ')} by number of labels"
-        figure = lines(body["strategies"], title, aim=body["target"])
+        figure = lines(body["strategies"], title, y=body["metric"].replace("_", " "), aim=body["target"])
         parts += [figure, key(body["strategies"]), tag("h2", "Labels needed"), _table(body)]
         parts.append(tag("p", _legend(body)))
     return page_with(body["question"], parts)

@@ -17,11 +17,12 @@ from scarce.extras import need
 from scarce.lineage import digest
 from scarce.metric.confusion import balanced_accuracy
 from scarce.probe import softmax
+from scarce.report.words import duration
 from scarce.study._base import AbstractStudy, Finding, within
 from scarce.study._curve import Curves, needed
 from scarce.study._journal import Journal
 from scarce.study._lines import key, lines
-from scarce.study._page import count, results_page
+from scarce.study._page import results_page
 from scarce.study._pictures import picture_fold
 from scarce.study._seeds import over_seeds, points, share_over_seeds, shares
 
@@ -275,10 +276,24 @@ def table_of(body: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     table = []
     for name, row in body["networks"].items():
         for kind, found in row["weights"].items():
-            cells = [name, WEIGHTS[kind], f"{row['parameters']:,}", shares(found), count(found["to_target"]),
-                     f"{row['seconds']['mean']:,.0f}"]  # fmt: skip
+            cells = [name, WEIGHTS[kind], f"{row['parameters']:,}", shares(found), _reached(found["to_target"]),
+                     _seconds(row["seconds"]["mean"])]  # fmt: skip
             table.append([*cells, *([f"{found['test']:.1%}"] if body["tested_once"] else [])])
     return head, table
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _reached(found: Mapping[str, Any]) -> str:
+    """Return processor seconds with their interval; a bound beyond the last epoch is told as one."""
+    if found["value"] is None:
+        return "not reached"
+    value, low, high = (None if found[key] is None else _seconds(found[key]) for key in ("value", "low", "high"))
+    if low is None:
+        return str(value)
+    return f"{value} ({low} to {high})" if high is not None else f"{value} ({low} or more: not reached in some draws)"
 
 
 def _page(body: Mapping[str, Any]) -> str:
@@ -286,7 +301,7 @@ def _page(body: Mapping[str, Any]) -> str:
         (
             f"{body['seeds_done']} of {body['seeds_wanted']} seeds; {body['train']:,} training pictures, "
             f"{body['setting']['epochs']} epochs, judged on {body['judged']:,} held-out ones; "
-            f"{body['seconds'] / 60:.0f} minutes in all."
+            f"{duration(body['seconds'])} in all."
         ),
         conclusion(body),
         "Lines are means over seeds, bands hold the middle 80 % of the seeds, dashed are last weights, the dashed line "
@@ -310,8 +325,8 @@ def _figures(body: Mapping[str, Any]) -> list[Any]:
             scores[title] = {"processor seconds": one["processor_seconds"], **one["curve"], "dashed": dashed}
             losses[title] = {"epoch": epochs, **one["loss"], "dashed": dashed}
     return [
-        lines(scores, "balanced accuracy by processor seconds", x="processor seconds", aim=body["target"]),
-        key(scores),
-        lines(losses, "loss on held-out samples by epoch", x="epoch", form="{:.2f}", x_form="{:.1f}"), key(losses),
-        lines(fitted, "loss in training by epoch", x="epoch", form="{:.2f}", x_form="{:.1f}"), key(fitted),
+        lines(scores, "balanced accuracy by processor seconds", y="balanced accuracy", x="processor seconds",
+              aim=body["target"]), key(scores),
+        lines(losses, "loss on held-out samples by epoch", y="loss", x="epoch", share=False), key(losses),
+        lines(fitted, "loss in training by epoch", y="loss", x="epoch", share=False), key(fitted),
     ]  # fmt: skip

@@ -269,7 +269,7 @@ def _page(body: Mapping[str, Any]) -> str:
     said.append("; ".join(f"{name}: {row['what']}" for name, row in body["arms"].items()) + ".")
     curves = {name: row["curve"] for name, row in body["arms"].items()}
     head, rows = table_of(body)
-    figure = lines(curves, "accuracy of each four weeks", x="week")
+    figure = lines(curves, "accuracy of each four weeks", y="accuracy", x="week")
     return results_page(QUESTION, said, head, rows, figure=[figure, key(curves)])
 
 

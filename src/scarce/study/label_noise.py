@@ -181,4 +181,6 @@ def _page(body: Mapping[str, Any]) -> str:
         f"{float(rate):.0%} wrong": {row["what"]: row for row in found["remedies"].values()}
         for rate, found in body["rates"].items()
     }
-    return results_page(QUESTION, said, head, rows, figure=forest(panels, QUESTION) if panels else None)
+    return results_page(
+        QUESTION, said, head, rows, figure=forest(panels, "accuracy of each remedy") if panels else None
+    )

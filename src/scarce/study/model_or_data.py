@@ -165,5 +165,9 @@ def _page(body: Mapping[str, Any]) -> str:
         + ("looked at once, with the first seed." if body["test"] else "not looked at."),
     ]
     head, rows = table_of(body)
-    figure = forest({"accuracy": {row["what"]: row for row in body["arms"].values()}}, QUESTION) if rows else None
+    figure = (
+        forest({"accuracy": {row["what"]: row for row in body["arms"].values()}}, "accuracy of each way")
+        if rows
+        else None
+    )
     return results_page(QUESTION, said, head, rows, figure=figure)

@@ -163,9 +163,13 @@ class BoostedModel(Model):
         return out, features
 
     def refusals(self, ds: Dataset) -> list[str | None]:
-        """Name the rows that have no cell of the model's columns."""
+        """Name the rows with a word where training had numbers, and those without a cell of the model's columns."""
         found: list[str | None] = [None] * len(ds)
         rows = np.flatnonzero(ds["keep"].astype(bool))
+        words = Coder(self.card["columns"], self.card["levels"]).words(ds.take(rows)) if len(rows) else {}
+        for place, why in words.items():
+            found[rows[place]] = why
+        rows = rows[[place not in words for place in range(len(rows))]]
         if len(rows):
             for row in rows[np.isnan(self._matrix(ds.take(rows))).all(1)].tolist():
                 found[row] = NOTHING
@@ -239,6 +243,18 @@ class Coder:
                              "give tables with the columns of the training data")  # fmt: skip
         return np.stack([self._numbers(name, found[name]) for name in self.columns], axis=1)
 
+    def words(self, ds: Dataset) -> dict[int, str]:
+        """Return row to what is wrong with it: a word in a column where training had numbers only."""
+        found: dict[int, str] = {}
+        numbers = (self.columns or [])[self.categorical :]
+        for name, column in feature_columns(ds, wanted=numbers).items() if numbers else ():
+            text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+            if name in numbers and text and not _are_numbers(column):
+                for row, cell in enumerate(column.to_pylist()):
+                    if not _are_numbers(pa.array([cell], pa.string())):
+                        found.setdefault(row, f"column {name!r} holds {cell[:40]!r}, and training had numbers there")
+        return found
+
     def known(self, matrix: Array) -> Array:
         """Return (N, F) numbers as trees take them: levels that are not told apart are missing."""
         first = matrix[:, : self.categorical]
@@ -258,6 +274,14 @@ class Coder:
             raise TrainError(WHO, f"the column {name!r} holds text where the training data had numbers",
                              do="give it as numbers, missing ones empty") from error  # fmt: skip
         return np.where(np.isfinite(out), out, np.nan)
+
+
+def _are_numbers(column: pa.Array) -> bool:
+    try:
+        pc.cast(column, pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,9 @@ from scarce.train._said import Said, candidates, said, verdict
 from scarce.train.model import Model
 
 SUFFIXES: Final = {
-    "image": frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .ppm .pgm".split()),
+    "image": frozenset(
+        ".jpg .jpeg .jpe .jfif .png .webp .avif .bmp .dib .tif .tiff .gif .ppm .pgm .pbm .pnm .jp2".split()
+    ),
     "audio": frozenset(".wav .flac .ogg".split()),
     "text": frozenset((".txt", ".md")),
 }
