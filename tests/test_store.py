@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from scarce import _version, columns
 from scarce._lance import MOST_FILES, spoken
-from scarce._objects import STEPS_A_FILE
+from scarce._objects import STEPS_A_FILE, Objects
 from scarce.dataset import Dataset, Schema
 from scarce.errors import ConflictError, ContractError, StoreError, UnknownNameError
 from scarce.lineage import Step
@@ -42,6 +43,22 @@ def files(folder: Path) -> set[str]:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "p" / ".scarce")
+
+
+def test_side_files_are_read_and_let_go_of_in_one_thread(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ds = sample(4).with_findings("blur", [{"level": "sample", "members": ["s0001"], "score": 1.0, "why": "blurred"}])
+    objects = Objects(store.folder / "side")
+    ((_, name, _),) = objects.put_findings(ds.findings, ())
+    data, threads = objects.get(name), list[int]()
+
+    class Held(bytearray):
+        def __del__(self) -> None:
+            threads.append(threading.get_ident())
+
+    monkeypatch.setattr(Objects, "get", lambda _self, _name: Held(data))
+    for _ in range(300):
+        assert objects.get_table(name, columns.FINDING).equals(ds.findings)
+    assert threads == [threading.get_ident()] * 300
 
 
 def test_a_version_brings_back_everything_but_wide_arrays(store: Store) -> None:

@@ -67,8 +67,11 @@ class Objects:
         return self.put(buffer.getvalue(), "parquet")
 
     def get_table(self, name: str, schema: pa.Schema) -> pa.Table:
-        """Read an Arrow table with the given column types."""
-        return pq.read_table(pa.BufferReader(self.get(name))).cast(schema)
+        """Read an Arrow table with the given column types.
+
+        In this thread: a thread of Arrow's that lets go of the bytes while Python ends aborts the process.
+        """
+        return pq.ParquetFile(pa.BufferReader(self.get(name))).read(use_threads=False).cast(schema)
 
     def put_findings(self, findings: pa.Table, old: Sequence[FindingPart]) -> tuple[FindingPart, ...]:
         """Write the findings of each check; those that did not change keep their file."""

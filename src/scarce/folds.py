@@ -10,6 +10,7 @@ import numpy as np
 from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, FoldView
 from scarce.errors import DataError
+from scarce.kin import families
 from scarce.probe import fold_of
 
 Views: TypeAlias = list[list[tuple[Array, FoldView]]]
@@ -82,9 +83,9 @@ def development(ds: Dataset) -> Array:
 
 
 def groups_of(ds: Dataset) -> Array:
-    """Return (N,) the split group of each row; a row without one stands alone under its id."""
-    groups = ds["split_group"] if "split_group" in ds else np.full(len(ds), None, object)
-    return np.array([name if name is not None else sample for name, sample in zip(groups, ds.ids, strict=True)], object)
+    """Return (N,) what each row must stay together with, its split group first; one that stands alone has its id."""
+    return np.array([sample if name is None else name for name, sample in
+                     zip(families(ds), ds.ids, strict=True)], object)  # fmt: skip
 
 
 def views_of(ds: Dataset, folds: Folds) -> Views:

@@ -29,6 +29,56 @@ def pairs_of(ds: Dataset, check: str) -> tuple[Ints, Floats]:
     return rows[here], np.nan_to_num(score[here])
 
 
+def chain(names: Array) -> Ints:
+    """Return (P, 2) pairs that tie together the rows of the same name; None ties nothing."""
+    known = np.flatnonzero(np.array([name is not None for name in names.tolist()], bool))
+    if not len(known):
+        return np.zeros((0, 2), np.int64)
+    codes = np.unique(names[known].astype(str), return_inverse=True)[1]
+    order = known[np.argsort(codes, kind="stable")]
+    ranked = np.sort(codes)
+    same = ranked[1:] == ranked[:-1]
+    return np.stack([order[:-1][same], order[1:][same]], axis=1)
+
+
+def component_codes(n: int, pairs: Ints) -> Ints:
+    """Return (N,) component of each row after joining (P, 2) pairs, numbered by their first row."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    codes = np.asarray(connected_components(graph, directed=False)[1], np.int64)
+    first = np.unique(codes, return_index=True)[1]
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
+    return rank[codes]
+
+
+def families(ds: Dataset) -> Array:
+    """Return (N,) the name of what each row must stay together with; None = it stands alone.
+
+    That is its split group, which the split made of the user's groups and of copies. A row without one, since nothing
+    was split yet, goes with its user's group and its copies, and is named like the first of them.
+
+    Args:
+        ds: N samples.
+    """
+    names = ds["split_group"] if "split_group" in ds else np.full(len(ds), None, object)
+    loose = np.array([name is None for name in names.tolist()], bool)
+    if not loose.any():
+        return names
+    ties = [chain(ds["group"])] if "group" in ds else []
+    ties += [pairs_of(ds, check)[0] for check in COPIES]
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *ties])
+    pairs = np.concatenate([pairs[loose[pairs].any(axis=1)], chain(names)])
+    codes = component_codes(len(ds), pairs)
+    _, first, sizes = np.unique(codes, return_index=True, return_counts=True)
+    called = [ds.ids[row] if names[row] is None else names[row] for row in first]
+    alone = sizes[codes] == 1
+    return np.array([name if lone else called[code] for name, lone, code in
+                     zip(names, alone, codes, strict=True)], object)  # fmt: skip
+
+
 def related(ds: Dataset, rows: Array, among: Mask) -> Mask:
     """Return (N,) which rows are related to some, or are those.
 

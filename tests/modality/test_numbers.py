@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -109,3 +112,16 @@ def test_a_changed_table_is_read_again(tmp_path: Path) -> None:
     assert table.load(file).table["a"].to_pylist() == [1]
     file.write_text("a\n1\n22\n")
     assert table.load(file).table["a"].to_pylist() == [1, 22]
+
+
+def test_a_table_is_read_and_let_go_of_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    class Held(io.BytesIO):
+        def __del__(self) -> None:
+            threads.append(threading.get_ident())
+
+    monkeypatch.setattr(table, "io", SimpleNamespace(BytesIO=Held))
+    for _ in range(300):
+        assert table._delimited(b"a,b\n1,2\n3,4\n", "x.csv").table.num_rows == 2
+    assert threads == [threading.get_ident()] * 300

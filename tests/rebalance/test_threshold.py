@@ -41,7 +41,7 @@ def test_two_classes_get_the_best_threshold() -> None:
     p = 1 / (1 + np.exp(-(rng.normal(0, 1.5, 400) + 2 * labels - 3)))
     probs = np.stack([1 - p, p], axis=1)
     best = max(balanced(np.stack([np.full(400, t), p], 1), labels) for t in np.unique(p) - 1e-12)
-    assert balanced(fit_factors(probs, labels) * probs, labels) == pytest.approx(best)
+    assert balanced(fit_factors(labels, probs) * probs, labels) == pytest.approx(best)
 
 
 def test_many_classes_come_near_an_exhaustive_search_and_never_get_worse() -> None:
@@ -49,7 +49,7 @@ def test_many_classes_come_near_an_exhaustive_search_and_never_get_worse() -> No
     labels = rng.choice(3, 300, p=[0.8, 0.15, 0.05])
     logits = rng.normal(0, 1, (300, 3)) + 1.5 * np.eye(3)[labels] + np.log([0.8, 0.15, 0.05])
     probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    found = balanced(fit_factors(probs, labels) * probs, labels)
+    found = balanced(fit_factors(labels, probs) * probs, labels)
     grid = np.exp(np.linspace(0, 5, 26))
     exhaustive = max(balanced(probs * [1, b, c], labels) for b, c in itertools.product(grid, grid))
     assert found > balanced(probs, labels) + 0.05
@@ -65,6 +65,6 @@ def test_bad_input_is_explained() -> None:
     with pytest.raises(DataError, match="costs have shape"):
         cheapest(probs, np.eye(3))
     with pytest.raises(DataError, match="two classes"):
-        fit_factors(probs, np.zeros(4, int))
+        fit_factors(np.zeros(4, int), probs)
     with pytest.raises(DataError, match="numbers >= 0"):
         cheapest(np.full((2, 2), np.nan), np.eye(2))

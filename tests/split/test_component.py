@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scarce.dataset import Dataset, Schema
-from scarce.split._component import Links, chain, component_codes, components, links
+from scarce.kin import chain, component_codes
+from scarce.split._component import Links, components, links
 
 NONE = np.zeros((0, 2), np.int64)
 

@@ -44,17 +44,62 @@ def test_a_tail_falls_evenly_on_a_log_scale() -> None:
 
 def test_draws_are_a_tail_and_a_balanced_rest(ds: Dataset) -> None:
     labels = ds["label"].astype(int)
-    fitted, judged = SHORT.draw(labels, 4.0, 0)
+    alone = np.arange(len(labels))
+    fitted, judged = SHORT.draw(labels, 4.0, 0, alone)
     assert np.bincount(labels[fitted]).tolist() == [24, 12, 6]
     assert np.bincount(labels[judged]).tolist() == [10, 10, 10]
     assert not set(fitted) & set(judged)
-    assert set(SHORT.draw(labels, 4.0, 1000)[1]) != set(judged)
+    assert set(SHORT.draw(labels, 4.0, 1000, alone)[1]) != set(judged)
+
+
+def test_no_group_is_on_both_sides_of_a_draw(ds: Dataset) -> None:
+    labels = ds["label"].astype(int)
+    rng = np.random.default_rng(0)
+    three, mixed = np.arange(len(labels)) // 3, rng.integers(0, 70, len(labels))
+    pairs = np.arange(len(labels))
+    pairs[[0, 60, 120]] = pairs[[1, 61, 121]]
+    cut = 0
+    for groups in (three, mixed, pairs):
+        for seed in range(20):
+            fitted, judged = SHORT.draw(labels, 4.0, seed, groups)
+            assert not set(groups[fitted]) & set(groups[judged])
+            assert len(set(fitted)) == len(fitted)
+            assert np.bincount(labels[judged]).tolist() == [10, 10, 10]
+            assert (np.bincount(labels[fitted], minlength=3) <= [24, 12, 6]).all()
+            by_one = SHORT.draw(labels, 4.0, seed, np.arange(len(labels)))
+            cuts = bool(set(groups[by_one[0]]) & set(groups[by_one[1]]))
+            cut += cuts
+            assert cuts or all((one == other).all() for one, other in zip(by_one, (fitted, judged), strict=True))
+        if groups is not mixed:
+            assert np.bincount(labels[fitted]).tolist() == [24, 12, 6]
+    assert 40 <= cut < 60, "some draws of pairs cut none, and stay as they are"
+
+
+def test_a_project_with_groups_is_studied(ds: Dataset, tmp_path: Path) -> None:
+    names = [f"part{row // 3}" for row in range(len(ds))]
+    journal = tmp_path / "losses.jsonl"
+    study = Losses(methods=("moved_prior",), ratios=(4.0,), most=24, judged=10, epochs=1, seeds=2, batch=16)
+    alone = ds.with_columns({"split_group": list(ds.ids)})
+    study.run(alone, journal=journal, minutes=0.0, seed=0)
+    parts = ds.with_columns({"split_group": names})
+    found = study.run(parts, journal=journal, minutes=60.0, seed=0)
+    assert found.body["seeds_done"] == 2
+    begun = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [line.get("key") for line in begun] == [None, "0/4/cross_entropy", "1/4/cross_entropy"]
+    unsplit = ds.with_columns({"group": names})
+    assert "split_group" not in ds
+    assert study.run(unsplit, journal=None, minutes=0.0, seed=0).body["classes"] == list(NAMES)
+    with pytest.raises(ReadError, match="other samples"):
+        study.run(unsplit, journal=journal, minutes=0.0, seed=0)
+    whole = ds.with_columns({"split_group": [f"part{code}" for code in ds["label"]]})
+    with pytest.raises(DataError, match=r"is cut\. of T-shirt 0 are left to train on beside 10 that judge, 24"):
+        study.run(whole, journal=None, minutes=60.0, seed=0)
 
 
 def test_a_projects_rarest_class_is_the_rarest_of_the_tail(ds: Dataset) -> None:
     labels = ds["label"].astype(int)
     most = np.concatenate([np.flatnonzero(labels == code)[:size] for code, size in enumerate((20, 60, 40))])
-    fitted, judged = SHORT.draw(labels[most], 4.0, 0)
+    fitted, judged = SHORT.draw(labels[most], 4.0, 0, np.arange(len(most)))
     assert np.bincount(labels[most][fitted]).tolist() == [6, 24, 12]
     assert np.bincount(labels[most][judged]).tolist() == [10, 10, 10]
     small = Losses(methods=("moved_prior",), ratios=(4.0,), most=24, judged=10, epochs=1, seeds=1, batch=16)

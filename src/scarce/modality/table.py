@@ -179,7 +179,10 @@ def _delimited(data: bytes, name: str) -> Loaded:
 
     table = pyarrow.csv.read_csv(
         io.BytesIO(text.encode()),
-        read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=0, skip_rows_after_names=int(named)),
+        read_options=pyarrow.csv.ReadOptions(
+            column_names=names, skip_rows=0, skip_rows_after_names=int(named),
+            use_threads=False,  # a thread that lets go of the bytes while Python ends aborts the process
+        ),
         parse_options=pyarrow.csv.ParseOptions(delimiter=mark, newlines_in_values=True, invalid_row_handler=skip),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""],

@@ -55,15 +55,15 @@ def cheapest(probs: Array, costs: Array) -> Ints:
     return np.asarray((probs @ matrix).argmin(axis=1), np.int64)
 
 
-def fit_factors(probs: Array, labels: Array) -> Floats:
+def fit_factors(labels: Array, probs: Array) -> Floats:
     """Return (K,) factors of the classes for which ``(factors * p).argmax()`` has the best balanced accuracy.
 
     One class after another takes the factor that is best while the others stand, until nothing changes: a threshold for
     every class. The lowest balanced accuracy that this can end at is that of the probabilities as they are.
 
     Args:
-        probs: (N, K) of samples that the model was not fitted on; out of fold, never the test set.
         labels: (N,) codes.
+        probs: (N, K) of samples that the model was not fitted on; out of fold, never the test set.
 
     Raises:
         DataError: shapes that do not fit, or labels of one class only.

@@ -8,10 +8,9 @@ write ``split`` and ``split_group``, and say what each class's counts can prove.
 from __future__ import annotations
 
 from scarce.split._base import AbstractSplitter, Units
-from scarce.split._component import component_codes
 from scarce.split._prove import conditions
 from scarce.split._run import forget, run
 
 MODULES = ()
 
-__all__ = ["MODULES", "AbstractSplitter", "Units", "component_codes", "conditions", "forget", "run"]
+__all__ = ["MODULES", "AbstractSplitter", "Units", "conditions", "forget", "run"]

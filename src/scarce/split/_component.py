@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from scarce.dataset import Array, Dataset, Floats, Ints, Mask
-from scarce.kin import pairs_of
+from scarce.dataset import Dataset, Floats, Ints, Mask
+from scarce.kin import chain, component_codes, pairs_of
 
 LARGE_SHARE = 0.05
 """A component with more of all rows is reported."""
@@ -42,31 +42,6 @@ def links(ds: Dataset) -> Links:
     parts = [pairs_of(ds, check) for check in ("near_duplicate", "same_object")]
     near, similarity = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Links(np.concatenate([chain(groups), exact]), near, similarity)
-
-
-def chain(names: Array) -> Ints:
-    """Return (P, 2) pairs that tie together the rows of the same name; None ties nothing."""
-    known = np.flatnonzero(np.array([name is not None for name in names.tolist()], bool))
-    if not len(known):
-        return np.zeros((0, 2), np.int64)
-    codes = np.unique(names[known].astype(str), return_inverse=True)[1]
-    order = known[np.argsort(codes, kind="stable")]
-    ranked = np.sort(codes)
-    same = ranked[1:] == ranked[:-1]
-    return np.stack([order[:-1][same], order[1:][same]], axis=1)
-
-
-def component_codes(n: int, pairs: Ints) -> Ints:
-    """Return (N,) component of each row after joining (P, 2) pairs, numbered by their first row."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    codes = np.asarray(connected_components(graph, directed=False)[1], np.int64)
-    first = np.unique(codes, return_index=True)[1]
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    return rank[codes]
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from scarce import registry
 from scarce.ballot import vouched
 from scarce.dataset import Array, Dataset, Ints, Mask
 from scarce.errors import ConfigError, DataError, unknown_name
+from scarce.kin import chain, component_codes
 from scarce.lineage import Step
 from scarce.split._base import NAMES, TEST, TRAIN, VAL, AbstractSplitter, Units, shares_of
-from scarce.split._component import Links, chain, component_codes, components, links
+from scarce.split._component import Links, components, links
 from scarce.split._marked import labelled, marks_of
 from scarce.split._new import Past, shares_left, why_waiting
 from scarce.split._prove import proofs

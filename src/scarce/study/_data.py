@@ -8,6 +8,7 @@ import numpy as np
 
 from scarce.dataset import Dataset, Floats, Ints, Mask
 from scarce.errors import DataError
+from scarce.kin import families
 
 FEWEST: Final = 40
 PARTS: Final = 4
@@ -41,8 +42,14 @@ def held_out(ds: Dataset, rows: Ints, parts: int, seed: int) -> Mask:
     """Return (R,) which of some rows judge: one of so many parts, grouped and stratified."""
     from scarce.probe import fold_of
 
-    groups = ds["split_group"][rows] if "split_group" in ds.table.column_names else None
-    return np.asarray(fold_of(ds["label"][rows], groups, parts, seed=seed) == 0)
+    return np.asarray(fold_of(ds["label"][rows], families(ds)[rows], parts, seed=seed) == 0)
+
+
+def ties(ds: Dataset) -> list[str]:
+    """Return what results depend on beside split groups: which other rows stay together; nothing after a split."""
+    known = ds["split_group"] if "split_group" in ds else np.full(len(ds), None, object)
+    return [f"{sample} {name}" for sample, name, group in zip(ds.ids, families(ds), known, strict=True)
+            if name != group]  # fmt: skip
 
 
 def test_of(ds: Dataset) -> tuple[Ints, Floats]:

@@ -14,7 +14,7 @@ from scarce.faults._base import Material
 from scarce.faults.label_flip import LabelFlip
 from scarce.folds import groups_of
 from scarce.probe import LinearProbe
-from scarce.study._data import parts_of, scores, test_of
+from scarce.study._data import parts_of, scores, test_of, ties
 
 Kind = Literal["symmetric", "asymmetric", "annotator"]
 
@@ -157,4 +157,5 @@ class Source:
         made = blake2b(digest_size=12)
         if found:
             made.update(np.ascontiguousarray(self.ds.wide[found], np.float32).tobytes())
-        return [*self.ds.ids.tolist(), *map(str, self.ds["label"]), *map(str, self.ds["split"]), made.hexdigest()]
+        told = [*self.ds.ids.tolist(), *map(str, self.ds["label"]), *map(str, self.ds["split"]), made.hexdigest()]
+        return [*told, *ties(self.ds)]

@@ -20,6 +20,7 @@ from scarce.probe import softmax
 from scarce.report.words import duration
 from scarce.study._base import AbstractStudy, Finding, within
 from scarce.study._curve import Curves, needed
+from scarce.study._data import ties
 from scarce.study._journal import Journal
 from scarce.study._lines import key, lines
 from scarce.study._page import results_page
@@ -77,7 +78,7 @@ class Architectures(AbstractStudy):
         self._refuse()
         first = self._view(ds, seed)
         setting = {name: value for name, value in self.params().items() if name not in {"seeds", "networks", "target"}}
-        told = digest("architectures", *ds.ids.tolist(), *map(str, ds["label"]), *map(str, ds["split"]))
+        told = digest("architectures", *ds.ids.tolist(), *map(str, ds["label"]), *map(str, ds["split"]), *ties(ds))
         kept = Journal(journal, {**setting, "seed": seed, "content": told})
         keys = [f"{repeat}/{name}" for repeat in range(self.seeds) for name in self.networks]
         for part in within(keys, list(kept.done), minutes=minutes, what="trainings"):

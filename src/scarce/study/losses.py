@@ -14,19 +14,22 @@ from scarce import train
 from scarce.between import Between, nothing_between
 from scarce.dataset import Dataset, Floats, FoldView, Ints
 from scarce.errors import ConfigError, DataError, unknown_name
-from scarce.folds import development
+from scarce.folds import development, groups_of
 from scarce.lineage import digest
 from scarce.loss_spec import LossSpec
+from scarce.metric.interval import group_codes
 from scarce.probe import LinearProbe, softmax
 from scarce.rebalance.oversample import Oversample
 from scarce.rebalance.smote import Smote
 from scarce.rebalance.threshold import moved_prior
 from scarce.rebalance.undersample import Undersample
 from scarce.study._base import AbstractStudy, Finding, within
+from scarce.study._data import ties
 from scarce.study._forest import forest
 from scarce.study._journal import Journal
 from scarce.study._page import results_page
 from scarce.study._seeds import gain_over_seeds, judge, over_seeds, points, share_over_seeds
+from scarce.study._tail import parted
 from scarce.train.finetune import Finetune
 
 QUESTION: Final = "Which means against imbalance helps a network most?"
@@ -63,9 +66,9 @@ class Losses(AbstractStudy):
 
     Use before choosing a loss for a project of pictures with hundreds of samples in every class, or on Fashion-MNIST.
     Samples of every class are drawn in falling numbers (``most`` down to ``most / ratio``, evenly on a log scale; the
-    project's largest class stays the largest, its rarest the rarest); ``judged`` others of each class judge. All
-    methods of a seed share samples, network, first weights and epochs; nothing is stopped early or chosen on the judged
-    part. The test split is not touched.
+    project's largest class stays the largest, its rarest the rarest); ``judged`` others of each class judge, none of
+    them of one group with, or a copy of, what is trained on. All methods of a seed share samples, network, first
+    weights and epochs; nothing is stopped early or chosen on the judged part. The test split is not touched.
     Needs: pictures and labels of people. Writes nothing to the data.
     Source: the long tails of Cao et al. 2019; published with CIFAR-10 at 100:1: plain 70.4, class weights 68.3,
     balanced softmax 77.5, mixup with deferred re-weighting 82.1.
@@ -102,26 +105,46 @@ class Losses(AbstractStudy):
         rows, labels = self._labelled(ds)
         order = falling(labels)
         setting = {key: value for key, value in self.params().items() if key not in {"seeds", "ratios", "methods"}}
-        told = digest("losses", *ds.ids[rows].tolist(), *map(str, labels), *map(str, order))
+        told = digest("losses", *ds.ids[rows].tolist(), *map(str, labels), *map(str, order), *ties(ds))
         kept = Journal(journal, {**setting, "seed": seed, "content": told})
         trained = [name for name in methods if name not in AFTER]
         keys = [f"{repeat}/{ratio:g}/{name}" for repeat in range(self.seeds) for ratio in self.ratios
                 for name in trained]  # fmt: skip
+        draws = self._draws(labels, group_codes(groups_of(ds)[rows]), ds.schema.classes, seed)
         for key in within(keys, list(kept.done), minutes=minutes, what="trainings"):
-            repeat, ratio, name = key.split("/")
-            drawn = self.draw(labels, float(ratio), seed + 1000 * int(repeat))
+            drawn, (repeat, _, name) = draws[key.rpartition("/")[0]], key.split("/")
             trial = _Trial(ds, rows[drawn[0]], rows[drawn[1]], seed + int(repeat))
             kept.add(key, self._measured(trial, name))
         body = self._found(methods, kept.done, [ds.schema.classes[code] for code in order], order, seed)
         return Finding(QUESTION, body, _page(body))
 
-    def draw(self, labels: Ints, ratio: float, seed: int) -> tuple[Ints, Ints]:
-        """Return places in (R,) labels that are trained on, a long tail, and that judge, ``judged`` of each class."""
-        rng, n_classes = np.random.default_rng([seed, 0x6C6F73]), int(labels.max()) + 1
-        sizes = tail(self.most, ratio, n_classes)[np.argsort(falling(labels))]
-        orders = [rng.permutation(np.flatnonzero(labels == code)) for code in range(n_classes)]
-        taken = [order[self.judged :][:size] for order, size in zip(orders, sizes, strict=True)]
-        return np.concatenate(taken), np.concatenate([order[: self.judged] for order in orders])
+    def draw(self, labels: Ints, ratio: float, seed: int, groups: Ints) -> tuple[Ints, Ints]:
+        """Return places in (R,) labels that are trained on, a long tail, and that judge, ``judged`` of each class.
+
+        No code of (R,) groups is on both sides.
+        """
+        return parted(labels, groups, self._sizes(labels, ratio), self.judged, seed)
+
+    def _sizes(self, labels: Ints, ratio: float) -> Ints:
+        return tail(self.most, ratio, int(labels.max()) + 1)[np.argsort(falling(labels))]
+
+    def _draws(self, labels: Ints, groups: Ints, classes: Sequence[str], seed: int) -> dict[str, tuple[Ints, Ints]]:
+        """Return the draw of every repeat and ratio, by ``repeat/ratio``: what cannot be drawn is told before all."""
+        draws = {}
+        for repeat in range(self.seeds):
+            for ratio in (f"{one:g}" for one in self.ratios):
+                found = self.draw(labels, float(ratio), seed + 1000 * repeat, groups)
+                fitted, judges = (np.bincount(labels[side], minlength=len(classes)) for side in found)
+                short = [
+                    f"of {name} {size} are left to train on beside {judging} that judge, {need} are wanted"
+                    for name, size, judging, need in
+                    zip(classes, fitted, judges, self._sizes(labels, float(ratio)), strict=True) if size < need
+                ]  # fmt: skip
+                if short:
+                    raise DataError("study", "too few labelled samples are left when no group is cut",
+                                    "; ".join(short[:3]), "lower --most or --judged, or take --fashion")  # fmt: skip
+                draws[f"{repeat}/{ratio}"] = found
+        return draws
 
     def _methods(self) -> list[str]:
         if min(self.most, self.judged, self.epochs, self.seeds, self.batch) < 1 or min(self.ratios, default=0) < 1:

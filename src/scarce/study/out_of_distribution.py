@@ -24,6 +24,7 @@ from scarce.extras import need
 from scarce.lineage import digest
 from scarce.metric.calibration import expected_calibration_error
 from scarce.study._base import AbstractStudy, Finding, within
+from scarce.study._data import ties
 from scarce.study._fashion import CLASSES
 from scarce.study._foreign_sets import foreign_set, name_of
 from scarce.study._forest import forest
@@ -88,8 +89,8 @@ class OutOfDistribution(AbstractStudy):
         need("torch", extra="train")
         first = self._view(ds, seed)
         setting = {name: value for name, value in self.params().items() if name != "seeds"}
-        told = digest("out_of_distribution", *ds.ids.tolist(), *map(str, ds["label"]), *map(str, ds["split"]))
-        kept = Journal(journal, {**setting, "seed": seed, "content": told})
+        told = [*ds.ids.tolist(), *map(str, ds["label"]), *map(str, ds["split"]), *ties(ds)]
+        kept = Journal(journal, {**setting, "seed": seed, "content": digest("out_of_distribution", *told)})
         with tempfile.TemporaryDirectory(prefix="scarce-unknown-") as work:
             foreign = {
                 name: foreign_set(source, Path(work), most=self.judged, seed=seed)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -107,3 +110,46 @@ def test_counts_are_checked() -> None:
     empty = loss.ClassBalanced([10, 0]).class_weights
     assert empty is not None
     assert empty[1] == 0
+
+
+def test_weights_are_one_number_for_each_sample(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    logits, target = batch
+    weights = torch.ones(64)
+    for module in (loss.CrossEntropy(), loss.Focal(), loss.ExpectedCost([[0, 1, 1], [2, 0, 2], [1, 1, 0]])):
+        for bad in (weights[:, None], weights[:3], torch.tensor(1.0)):
+            with pytest.raises(DataError, match=r"of shape \(64,\)"):
+                module(logits, target, bad)
+        with pytest.raises(DataError, match="a weight is negative"):
+            module(logits, target, -weights)
+        for odd in (float("nan"), float("inf")):
+            with pytest.raises(DataError, match="a weight is not finite"):
+                module(logits, target, torch.where(target > 0, weights, odd))
+
+
+def test_logits_of_64_bits_keep_them(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    logits, target = batch[0].double() * 3, batch[1]
+    found = loss.CrossEntropy(class_weights=[1, 2, 5], label_smoothing=0.1)(logits, target)
+    assert found.dtype == torch.float64
+    every = (
+        loss.BalancedSoftmax(COUNTS), loss.ClassBalanced(COUNTS), loss.ClassBalancedFocal(COUNTS), loss.CrossEntropy(),
+        loss.Deferred(COUNTS), loss.ExpectedCost([[0, 1, 1], [2, 0, 2], [1, 1, 0]]), loss.Focal(), loss.Ldam(COUNTS),
+        loss.GeneralizedCrossEntropy(), loss.LabelSmoothing(), loss.LogitAdjustment(COUNTS),
+        loss.SymmetricCrossEntropy(),
+    )  # fmt: skip
+    for module in every:
+        found = module(logits, target, torch.rand(64))
+        assert found.dtype == torch.float64
+        assert module(logits.float(), target).dtype == torch.float32
+    mean = loss.CrossEntropy()(logits, target)
+    assert float(mean) == pytest.approx(float(functional.cross_entropy(logits, target)), abs=1e-14)
+
+
+def test_losses_are_listed_before_they_are_loaded() -> None:
+    program = (
+        "import sys; from scarce.train import loss; print(*dir(loss)); print(*(n for n in sys.modules if 'torch' in n))"
+    )
+    names, modules = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.split("\n")[:2]
+    assert set(loss.__all__) <= set(names.split())
+    assert not modules

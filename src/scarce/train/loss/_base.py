@@ -77,20 +77,21 @@ class ImbalanceLoss(nn.Module):
         return out * (1 - log_probs.exp()).clamp_min(1e-12) ** self.gamma if self.gamma else out
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Return the mean loss.
+        """Return the mean loss: in float64 where the logits are, else in float32.
 
         Args:
             logits: (N, K).
             target: (N,) int64 codes or (N, K) soft labels.
-            weight: (N,) sample weights >= 0.
+            weight: (N,) finite sample weights >= 0.
 
         Raises:
-            DataError: shapes that do not fit, or codes outside the classes.
+            DataError: shapes that do not fit, codes outside the classes, or weights that are no weights.
         """
         self._check(logits, target)
-        logits = logits.float()
+        _check_weight(weight, len(logits))
+        logits = logits if logits.dtype == torch.float64 else logits.float()
         n_classes = logits.shape[1]
-        soft = nn.functional.one_hot(target.long(), n_classes).float() if target.ndim == 1 else target.float()
+        soft = (nn.functional.one_hot(target.long(), n_classes) if target.ndim == 1 else target).to(logits.dtype)
         if self.label_smoothing:
             soft = soft * (1 - self.label_smoothing) + self.label_smoothing / n_classes
         if self.prior is not None:
@@ -124,6 +125,19 @@ class ImbalanceLoss(nn.Module):
             found = f"codes reach from {int(target.min())} to {int(target.max())}"
             raise DataError(who, "a target is outside the classes", f"{found}, and there are {n_classes} classes",
                             "leave unlabelled samples out")  # fmt: skip
+
+
+def _check_weight(weight: Tensor | None, rows: int) -> None:
+    """Refuse what are no weights of samples; numbers are looked at where that costs no waiting for a device."""
+    if weight is None:
+        return
+    who = "train.loss"
+    if tuple(weight.shape) != (rows,):
+        raise DataError(who, f"weights of shape {tuple(weight.shape)} for {rows} samples",
+                        do=f"give one weight for each sample, of shape ({rows},)")  # fmt: skip
+    if weight.device.type == "cpu" and not bool((weight.isfinite() & (weight >= 0)).all()):
+        found = "is negative" if bool((weight < 0).any()) else "is not finite"
+        raise DataError(who, f"a weight {found}", do="give finite weights >= 0")
 
 
 def _kind(spec: LossSpec) -> Any:

@@ -36,4 +36,4 @@ class ExpectedCost(ImbalanceLoss):
 
     def cost(self, log_probs: Tensor) -> Tensor:
         """Return (N, K) what a sample costs where the class is its true one."""
-        return -log_probs + log_probs.exp() @ self.costs.T
+        return -log_probs + log_probs.exp() @ self.costs.T.to(log_probs.dtype)
