@@ -241,7 +241,8 @@ def _course(sides: Sequence[tuple[Mapping[str, Any], bool]]) -> list[Safe]:
             for side, other in sides if len(side.get("history") or ()) > 1
         ]  # fmt: skip
         if drawn:
-            charts.append(lines(drawn, (title, "epoch", "%" if share else "loss"), zero=False, in_percent=share))
+            y_name = "balanced accuracy, %" if share else "loss"
+            charts.append(lines(drawn, (title, "epoch", y_name), zero=False, in_percent=share))
     drawn = [Line(_named(side, other), gap, other) for side, other in sides if len(gap := _gap(side)) > 1]
     if drawn:
         charts.append(lines(drawn, ("Gap between training and held-back", "epoch", "points")))
