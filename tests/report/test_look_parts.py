@@ -34,6 +34,20 @@ def test_the_verdict_of_a_comparison_names_its_score() -> None:
     assert "By balanced accuracy this test set cannot tell the two apart: v1." in other
 
 
+def test_the_gap_between_training_and_held_back_is_drawn_and_told() -> None:
+    history = [{"epoch": epoch, "loss": 1 / epoch, "balanced_accuracy": 0.6, "training_balanced_accuracy": high}
+               for epoch, high in ((1, 0.62), (2, 0.9))]  # fmt: skip
+    clean = {"accuracy": 0.6, "low": 0.5, "high": 0.7}
+    found = {"n": 9, "clean": clean, "curves": {}, "history": history, "augment": "light"}
+    page = str(look_parts.robustness({"robustness": found}))
+    assert "Gap between training and held-back" in page
+    assert "2: 30" in page
+    assert "was right on 90.0\N{NO-BREAK SPACE}% of its training samples" in page
+    assert "a gap of +30.0 points" in page
+    bare = [{"epoch": epoch, "loss": 1.0, "balanced_accuracy": 0.6} for epoch in (1, 2)]
+    assert "Gap" not in str(look_parts.robustness({"robustness": {**found, "history": bare}}))
+
+
 def test_what_detectors_were_tried_on_is_a_sentence() -> None:
     row = {"auroc": 0.9, "fpr95": 0.1, "cost95": 0.0}
     stored = {"detector": "knn", "threshold": 1.0, "kept": 0.99, "chosen_on": "50 samples held back from training",

@@ -45,6 +45,8 @@ def test_learns_from_84_garments(model: train.Model, fold: FoldView) -> None:
     assert model.card["held_back_rows"] + model.card["fitted_rows"] == len(fold.train_ids)
     assert len(model.card["history"]) == model.card["epochs"] == 12
     assert model.card["history"][-1]["loss"] < model.card["history"][0]["loss"]
+    assert all(0 <= row["training_balanced_accuracy"] <= 1 for row in model.card["history"])
+    assert model.card["history"][-1]["training_balanced_accuracy"] > 0.6
 
 
 def test_saved_and_loaded_it_says_the_same(model: train.Model, fold: FoldView, tmp_path: Path) -> None:

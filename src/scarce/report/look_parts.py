@@ -223,7 +223,7 @@ def robustness(body: Mapping[str, Any]) -> Safe | None:
         f"({percent(clean['low'])}–{percent(clean['high'])})."
     )
     charts += _course(sides)
-    return join(tag("p", intro, class_="intro"), tag("div", charts, class_="charts"))
+    return join(tag("p", intro, class_="intro"), tag("div", charts, class_="charts"), *gap_told(sides))
 
 
 def _named(side: Mapping[str, Any], other: bool) -> str:  # noqa: FBT001  which of two sides it is
@@ -248,12 +248,37 @@ def _course(sides: Sequence[tuple[Mapping[str, Any], bool]]) -> list[Safe]:
             for side, other in sides if len(side.get("history") or ()) > 1
         ]  # fmt: skip
         if drawn:
-            charts.append(lines(drawn, (title, "epoch", "%" if share else "loss"), zero=False, in_percent=share))
+            y_name = "balanced accuracy, %" if share else "loss"
+            charts.append(lines(drawn, (title, "epoch", y_name), zero=False, in_percent=share))
+    drawn = [Line(_named(side, other), gap, other) for side, other in sides if len(gap := _gap(side)) > 1]
+    if drawn:
+        charts.append(lines(drawn, ("Gap between training and held-back", "epoch", "points")))
     return charts
 
 
 def _ends(row: Mapping[str, Any]) -> str:
     return NONE if row["low"] is None else f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
+
+
+def _gap(side: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    """Return epoch and by how much balanced accuracy on training samples is above that on held-back ones."""
+    names = ("training_balanced_accuracy", "balanced_accuracy")
+    rows = [row for row in side.get("history") or () if all(row.get(name) is not None for name in names)]
+    return tuple((row["epoch"], row[names[0]] - row[names[1]]) for row in rows)
+
+
+def gap_told(sides: Sequence[tuple[Mapping[str, Any], bool]]) -> list[Safe]:
+    """Return what the gap was in the last epoch, a sentence for each network."""
+    said = []
+    for side, other in sides:
+        if gap := _gap(side):
+            own = side["history"][-1]
+            said.append(
+                f"After the last epoch {_named(side, other)}, was right on {percent(own['training_balanced_accuracy'])}"
+                f" % of its training samples and on {percent(own['balanced_accuracy'])} % of the held-back ones "
+                f"(balanced accuracy): a gap of {100 * gap[-1][1]:+.1f} points."
+            )
+    return [tag("p", text) for text in said]
 
 
 def compare(body: Mapping[str, Any]) -> Safe | None:

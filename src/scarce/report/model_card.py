@@ -53,7 +53,7 @@ def parts(
 
 
 def refuse_other(card: Mapping[str, Any], tested: Mapping[str, Any], *, name: str) -> None:
-    """Refuse figures that are not of this model, or of other data than the model is of.
+    """Refuse figures that are not of this model. Those of another version of the data hold; the card names it.
 
     Args:
         card: what ``card.json`` holds.
@@ -61,19 +61,16 @@ def refuse_other(card: Mapping[str, Any], tested: Mapping[str, Any], *, name: st
         name: of the model, as people call it.
 
     Raises:
-        DataError: model, version or classes differ; both sides are named.
+        DataError: weights or classes differ; both sides are named.
     """
     version, other = (card.get("data") or {}).get("version"), Path(str(tested.get("model"))).name
-    own = (card.get("weights"), version, sorted(card["classes"]))
-    theirs = (tested.get("weights"), tested.get("version"), sorted(tested.get("classes") or ()))
+    own, theirs = ((side.get("weights"), sorted(side.get("classes") or ())) for side in (card, tested))
     if own == theirs:
         return
-    which = ("weights", "data version", "classes")
-    differ = [what for what, a, b in zip(which, own, theirs, strict=True) if a != b]
+    differ = [what for what, a, b in zip(("weights", "classes"), own, theirs, strict=True) if a != b]
     raise DataError(
-        "export", f"the evaluation is of {other} on {theirs[1]}, the card of {name} on {version}",
-        f"other {' and other '.join(differ)}",
-        f"scarce evaluate --model DIR{f' --version {version}' if version else ''} --json > FILE, of this model",
+        "export", f"the evaluation is of {other} on {tested.get('version')}, the card of {name} on {version}",
+        f"other {' and other '.join(differ)}", "scarce evaluate --model DIR --json > FILE, of this model",
     )  # fmt: skip
 
 

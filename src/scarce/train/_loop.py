@@ -26,6 +26,8 @@ from scarce.train.loss._base import ImbalanceLoss
 WHO = "train.finetune"
 Change: TypeAlias = Callable[[Array, Floats, Array, int, np.random.Generator], tuple[Array, Floats]]
 BLOCK = 512
+SURE = 0.99
+"""Training labels from this on are sure enough to judge by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,18 +281,35 @@ def _follow(course: Course, decay: float) -> None:
 def _validate(course: Course, task: Task, device: str) -> None:
     if not len(task.held_labels):
         return
-    logits = infer(course.average, task.held, task.batch, device=device)
-    labels, pred = task.held_labels, logits.argmax(1)
+    pred = infer(course.average, task.held, task.batch, device=device).argmax(1)
+    score, error = _balanced(task.held_labels, pred)
+    course.history[-1]["balanced_accuracy"] = score
+    rows = _beside(task)
+    if len(rows):
+        own = infer(course.average, task.samples[task.place[rows]], task.batch, device=device).argmax(1)
+        course.history[-1]["training_balanced_accuracy"] = _balanced(task.soft[rows].argmax(1), own)[0]
+    if score > course.best:
+        course.best, course.best_error, course.best_epoch = score, error, course.epoch
+        course.best_state = {name: value.clone() for name, value in course.average.state_dict().items()}
+
+
+def _balanced(labels: Ints, pred: Ints) -> tuple[float, float]:
+    """Return the mean recall of the classes that are there, and its standard error."""
     classes = np.unique(labels)
     recall = np.array([(pred[labels == code] == code).mean() for code in classes])
     counts = np.array([(labels == code).sum() for code in classes])
     safe = (recall * counts + 1) / (counts + 2)
-    error = float(np.sqrt((safe * (1 - safe) / counts).sum()) / len(classes))
-    score = float(recall.mean())
-    course.history[-1]["balanced_accuracy"] = score
-    if score > course.best:
-        course.best, course.best_error, course.best_epoch = score, error, course.epoch
-        course.best_state = {name: value.clone() for name, value in course.average.state_dict().items()}
+    return float(recall.mean()), float(np.sqrt((safe * (1 - safe) / counts).sum()) / len(classes))
+
+
+def _beside(task: Task) -> Ints:
+    """Return training rows of sure labels, of each class as many as are held back, to show the gap between the two."""
+    labels = np.where(task.soft.max(1) > SURE, task.soft.argmax(1), -1)
+    found = [np.zeros(0, np.int64)]
+    for code, count in zip(*np.unique(task.held_labels, return_counts=True), strict=True):
+        own = np.flatnonzero(labels == code)
+        found.append(own[np.unique(np.linspace(0, len(own) - 1, min(count, len(own))).round().astype(np.int64))])
+    return np.concatenate(found)
 
 
 def infer(
