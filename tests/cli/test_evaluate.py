@@ -96,7 +96,7 @@ def test_a_card_takes_no_figures_of_another_model(
 ) -> None:
     place, project = tmp_path / "e.json", judged["project"]
     card = ("export", "--format", "model_card", "--project", project, "--model", judged["model"], "--evaluation", place)
-    others = ({"weights": "0" * 32, "model": "p/.scarce/models/v9-other"}, {"version": "v99"}, {"classes": ["a", "b"]})
+    others = ({"weights": "0" * 32, "model": "p/.scarce/models/v9-other"}, {"classes": ["a", "b"]})
     for change in others:
         place.write_text(json.dumps({**judged, "project": None, **change}), encoding="utf-8")
         assert main([*map(str, card), str(tmp_path / "c.md")]) == 2
@@ -104,9 +104,11 @@ def test_a_card_takes_no_figures_of_another_model(
         assert Path(judged["model"]).name in told
         assert Path(change.get("model", judged["model"])).name in told
         assert not (tmp_path / "c.md").exists()
-    place.write_text(json.dumps({**judged, "project": None}), encoding="utf-8")
+    place.write_text(json.dumps({**judged, "project": None, "version": "v99"}), encoding="utf-8")
     call(*card, tmp_path / "c.md")
-    assert "balanced accuracy" in (tmp_path / "c.md").read_text(encoding="utf-8")
+    written = (tmp_path / "c.md").read_text(encoding="utf-8")
+    assert "balanced accuracy" in written
+    assert "real test samples of v99" in written
 
 
 def test_natural_probabilities_calibration_and_slices_are_told(judged: dict[str, Any]) -> None:

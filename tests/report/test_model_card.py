@@ -47,9 +47,10 @@ def test_figures_of_the_test_stand_with_their_bounds(featured: FoldView) -> None
     assert f"at least {100 * point['recall_low']:.1f} %" in told
     assert f"at most {100 * point['false_alarm_high']:.1f} %" in told
     assert f"{report['brier']:.4f}" in told
-    for low, high in ((bag["precision_low"], bag["precision_high"]),
-                      (bag["average_precision_low"], bag["average_precision_high"])):  # fmt: skip
-        assert f"({100 * low:.1f} % to {100 * high:.1f} %)" in told
+    for name in ("precision", "average_precision"):
+        low, high = bag[f"{name}_low"], bag[f"{name}_high"]
+        bounds = "" if low is None else f" ({100 * low:.1f} % to {100 * high:.1f} %)"
+        assert f"{100 * bag[name]:.1f} %{bounds}" in told
     assert "12,345 parameters, a file of 2.34 MB" in told
 
 
