@@ -183,6 +183,25 @@ def coerce(who: str, name: str, value: Any, hint: Any) -> Any:
     raise ConfigError(who, f"{name} = {value!r} has the wrong type or value", f"it takes {wanted}")
 
 
+def refuse_types(who: str, plugin: Plugin) -> None:
+    """Refuse values of a plugin's fields whose type is another than the annotation says; NumPy's scalars count as ours.
+
+    Raises:
+        ConfigError: a value does not fit.
+    """
+    hints = _hints(typing.cast("Any", type(plugin)))
+    for field in dataclasses.fields(plugin):
+        coerce(who, field.name, _without_numpy(getattr(plugin, field.name)), hints[field.name])
+
+
+def _without_numpy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_numpy(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_without_numpy(item) for item in value)
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+
+
 def _plain_value(value: Any, hint: Any) -> tuple[bool, Any]:
     """Return whether a value fits a plain type, and the value as that type."""
     if hint is Any:

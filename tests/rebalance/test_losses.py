@@ -13,8 +13,8 @@ from scarce.rebalance.class_weight import ClassWeight, class_weights
 from scarce.rebalance.effective_number import EffectiveNumber, effective_number_weights
 from scarce.rebalance.focal import Focal, focal_loss
 from scarce.rebalance.oversample import Oversample
-from scarce.rebalance.target import target_counts
-from scarce.rebalance.undersample import Undersample, kept_counts
+from scarce.rebalance.target import kept_counts, target_counts
+from scarce.rebalance.undersample import Undersample
 from scarce.registry import load, names
 
 LONG_TAIL = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)

@@ -299,5 +299,5 @@ def test_gray_levels_as_numbers_are_warned_of_and_other_columns_are_not() -> Non
 
 
 def test_a_target_count_without_classes_is_refused() -> None:
-    with pytest.raises(ConfigError, match="names no class"):
+    with pytest.raises(ConfigError, match="target_count = 100 has the wrong type"):
         Smote(target_count=100)  # type: ignore[arg-type]

@@ -202,6 +202,7 @@ def check_names(
     from typing import get_args
 
     from scarce.errors import unknown_name
+    from scarce.loop.fitting import refuse_settings
     from scarce.train._named_loss import LossName
 
     loss = told.get("loss")
@@ -211,6 +212,7 @@ def check_names(
     if strange:
         raise unknown_name("scarce.toml", "class (in normal_classes)", strange[0], classes)
     wanted, named = _named(project, modality, model)
+    refuse_settings(project.config.train, wanted)
     if wanted != "auto":  # which data chooses
         kind, params = _settings(project, wanted, {**told, **named})
         kind.from_params(params)
@@ -238,8 +240,8 @@ def _settings(project: Project, trainer: str, told: Mapping[str, Any]) -> tuple[
         option = {"policy": "augment"}.get(strange[0], strange[0]).replace("_", "-")
         raise ConfigError("train", f"{trainer} takes no --{option}", f"its settings are {', '.join(sorted(known))}",
                           "leave it out, or take another --model")  # fmt: skip
-    params = trainer_settings(project.config.train, trainer) | given
-    return kind, {key: value for key, value in params.items() if key in known}
+    given = {key: value for key, value in given.items() if key in known}
+    return kind, trainer_settings(project.config.train, trainer) | given
 
 
 def weights_of(text: str | None) -> str | list[float] | None:

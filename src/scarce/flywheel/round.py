@@ -140,11 +140,13 @@ class _Turning:
     """A round while it runs."""
 
     def __init__(self, project: Project, orders: Orders) -> None:
+        from scarce.loop.fitting import refuse_settings
         from scarce.loop.options import Options, from_config
 
         given = {"seed": orders.seed} | ({} if orders.workers is None else {"workers": orders.workers})
         self.project, self.orders = project, orders
         self.options = Options.of({**from_config(project.config), **given})
+        refuse_settings(project.config.train, self.options.trainer)
         self.champion = project.state.aliases().get(CHAMPION)
         self.needed = project.config.flywheel.retrain_after
         self.alarms: list[dict[str, Any]] = []

@@ -70,6 +70,7 @@ def run_beside(published: Mapping[str, float], path: str | Path, options: Mappin
     """Run the whole loop; the report shows published figures (name to per cent) beside ours."""
     from scarce.loop import summary
     from scarce.loop.conclude import conclude
+    from scarce.loop.fitting import refuse_settings
     from scarce.loop.prepare import prepare
     from scarce.loop.weigh import weigh
 
@@ -77,6 +78,7 @@ def run_beside(published: Mapping[str, float], path: str | Path, options: Mappin
     settings = Options.of(options)
     with single_threaded_algebra(), project_of(path, settings) as project:
         settings = Options.of({**from_config(project.config), **options})
+        refuse_settings(project.config.train, settings.trainer)
         clock = Clock(settings.minutes)
         ready = prepare(project, path, settings, clock)
         weighed = weigh(project, ready, settings, clock)

@@ -14,6 +14,7 @@ import numpy as np
 from scarce import registry
 from scarce.dataset import Array, Dataset, FoldView
 from scarce.decision import fold_of_view, train_set
+from scarce.errors import ConfigError, closest
 from scarce.folds import Folds, views_of
 from scarce.ledger import Design, Row, out_of_fold, paired_effect
 from scarce.lineage import Step
@@ -192,14 +193,39 @@ def how_trained(version: Dataset, trained: Dataset, *, beside: Sequence[str] = (
 
 
 def trainer_settings(config: Train, trainer: str) -> dict[str, Any]:
-    """Return the parameters of a trainer that the section [train] of ``scarce.toml`` sets."""
+    """Return the parameters of a trainer that the section [train] of ``scarce.toml`` sets.
+
+    Raises:
+        ConfigError: the section of the trainer has a key that it does not know.
+    """
     from scarce import train
 
     kind = registry.load("train", trainer, train.AbstractTrainer)  # type: ignore[type-abstract]
     known, own = {field.name for field in fields(kind)}, kind.plugin_name()
     shared = {"network": "" if config.model == "auto" else config.model, "epochs": config.epochs}
     named = next((values for name, values in config.plugins.items() if registry.canonical(name) == own), {})
-    return {**{name: value for name, value in shared.items() if value and name in known}, **named}
+    told = {name.replace("-", "_"): value for name, value in named.items()}
+    for name in told:
+        if name not in known:
+            raise ConfigError(f"scarce.toml [train.{own}]", f"unknown key {name!r}", closest(name, known))
+    return {**{name: value for name, value in shared.items() if value and name in known}, **told}
+
+
+def refuse_settings(config: Train, trainer: str) -> None:
+    """Refuse what a trainer's section of ``scarce.toml`` says and the trainer does not know, before data is read.
+
+    Args:
+        config: the section [train].
+        trainer: whose section counts; ``auto`` = all that are there, since the data chooses.
+
+    Raises:
+        ConfigError: an unknown key, with the closest one, or a value of a wrong type.
+    """
+    from scarce import train
+
+    for name in config.plugins if trainer == "auto" else (trainer,):
+        kind = registry.load("train", name, train.AbstractTrainer)  # type: ignore[type-abstract]
+        kind.from_params(trainer_settings(config, name))
 
 
 @dataclass(eq=False)

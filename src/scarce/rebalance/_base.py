@@ -5,19 +5,25 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 
 from scarce.dataset import Array, Floats
-from scarce.errors import DataError
+from scarce.errors import ConfigError, DataError, closest
 from scarce.loss_spec import LossSpec
-from scarce.registry import Plugin
+from scarce.registry import Plugin, refuse_types
 
 if TYPE_CHECKING:
     from scarce.rebalance._resample import Resampled, Samples
 
+ELSEWHERE: Final = {
+    "sampling_strategy": "here it is ratio, or target_count (class to its size)", "k_neighbors": "here it is neighbors",
+    "n_neighbors": "here it is neighbors", "m_neighbors": "here it is around",
+    "random_state": "here it is seed, of fit_resample", "categorical_features": "here it is categories",
+}  # fmt: skip
+"""What settings of imbalanced-learn are called here."""
 Counts = Sequence[int] | Sequence[float] | Array | Mapping[Any, int]
 
 
@@ -46,39 +52,76 @@ class AbstractRebalance(Plugin, ABC):
     interpolates: ClassVar[bool] = False
     """Whether new rows lie between others, which means nothing for pixels."""
 
+    def __new__(cls, **settings: Any) -> Self:
+        """Refuse a setting that the method does not have, before the dataclass does.
+
+        Raises:
+            ConfigError: with the closest name, or what a setting of imbalanced-learn is called here.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in known:
+                raise ConfigError(f"rebalance.{cls.plugin_name()}", f"unknown setting {name!r}",
+                                  ELSEWHERE.get(name, closest(name, known)),
+                                  f"its settings are {', '.join(known)}" if known else "")  # fmt: skip
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        """Refuse values of a wrong type, then those that are out of range."""
+        refuse_types(f"rebalance.{self.plugin_name()}", self)
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse settings out of range.
+
+        Raises:
+            ConfigError: a setting is.
+        """
+
     @abstractmethod
     def adjust(self, counts: Counts) -> Adjustment:
         """Return what to change for (K,) counts of training rows (or sums of their weights); a mapping names them."""
 
     def fit_resample(
         self, X: Any, y: Any, *, seed: int = 0, neighbors: Array | None = None
-    ) -> tuple[Array, Array]:  # fmt: skip
-        """Return features and labels with samples added or left out; see :meth:`resample`."""
-        return self.resample(X, y, seed=seed, neighbors=neighbors).arrays()
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Return features and labels with samples added or left out; see :meth:`resample`.
+
+        A DataFrame comes back as one with the same columns, a Series of labels as a Series; else they are arrays.
+        """
+        found = self.resample(X, y, seed=seed, neighbors=neighbors)
+        if hasattr(X, "iloc") and found.repeats:
+            features: Any = X.iloc[found.sources].reset_index(drop=True)
+        else:
+            features = found.arrays()[0]
+            features = type(X)(features, columns=X.columns).infer_objects() if hasattr(X, "iloc") else features
+        labels = y.iloc[found.sources].reset_index(drop=True) if hasattr(y, "iloc") else found.labels
+        return features, labels
 
     def resample(self, X: Any, y: Any, *, seed: int = 0, neighbors: Array | None = None) -> Resampled:
         """Return which samples stay and which are new, with what each was made from; features are made when asked for.
 
         Args:
-            X: (N, D) features; pictures (N, H, W, ...) work, with a warning where rows are interpolated.
-            y: (N,) labels: numbers or text.
+            X: (N, D) features, an array or a DataFrame; pictures (N, H, W, ...) work, with a warning where rows are
+                interpolated. What only repeats samples or leaves some out takes text and missing values, too.
+            y: (N,) labels: numbers or text, none missing.
             seed: of what is drawn.
             neighbors: (N, m) rows of the nearest others of every sample, near ones first, where that is known already:
                 saves the search for methods that look at the other classes.
 
         Raises:
             DataError: the method changes no samples, or cannot use these.
-            ConfigError: the wanted sizes name a class that is not there.
+            ConfigError: the wanted sizes name a class that is not there, or the seed is no whole number >= 0.
         """
         from scarce.rebalance._resample import samples
 
-        name, categories = self.plugin_name(), tuple(getattr(self, "categories", ()))
+        name = self.plugin_name()
         if type(self)._draw is AbstractRebalance._draw:
             raise DataError(f"rebalance.{name}", "this method changes the loss and no samples",
                             do="take its loss from adjust, or take oversample, undersample or smote")  # fmt: skip
         if self.interpolates and _like_pixels(X):
             warn_of_pixels(name)
-        return self._draw(samples(name, X, y, seed=seed, neighbors=neighbors, categories=categories))
+        return self._draw(samples(self, X, y, seed=seed, neighbors=neighbors))
 
     def _draw(self, given: Samples) -> Resampled:
         """Return what the method draws; methods that only change the loss have none."""

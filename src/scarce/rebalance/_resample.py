@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
 from scarce.dataset import Array, Floats, Ints, Mask
-from scarce.errors import DataError
+from scarce.errors import ConfigError, DataError
 from scarce.execute.local import spread
+from scarce.rebalance._base import AbstractRebalance
 from scarce.rebalance.target import target_counts
 
 BLOCK: Final = 1 << 15
@@ -47,10 +49,21 @@ class Resampled:
         """Return n + M: how many samples there are now."""
         return len(self.kept) + len(self.weight)
 
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether no new row lies between others, so that nothing is computed and anything can be repeated."""
+        return not self.weight.any()
+
+    @property
+    def sources(self) -> Ints:
+        """(n + M,) row of X that each sample is, or is first made of."""
+        return np.concatenate([self.kept, self.parents[:, 0].astype(np.int64)])
+
     @property
     def labels(self) -> Array:
         """(n + M,) labels, those that stay first."""
-        return np.concatenate([self.y[self.kept], self.y[self.parents[:, 0]]])
+        found: Array = self.y[self.sources]
+        return found
 
     def rows(self, numbers: Array) -> Array:
         """Return (m, ...) features of some of the n + M samples, made now: for a batch at a time.
@@ -106,10 +119,12 @@ class Resampled:
         return replace(self, categories=columns)
 
     def _dtype(self) -> Any:
-        return self.X.dtype if self.X.dtype.kind in "fO" or not len(self.weight) else np.dtype(np.float64)
+        return self.X.dtype if self.X.dtype.kind in "fO" or self.repeats else np.dtype(np.float64)
 
     def _made(self, numbers: Array) -> Array:
         first, second = self.parents[numbers].T
+        if self.repeats:
+            return np.asarray(self.X[first])
         weight = self.weight[numbers].reshape(-1, *[1] * (self.X.ndim - 1))
         if not self.categories:
             return _between(self.X[first], self.X[second], weight)
@@ -242,46 +257,80 @@ class Samples:
         return parents, self.rng.random(len(place), np.float32)
 
 
-def samples(
-    who: str, X: Any, y: Any, *, seed: int, neighbors: Array | None = None, categories: tuple[int, ...] = ()
-) -> Samples:
+def samples(method: AbstractRebalance, X: Any, y: Any, *, seed: Any, neighbors: Array | None = None) -> Samples:
     """Return checked samples.
 
     Args:
-        who: the method's name.
+        method: that draws from them: one that interpolates measures distances, but not between its ``categories``.
         X: (N, ...) features; more than two dimensions count as pixels.
         y: (N,) labels: numbers or text.
-        seed: of what is drawn.
+        seed: of what is drawn, a whole number >= 0.
         neighbors: (N, m) rows of the nearest others of every sample, near ones first.
-        categories: columns of X that hold categories.
 
     Raises:
-        DataError: X and y do not fit together, features are no finite numbers, or there is one class.
+        DataError: X and y do not fit together, features are no finite numbers where distances are measured, a label is
+            missing, or there is one class.
+        ConfigError: the seed is no such number.
     """
     from scipy import sparse
 
-    who = f"rebalance.{who}"
+    who, categories = f"rebalance.{method.plugin_name()}", tuple(getattr(method, "categories", ()))
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(who, f"seed = {seed!r}", do="give a whole number >= 0")
     if sparse.issparse(X):
         raise DataError(who, "X is a sparse matrix", do="reduce it first, for example by scikit-learn's TruncatedSVD")
-    X, y = np.asarray(X), np.asarray(y)
-    if X.ndim < 2 or y.ndim != 1 or len(X) != len(y):
-        raise DataError(who, f"X has shape {X.shape} and y {y.shape}", do="give (N, D) features and (N,) labels")
-    names, codes = np.unique(y, return_inverse=True)
-    if len(names) < 2:
-        raise DataError(who, f"y holds {len(names)} classes", do="two or more are needed to balance anything")
+    X, labels = np.asarray(X), np.asarray(y)
+    if X.ndim < 2 or labels.ndim != 1 or len(X) != len(labels):
+        raise DataError(who, f"X has shape {X.shape} and y {labels.shape}", do="give (N, D) features and (N,) labels")
+    names, codes = _classes(who, y)
     wrong = [column for column in categories if not -X.shape[1] <= column < X.shape[1]]
     if wrong or (categories and X.ndim > 2):
         raise DataError(who, f"categories = {list(categories)}", f"X has the shape {X.shape}", "name columns of X")
     points = X.reshape(len(X), -1)
     if categories:
         points = np.delete(points, categories, axis=1)
-    points = _numbers(who, points)
+    points = _numbers(who, points) if method.interpolates else points
     if neighbors is not None:
         neighbors = np.asarray(neighbors)
         if neighbors.ndim != 2 or len(neighbors) != len(X) or neighbors.min() < 0 or neighbors.max() >= len(X):
             raise DataError(who, f"neighbors have shape {neighbors.shape} for {len(X)} samples",
                             do="give (N, m) row numbers of X")  # fmt: skip
-    return Samples(X, y, points, names, codes, np.random.default_rng([seed, 0x736D74]), neighbors)
+    return Samples(X, labels, points, names, codes, np.random.default_rng([int(seed), 0x736D74]), neighbors)
+
+
+def _classes(who: str, labels: Any) -> tuple[Array, Ints]:
+    """Return (K,) sorted names and (N,) codes of labels none of which is missing."""
+    absent, given = _absent(labels), np.asarray(labels)
+    if absent:
+        raise DataError(who, f"{absent} of {len(given)} labels are missing",
+                        do="leave these samples out, or label them")  # fmt: skip
+    try:
+        names, codes = np.unique(given, return_inverse=True)
+    except TypeError as error:
+        raise DataError(who, "labels are of several types", do="give numbers or text") from error
+    if len(names) < 2:
+        raise DataError(who, f"y holds {len(names)} classes", do="two or more are needed to balance anything")
+    return names, codes
+
+
+def _absent(labels: Any) -> int:
+    """Return how many labels are None, NaN or another sign of what is missing."""
+    dtype = getattr(labels, "dtype", None)
+    kind = dtype.kind if isinstance(dtype, np.dtype) else "O"
+    if kind in "iubSU":
+        return 0
+    if kind in "fcmM":
+        return int((np.isnan if kind in "fc" else np.isnat)(np.asarray(labels)).sum())
+    return sum(_is_absent(label) for label in labels)
+
+
+def _is_absent(label: Any) -> bool:
+    if label is None:
+        return True
+    try:
+        return bool(label != label)  # noqa: PLR0124  what is not equal to itself
+    except (TypeError, ValueError):  # pandas' NA has no truth
+        return np.ndim(label) == 0
 
 
 def _numbers(who: str, points: Array) -> Array:

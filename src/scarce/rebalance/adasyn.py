@@ -40,7 +40,7 @@ class Adasyn(AbstractRebalance):
     cap: int | None = None
     target_count: Mapping[str, int] | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse settings out of range."""
         check_target(self.ratio, self.cap, self.target_count, who="adasyn")
         check_neighbors("adasyn", self.neighbors)

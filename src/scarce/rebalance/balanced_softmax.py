@@ -30,7 +30,7 @@ class BalancedSoftmax(AbstractRebalance):
 
     tau: float = 1.0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse a negative strength."""
         if not 0 <= self.tau <= 10:
             raise ConfigError("rebalance.balanced_softmax", f"tau = {self.tau} is out of range", do="use 0 to 10")

@@ -42,7 +42,7 @@ class BorderlineSmote(AbstractRebalance):
     cap: int | None = None
     target_count: Mapping[str, int] | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse settings out of range."""
         check_target(self.ratio, self.cap, self.target_count, who="borderline_smote")
         check_neighbors("borderline_smote", self.neighbors, self.around)

@@ -31,7 +31,7 @@ class ClassWeight(AbstractRebalance):
 
     power: float = 1.0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse an exponent outside [0, 1]."""
         if not 0 <= self.power <= 1:
             raise ConfigError("rebalance.class_weight", f"power = {self.power} is out of range", do="use 0 to 1")

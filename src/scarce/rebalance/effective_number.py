@@ -31,7 +31,7 @@ class EffectiveNumber(AbstractRebalance):
 
     beta: float = 0.999
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse a beta outside [0, 1)."""
         if not 0 <= self.beta < 1:
             raise ConfigError("rebalance.effective_number", f"beta = {self.beta} is out of range",

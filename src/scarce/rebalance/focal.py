@@ -32,7 +32,7 @@ class Focal(AbstractRebalance):
     gamma: float = 2.0
     alpha: float = 0.25
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse what no focal loss can have."""
         LossSpec(kind="focal", gamma=self.gamma, alpha=self.alpha)
 

@@ -33,7 +33,7 @@ class Oversample(AbstractRebalance):
     cap: int | None = 20
     target_count: Mapping[str, int] | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse a ratio under 1 and a negative cap."""
         check_target(self.ratio, self.cap, self.target_count, who="oversample")
 

@@ -38,7 +38,7 @@ class Smote(AbstractRebalance):
     cap: int | None = None
     target_count: Mapping[str, int] | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse settings out of range."""
         check_target(self.ratio, self.cap, self.target_count, who="smote")
         check_neighbors("smote", self.neighbors)

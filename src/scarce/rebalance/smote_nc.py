@@ -44,7 +44,7 @@ class SmoteNc(AbstractRebalance):
     cap: int | None = None
     target_count: Mapping[str, int] | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse settings out of range."""
         check_target(self.ratio, self.cap, self.target_count, who="smote_nc")
         check_neighbors("smote_nc", self.neighbors)

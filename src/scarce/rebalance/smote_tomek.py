@@ -39,7 +39,7 @@ class SmoteTomek(AbstractRebalance):
     cap: int | None = None
     target_count: Mapping[str, int] | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Refuse settings out of range."""
         check_target(self.ratio, self.cap, self.target_count, who="smote_tomek")
         check_neighbors("smote_tomek", self.neighbors)

@@ -58,6 +58,36 @@ def added(
     return Adjustment(extra=tuple(int(value) for value in wanted - there))
 
 
+def kept_counts(
+    counts: Counts, ratio: float = 10.0, *, target_count: Mapping[Any, int] | None = None, who: str = "undersample"
+) -> Ints:
+    """Return (K,) sizes to leave samples out down to: at most ``ratio`` times the smallest class that has samples.
+
+    Args:
+        counts: samples of each class; a mapping names the classes, in a list they are called by their number.
+        ratio: of any class to the smallest, >= 1.
+        target_count: class to its size, in place of the ratio; a class that is not named stays as it is.
+        who: which method asks, for messages.
+
+    Raises:
+        ConfigError: a ratio under 1, an unknown class, or a size that is no count above 0.
+        DataError: a wanted class has fewer samples than are wanted.
+    """
+    values = np.floor(checked_counts(counts, who)).astype(np.int64)
+    check_target(ratio, None, target_count, who=who)
+    if target_count is None:
+        return np.asarray(np.minimum(values, int(np.floor(values[values > 0].min() * ratio))), np.int64)
+    who, names = f"rebalance.{who}", list(counts) if isinstance(counts, Mapping) else list(range(len(values)))
+    for name, there, size in _wanted(values, names, target_count, who):
+        if not size:
+            raise ConfigError(who, f"target_count of {names[name]!r} is 0", do="give 1 or more; a class is not emptied")
+        if size > there:
+            raise DataError(who, f"the class {str(names[name])!r} has {there} samples", f"target_count wants {size}",
+                            "to add samples, use oversample or smote; this only leaves out")  # fmt: skip
+        values[name] = size
+    return values
+
+
 def check_target(ratio: float, cap: int | None, target_count: Mapping[Any, int] | None, *, who: str = "target") -> None:
     """Refuse what no target can be.
 
@@ -90,18 +120,26 @@ def check_neighbors(who: str, *numbers: int) -> None:
 
 
 def _named(values: Ints, names: list[Any], target_count: Mapping[Any, int], who: str) -> Ints:
-    place = {str(name): number for number, name in enumerate(names)}
     wanted = values.copy()
-    for name, size in target_count.items():
+    for place, there, size in _wanted(values, names, target_count, who):
+        if size and not there:
+            raise DataError(who, f"the class {str(names[place])!r} has no sample", f"{size} are wanted",
+                            "collect or synthesize some first: nothing can be made from none")  # fmt: skip
+        if size < there:
+            raise DataError(who, f"the class {str(names[place])!r} has {there} samples", f"target_count wants {size}",
+                            "to leave samples out, use undersample; this only adds")  # fmt: skip
+        wanted[place] = size
+    return wanted
+
+
+def _wanted(
+    values: Ints, names: list[Any], target_count: Mapping[Any, int], who: str
+) -> list[tuple[int, int, int]]:  # fmt: skip
+    """Return place, samples that are there, and wanted size of every class that is named."""
+    place = {str(name): number for number, name in enumerate(names)}
+    for name in target_count:
         if str(name) not in place:
             raise ConfigError(who, f"target_count names the class {str(name)!r}, which is not there",
                               closest(str(name), place))  # fmt: skip
-        there = int(values[place[str(name)]])
-        if size and not there:
-            raise DataError(who, f"the class {str(name)!r} has no sample", f"{size} are wanted",
-                            "collect or synthesize some first: nothing can be made from none")  # fmt: skip
-        if size < there:
-            raise DataError(who, f"the class {str(name)!r} has {there} samples", f"target_count wants {size}",
-                            "to leave samples out, use undersample; this only adds")  # fmt: skip
-        wanted[place[str(name)]] = size
-    return wanted
+    pairs = ((place[str(name)], int(size)) for name, size in target_count.items())
+    return [(number, int(values[number]), size) for number, size in pairs]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from scarce.dataset import Ints
-from scarce.errors import ConfigError
-from scarce.rebalance._base import AbstractRebalance, Adjustment, Counts, checked_counts
+from scarce.rebalance._base import AbstractRebalance, Adjustment, Counts
 from scarce.rebalance._resample import Resampled, Samples
+from scarce.rebalance.target import check_target, kept_counts
 
 
 @final
@@ -26,33 +26,28 @@ class Undersample(AbstractRebalance):
 
     Args:
         ratio: wanted ratio of any class to the smallest, 1 = equal.
+        target_count: class to the size it is cut to, in place of the ratio; a class that is not named stays whole.
     """
 
     ratio: float = 10.0
+    target_count: Mapping[str, int] | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse a ratio under 1."""
-        if self.ratio < 1:
-            raise ConfigError("rebalance.undersample", f"ratio = {self.ratio} is out of range", do="use 1 or more")
+    def _check(self) -> None:
+        """Refuse a ratio under 1, and sizes that are no counts."""
+        check_target(self.ratio, None, self.target_count, who="undersample")
 
     def adjust(self, counts: Counts) -> Adjustment:
         """Return how many rows to train on."""
-        return Adjustment(keep=tuple(int(value) for value in kept_counts(counts, ratio=self.ratio)))
+        kept = kept_counts(counts, self.ratio, target_count=self.target_count)
+        return Adjustment(keep=tuple(int(value) for value in kept))
 
     def _draw(self, given: Samples) -> Resampled:
-        most = kept_counts(given.counts, ratio=self.ratio)
+        most = kept_counts(given.counts, self.ratio, target_count=self.target_count)
         mask = np.zeros(len(given.codes), bool)
         for code, size in enumerate(most):
             own = np.flatnonzero(given.codes == code)
             mask[given.rng.permutation(own)[:size]] = True
         if mask.all():
-            given.notes.append(f"ratio = {self.ratio:g} is met already by {given.counts}: nothing was left out")
+            wanted = f"ratio = {self.ratio:g}" if self.target_count is None else f"target_count = {self.target_count}"
+            given.notes.append(f"{wanted} is met already by {given.counts}: nothing was left out")
         return given.made([], []).only(mask)
-
-
-def kept_counts(counts: Counts, ratio: float = 10.0) -> Ints:
-    """Return (K,) sizes of at most ``ratio`` times the smallest class that has samples."""
-    values = np.floor(checked_counts(counts, "undersample")).astype(np.int64)
-    most = int(np.floor(values[values > 0].min() * max(ratio, 1.0)))
-    kept: Ints = np.minimum(values, most)
-    return kept
