@@ -25,7 +25,7 @@ class Judged:
         classes: K names.
         normal: codes of the sound classes; empty if none is known.
         groups: (N,) split groups, drawn whole in bootstraps; None entries stand alone.
-        train_counts: (K,) real training samples.
+        train_counts: (K,) real samples that the model was fitted on.
         slices: name to (N,) values, one for every ``meta`` column that may be sliced by.
         out_of_fold: (labels, probabilities) of training samples from models that did not see them, or None.
         features: (N, D) what the model saw in them, or None.

@@ -86,6 +86,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     report = evaluate.run(
         view, probs, seed=look.seed, false_positive_rate=look.false_positive_rate, features=features,
         oof=None if held is None else held[1:], set_threshold=entry.get("threshold"),
+        fitted=model.card.get("fitted"),
     )  # fmt: skip
     body = {
         "version": name, "model": str(look.folder), "looks": 0, **report.to_json(),

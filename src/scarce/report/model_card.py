@@ -100,8 +100,13 @@ def _data(card: Mapping[str, Any], contract: str | None) -> Part:
     return Part(title="Data", lines=lines)
 
 
+def _learned(card: Mapping[str, Any]) -> Mapping[str, Mapping[str, int]]:
+    """Return class to origin to the samples that it was fitted on; of a detector all boxes of its training side."""
+    return card.get("fitted") or (card.get("data") or {}).get("counts") or {}
+
+
 def _classes(card: Mapping[str, Any]) -> Part:
-    counts: Mapping[str, Mapping[str, int]] = (card.get("data") or {}).get("counts") or {}
+    counts = _learned(card)
     origins = sorted({origin for own in counts.values() for origin in own})
     rows = tuple(
         (name, *(f"{counts.get(name, {}).get(origin, 0):,}" for origin in origins)) for name in card["classes"]
@@ -168,7 +173,7 @@ def _point(card: Mapping[str, Any]) -> Part:
 
 
 def _limits(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
-    counts = (card.get("data") or {}).get("counts") or {}
+    counts = _learned(card)
     few = [f"{name} ({sum(own.values())})" for name, own in counts.items() if 0 < sum(own.values()) < FEWEST]
     lines = []
     if few:
