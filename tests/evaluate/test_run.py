@@ -222,8 +222,7 @@ def test_kinds_of_calibration_are_cross_fitted_by_group() -> None:
     view = ds.fold(ds.ids[:200], ds.ids[200:])
     answers, labels = rng.dirichlet([1, 1, 1], 25)[parts], rng.integers(3, size=25)[parts]
     view_probs = probs[-400:]
-    given = {"oof": (labels, answers), "oof_groups": parts}
-    found = evaluate.run(view, view_probs, **given).to_json()["calibration"]["kinds"]
+    found = evaluate.run(view, view_probs, oof=(labels, answers), oof_groups=parts).to_json()["calibration"]["kinds"]
     logits = np.log(np.maximum(answers, 1e-12))
     apart = judge_kinds(logits, labels)["isotonic"]["log_loss"]
     whole = judge_kinds(logits, labels, groups=parts)["isotonic"]["log_loss"]

@@ -97,7 +97,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
         **_frozen(model, view.eval, probs, held, look),
         "calibration": {**report.sections["calibration"], **_honest(model, view.eval, logits, probs, look.seed)},
         "out_of_distribution": foreign_told(
-            model, test_view(whole).train, (logits, features), probs.argmax(1) == view.eval["label"], beside["foreign"]
+            model, (test_view(whole).train, view.eval), (logits, features, probs), beside["foreign"], seed=look.seed,
         ),
         "variety": _variety(model, view, features, beside["field"], look.seed),
     }  # fmt: skip
