@@ -49,7 +49,7 @@ def foreign_told(
     body: dict[str, Any] = {"stored": None, "foreign": 0, "detectors": {}, "sweep": [],
                             "tried": (stored or {}).get("detectors") or {}}  # fmt: skip
     others = None if foreign is None else unlabelled(model, foreign)
-    scores = np.zeros(0)
+    scores: Array = np.zeros(0)
     if stored:
         scores = foreign_scores(model, logits, features)
         cut = stored["threshold"] if stored["threshold"] is not None else np.inf
