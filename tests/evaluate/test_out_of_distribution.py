@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import logsumexp, softmax
+from scipy.stats import norm
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -13,7 +14,7 @@ from scarce import registry
 from scarce.errors import ConfigError, DataError
 from scarce.evaluate.guard import Known, fitted
 from scarce.evaluate.out_of_distribution import AbstractDetector
-from scarce.evaluate.out_of_distribution.detection import detection, sweep, threshold_keeping
+from scarce.evaluate.out_of_distribution.detection import bounds, detection, sweep, threshold_keeping
 from scarce.evaluate.out_of_distribution.energy import Energy, energy
 from scarce.evaluate.out_of_distribution.knn import Knn, evenly
 from scarce.evaluate.out_of_distribution.mahalanobis import Mahalanobis
@@ -131,6 +132,33 @@ def test_the_sweep_says_what_each_threshold_costs(sides: dict[str, Known]) -> No
         assert row["accuracy_kept"] >= row["accuracy"]
     by_share = [row["foreign_found"] for row in rows if row["detector"] == "energy" and row["temperature"] == 1.0]
     assert by_share == sorted(by_share)
+
+
+def test_thresholds_of_the_sweep_can_be_chosen_on_other_samples(sides: dict[str, Known]) -> None:
+    known = sides["known"]
+    half = len(known.logits) // 2
+    held, test, labels = known.logits[:half], known.logits[half:], known.labels[half:]
+    rows = sweep(test, labels, sides["foreign"].logits, chosen=held)
+    for row in rows:
+        if row["detector"] == "energy":
+            assert row["threshold"] == threshold_keeping(energy(held, temperature=row["temperature"]), row["kept"])
+    others = sweep(held, known.labels[:half], sides["foreign"].logits)
+    assert [row["threshold"] for row in rows] == [row["threshold"] for row in others], "no test sample takes part"
+
+
+def test_auroc_and_fpr95_have_intervals_over_groups() -> None:
+    held = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        known, foreign = rng.normal(0, 1, 200).round(2), rng.normal(2, 1, 150).round(2)
+        found, at = bounds(known, foreign, np.arange(200), seed=seed), detection(known, foreign)
+        assert found["auroc_low"] <= at.auroc <= found["auroc_high"]
+        assert found["fpr95_low"] <= at.fpr95 <= found["fpr95_high"]
+        held.append(found["auroc_low"] <= norm.cdf(2 / np.sqrt(2)) <= found["auroc_high"])
+    assert np.mean(held) >= 0.85
+    apart = bounds(known, foreign, np.repeat(np.arange(10), 20))
+    alone = bounds(np.repeat(known[::20], 20), foreign, np.repeat(np.arange(10), 20))
+    assert alone["auroc_high"] - alone["auroc_low"] > 1.5 * (apart["auroc_high"] - apart["auroc_low"])
 
 
 def test_rare_classes_keep_all_their_samples() -> None:

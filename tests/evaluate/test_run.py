@@ -9,6 +9,7 @@ from sklearn import metrics as oracle
 from scarce import evaluate
 from scarce.dataset import Dataset, FoldView, Schema
 from scarce.errors import DataError, LeakError
+from scarce.evaluate.calibrator import judge_kinds
 from scarce.metric import clopper_pearson, provable
 
 CLASSES = ("good", "hole", "stain")
@@ -210,3 +211,26 @@ def test_a_class_from_one_group_has_no_interval_of_its_average_precision() -> No
     assert said["groups"] == 1
     assert {row["average_precision_low"] for row in said["per_class"].values()} == {None}
     assert said["balanced_accuracy"]["high"] - said["balanced_accuracy"]["low"] > 0.5
+
+
+def test_kinds_of_calibration_are_cross_fitted_by_group() -> None:
+    """Six photos of one part fell into several folds; a map that was fitted on five of them knows the sixth."""
+    view, probs = make(600)
+    rng = np.random.default_rng(0)
+    parts = np.arange(200) // 8
+    ds = view.dataset.with_columns({"split_group": [*(f"part {part}" for part in parts), *["far"] * 400]})
+    view = ds.fold(ds.ids[:200], ds.ids[200:])
+    answers, labels = rng.dirichlet([1, 1, 1], 25)[parts], rng.integers(3, size=25)[parts]
+    view_probs = probs[-400:]
+    found = evaluate.run(view, view_probs, oof=(labels, answers), oof_groups=parts).to_json()["calibration"]["kinds"]
+    logits = np.log(np.maximum(answers, 1e-12))
+    apart = judge_kinds(logits, labels)["isotonic"]["log_loss"]
+    whole = judge_kinds(logits, labels, groups=parts)["isotonic"]["log_loss"]
+    assert whole > 1.1 * apart, "what leaks is seen here"
+    assert found["isotonic"]["log_loss"] == pytest.approx(whole)
+    aligned = answers.copy()
+    aligned[:40] = np.nan
+    found = evaluate.run(view, view_probs, oof=aligned).to_json()["calibration"]["kinds"]
+    y = view.train["label"]
+    wanted = judge_kinds(logits[40:], y[40:], groups=view.train["split_group"][40:])
+    assert found["isotonic"]["log_loss"] == pytest.approx(wanted["isotonic"]["log_loss"])

@@ -93,6 +93,11 @@ def test_training_samples_are_counted_without_those_of_val() -> None:
     found = evaluate.run(ds.fold(ids[:20], ids[20:]), probs, oof=None).to_json()
     assert {name: row["train"] for name, row in found["per_class"].items()} == {"a": 7, "b": 7}
     assert found["next"]["pairs"][0]["train"] == 7
+    fitted = {"a": {"real": 10, "augmented": 20}, "b": {"real": 9, "augmented": 0}}
+    found = evaluate.run(ds.fold(ids[:20], ids[20:]), probs, oof=None, fitted=fitted).to_json()
+    assert {name: row["train"] for name, row in found["per_class"].items()} == {"a": 10, "b": 9}
+    assert found["next"]["pairs"][0]["train"] == 9
+    assert "b has 9 training samples" in found["next"]["pairs"][0]["why"]
 
 
 def test_nothing_to_ask_says_why() -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scarce import encode, io, modality, train
+from scarce import encode, evaluate, io, modality, train
 from scarce.dataset import Dataset, FoldView
 from scarce.encode.patch import Patch
 from scarce.errors import ConfigError, TrainError
@@ -78,6 +78,16 @@ def test_only_sound_parts_are_known(tiles: FoldView, model: AnomalyModel) -> Non
     assert found.predict_proba(one).shape == (len(one), 1)
     both = ds.fold([*tiles.train_ids, *tiles.eval.ids[tiles.eval["label"] != ds.schema.classes.index("free")]], ())
     np.testing.assert_array_equal(train.fit(both, SMALL, seed=0).tensors()["remembered"], model.tensors()["remembered"])
+
+
+def test_the_card_counts_the_sound_parts_it_remembers(model: AnomalyModel, tiles: FoldView) -> None:
+    free = int((tiles.train["label"] == tiles.dataset.schema.classes.index("free")).sum())
+    assert {name: row["real"] for name, row in model.card["fitted"].items() if row["real"]} == {"free": free}
+    judged = tiles.dataset.fold(tiles.train_ids, tiles.eval_ids)
+    probs = model.predict_proba(model.judged_on(judged.eval))
+    view = model.judged_on(judged.dataset).fold(tiles.train_ids, tiles.eval_ids)
+    said = evaluate.run(view, probs, fitted=model.card["fitted"]).to_json()["per_class"]
+    assert {name: row["train"] for name, row in said.items()} == {"free": free, "defect": 0}
 
 
 def test_heat_lies_on_the_defect(model: AnomalyModel, tiles: FoldView, masks: dict[str, Path], tmp_path: Path) -> None:

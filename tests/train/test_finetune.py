@@ -15,6 +15,7 @@ from scarce import evaluate, progress, train
 from scarce.dataset import Dataset, FoldView, Schema
 from scarce.errors import ConfigError, TrainError, UnknownNameError
 from scarce.execute.precision import exact
+from scarce.report.model_card import parts
 from scarce.train import _network as networks
 from scarce.train._learn import unlabelled_rows
 from scarce.train._validation import free_of, held_back
@@ -117,6 +118,17 @@ def test_a_checkpoint_of_something_else_or_a_corrupt_one_is_not_used(fold: FoldV
         assert same(other, train.fit(fold, short, seed=1, checkpoint=tmp_path))
     assert seen == [1, 1]
     assert sum("is corrupt: training starts anew" in line for line in said) == 1
+
+
+def test_the_card_counts_what_was_fitted_and_not_what_was_held_back(model: train.Model, fold: FoldView) -> None:
+    card, names = model.card, fold.dataset.schema.classes
+    assert card["fitted_rows"] + card["held_back_rows"] == len(fold.train)
+    held = np.bincount(model.held_out[0], minlength=3)  # type: ignore[index]
+    whole = np.bincount(fold.train["label"], minlength=3)
+    assert [card["fitted"][name]["real"] for name in names] == (whole - held).tolist()
+    assert next(row for row in parts(card) if row.title == "Training samples").rows == tuple(
+        (name, str(count)) for name, count in zip(names, whole - held, strict=True)
+    )
 
 
 def test_what_is_held_back_is_real_grouped_and_free_of_descendants(fold: FoldView) -> None:

@@ -25,9 +25,10 @@ class Judged:
         classes: K names.
         normal: codes of the sound classes; empty if none is known.
         groups: (N,) split groups, drawn whole in bootstraps; None entries stand alone.
-        train_counts: (K,) real training samples.
+        train_counts: (K,) real samples that the model was fitted on.
         slices: name to (N,) values, one for every ``meta`` column that may be sliced by.
         out_of_fold: (labels, probabilities) of training samples from models that did not see them, or None.
+        out_of_fold_groups: (M,) groups of those samples, which cross-fitting keeps whole; None = each stands alone.
         features: (N, D) what the model saw in them, or None.
         set_threshold: probability from which on a class belongs to a sample's set, as stored with the model; or None.
         false_positive_rate: wanted share of false alarms.
@@ -45,6 +46,7 @@ class Judged:
     train_counts: Ints
     slices: Mapping[str, Array] = field(default_factory=dict)
     out_of_fold: tuple[Ints, Floats] | None = None
+    out_of_fold_groups: Array | None = None
     features: Array | None = None
     set_threshold: float | None = None
     false_positive_rate: float = 0.01

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -28,6 +28,7 @@ class Predicts(Protocol):
 
 
 OutOfFold: TypeAlias = Array | tuple[Array, Array] | None
+Fitted: TypeAlias = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -82,7 +83,7 @@ class Report:
 def run(  # noqa: PLR0913  one knob each
     view: FoldView, model: Predicts | Array, *, seed: int = 0, false_positive_rate: float = 0.01,
     oof: OutOfFold = None, samples: int | None = None, features: Array | None = None,
-    set_threshold: float | None = None,
+    set_threshold: float | None = None, fitted: Fitted | None = None, oof_groups: Array | None = None,
 ) -> Report:  # fmt: skip
     """Judge a model, or its probabilities, on the evaluation side of a fold.
 
@@ -94,8 +95,11 @@ def run(  # noqa: PLR0913  one knob each
         oof: out-of-fold probabilities that choose the threshold before the test is looked at: (M, K) aligned with
             ``view.train`` (NaN rows are skipped), or a pair (labels (M,), probabilities (M, K)).
         samples: most sample ids in one list; 50 by default.
+        oof_groups: (M,) groups of the out-of-fold samples, where a pair is given; otherwise those of ``view.train``.
         features: (N, D) what the model saw in ``view.eval``'s rows, NaN where nothing; for subclasses.
         set_threshold: the model's own threshold of the sets of classes, see :mod:`scarce.evaluate.conformal`.
+        fitted: class to origin to the samples that the model was fitted on, ``fitted`` of its card; None = the real
+            labelled rows of the training side without ``val``.
 
     Raises:
         DataError: nothing to judge, or probabilities that do not fit.
@@ -105,7 +109,10 @@ def run(  # noqa: PLR0913  one knob each
         if len(features) != len(view.eval):
             raise DataError("evaluate", f"{len(features)} rows of features for {len(view.eval)} samples")
         judged = replace(judged, features=np.asarray(features)[view.eval.rows_of(judged.ids)])
-    judged = replace(judged, set_threshold=set_threshold)
+    judged = replace(judged, set_threshold=set_threshold, out_of_fold_groups=_oof_groups(view.train, oof, oof_groups))
+    if fitted is not None:
+        real = [fitted.get(name, {}).get("real", 0) for name in judged.classes]
+        judged = replace(judged, train_counts=np.array(real, np.int64))
     kinds = {name: load("evaluate", name, AbstractSection) for name in names("evaluate")}  # type: ignore[type-abstract]
     sections = {name: kind().measure(judged) for name, kind in kinds.items()}
     baseline = sections["baseline"]
@@ -190,8 +197,8 @@ def _judged(
     kept = given.take(known)
     train = view.train
     counted = (train["origin"] == "real") & (train["label"] >= 0)
-    fitted = counted & (train["split"] != "val")  # held back to stop by, not trained on
-    real = train["label"][fitted if fitted.any() else counted]
+    used = counted & (train["split"] != "val")  # val is held back by those who need it
+    real = train["label"][used if used.any() else counted]
     if not len(train):  # pooled outer folds: what is judged is what was trained on in turn
         real = kept["label"]
     return Judged(
@@ -226,6 +233,15 @@ def _slices(ds: Dataset) -> dict[str, Array]:
     if ds.schema.modality == "image":
         found |= {title: ds.wide[name] for name, title in MEASURED.items() if name in ds.wide}
     return found
+
+
+def _oof_groups(train: Dataset, oof: OutOfFold, groups: Array | None) -> Array | None:
+    """Return the groups of the out-of-fold samples that :func:`_out_of_fold` keeps."""
+    if oof is None or (groups is None and isinstance(oof, tuple)):
+        return None
+    labels, probs = oof if isinstance(oof, tuple) else (train["label"], oof)
+    good = np.isfinite(probs).all(axis=1) & (np.asarray(labels) >= 0)
+    return np.asarray((_groups(train) if groups is None else groups)[good])
 
 
 def _out_of_fold(train: Dataset, oof: OutOfFold, n_classes: int) -> tuple[Ints, Floats] | None:

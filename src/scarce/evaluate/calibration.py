@@ -37,7 +37,7 @@ class Calibration(AbstractSection):
     Writes: ``brier`` (0 best, 2 worst), ``log_loss``, ``ece`` with ``low`` and ``high`` (adaptive bins; the estimate is
     biased upward on few samples, the interval is made for that and often holds 0; null from one group), ``bins`` for
     the reliability plot, those of ``ece``, and ``kinds``: what no calibration, temperature, vector and isotonic scaling
-    would each give on out-of-fold answers, cross-fitted (null without them).
+    would each give on out-of-fold answers, cross-fitted by group (null without them).
     Source: Guo et al. 2017; Nixon et al. 2019.
 
     Args:
@@ -61,7 +61,8 @@ class Calibration(AbstractSection):
         if judged.out_of_fold is None or len(judged.out_of_fold[0]) < FEWEST:
             return None
         labels, probs = judged.out_of_fold
-        return judge_kinds(np.log(np.maximum(probs, 1e-12)), labels, seed=judged.seed)
+        groups = judged.out_of_fold_groups
+        return judge_kinds(np.log(np.maximum(probs, 1e-12)), labels, groups=groups, seed=judged.seed)
 
 
 def honesty(

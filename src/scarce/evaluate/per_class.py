@@ -24,9 +24,9 @@ class PerClass(AbstractSection):
 
     Use when the rare class is the point: the mean over classes hides it.
     Needs: labels and probabilities.
-    Writes: one entry a class: ``n`` and ``groups`` on test, ``train`` real training samples, ``recall`` with the exact
-    two-sided 95 % Clopper-Pearson bounds ``low`` and ``high``; ``precision`` with ``precision_low`` and
-    ``precision_high``, likewise; ``f1``; ``average_precision`` with a bootstrap over whole groups
+    Writes: one entry a class: ``n`` and ``groups`` on test, ``train`` real samples that the model was fitted on,
+    ``recall`` with the exact two-sided 95 % Clopper-Pearson bounds ``low`` and ``high``; ``precision`` with
+    ``precision_low`` and ``precision_high``, likewise; ``f1``; ``average_precision`` with a bootstrap over whole groups
     (``average_precision_low``, ``average_precision_high``; null for a class from one group) and ``chance``, its value
     for a model that knows nothing; ``f1_low`` and ``f1_high``: 95 % of the confusion matrices that the counts leave
     possible.

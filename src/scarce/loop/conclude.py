@@ -260,7 +260,8 @@ def look(
     seen = len(view.train) == 0  # pooled outer folds: the final model was fitted on these samples
     oof = None if seen else final.held_out
     looks = project.state.count_test_look(version=ready.version, why="run", metric=options.metric)
-    body = evaluate.run(view, after, seed=options.seed, false_positive_rate=rate, oof=oof).to_json()
+    fitted = None if seen else final.card.get("fitted")
+    body = evaluate.run(view, after, seed=options.seed, false_positive_rate=rate, oof=oof, fitted=fitted).to_json()
     earlier = evaluate.run(view, before, seed=options.seed, false_positive_rate=rate).to_json()
     design = Design(metric="balanced_accuracy", seed=options.seed)
     paired = paired_effect(view.eval["label"], before[None], after[None], groups_of(view.eval), design)

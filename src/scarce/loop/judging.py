@@ -61,6 +61,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     from scarce import evaluate, train
     from scarce.evaluate.cost import costs_of
     from scarce.loop.asking import put
+    from scarce.loop.foreign import foreign_told
     from scarce.loop.measure import with_scan
     from scarce.loop.seen import seen_by
 
@@ -86,6 +87,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
     report = evaluate.run(
         view, probs, seed=look.seed, false_positive_rate=look.false_positive_rate, features=features,
         oof=None if held is None else held[1:], set_threshold=entry.get("threshold"),
+        fitted=model.card.get("fitted"), oof_groups=None if held is None else _groups_of(ds, held[0]),
     )  # fmt: skip
     body = {
         "version": name, "model": str(look.folder), "weights": model.card.get("weights"), "looks": 0,
@@ -94,8 +96,8 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
                  if place and one and (why := seen_by(place, one.card, view.eval))],
         **_frozen(model, view.eval, probs, held, look),
         "calibration": {**report.sections["calibration"], **_honest(model, view.eval, logits, probs, look.seed)},
-        "out_of_distribution": _foreign(
-            model, test_view(whole).train, (logits, features), probs.argmax(1) == view.eval["label"], beside["foreign"]
+        "out_of_distribution": foreign_told(
+            model, (test_view(whole).train, view.eval), (logits, features, probs), beside["foreign"], seed=look.seed,
         ),
         "variety": _variety(model, view, features, beside["field"], look.seed),
     }  # fmt: skip
@@ -129,6 +131,14 @@ def held_of(model: Any, schema: Schema) -> Held | None:
         return None
     place = np.array([schema.classes.index(name) for name in model.classes], np.int64)
     return model.held_ids, place[model.held_out[0]], model.probabilities(model.held_logits, schema)
+
+
+def _groups_of(ds: Dataset, ids: Array) -> Array:
+    """Return (M,) the groups of samples; None for one that stands alone, or is gone."""
+    from scarce.folds import groups_of
+
+    known = dict(zip(ds.ids.tolist(), groups_of(ds).tolist(), strict=True))
+    return np.array([known.get(sample) for sample in ids.tolist()], object)
 
 
 def _honest(model: Any, ds: Dataset, logits: Array, probs: Array, seed: int) -> dict[str, Any]:
@@ -220,58 +230,6 @@ def _frozen(model: Any, ds: Dataset, probs: Array, held: Held | None, look: Look
         false_positive_rate=look.false_positive_rate, groups=groups_of(ds),
     )  # fmt: skip
     return {"operating_point": found.to_json()}
-
-
-def _foreign(
-    model: Any, train: Dataset, seen: tuple[Array, Array | None], right: Array, foreign: Dataset | None
-) -> dict[str, Any] | None:
-    """Return how the stored threshold does on the test, and every detector on the foreign samples where given.
-
-    Args:
-        model: that is judged.
-        train: what the detectors know.
-        seen: logits and features of the N test samples.
-        right: (N,) whether it answers rightly.
-        foreign: samples of none of the classes.
-    """
-    from scarce.evaluate._base import plain
-    from scarce.evaluate.guard import fitted, known_of, settings_of, unlabelled
-    from scarce.evaluate.out_of_distribution.detection import detection, sweep
-    from scarce.evaluate.out_of_distribution.knn import evenly
-    from scarce.metric.interval import clopper_pearson
-    from scarce.train._said import foreign_scores
-
-    stored = model.card.get("unknown")
-    if not stored and foreign is None:
-        return None
-    logits, features = seen
-    body: dict[str, Any] = {"stored": None, "foreign": 0, "detectors": {}, "sweep": [],
-                            "tried": (stored or {}).get("detectors") or {}}  # fmt: skip
-    others = None if foreign is None else unlabelled(model, foreign)
-    if stored:
-        scores = foreign_scores(model, logits, features)
-        cut = stored["threshold"] if stored["threshold"] is not None else np.inf
-        called = scores > cut
-        low, high = clopper_pearson(int(called.sum()), len(called))
-        body["stored"] = {
-            "detector": stored["detector"], "threshold": stored["threshold"], "kept": stored["kept"],
-            "chosen_on": stored["chosen_on"], "tried_on": stored["foreign"],
-            "known_called_unknown": float(called.mean()), "low": low, "high": high,
-            "accuracy": float(right.mean()), "accuracy_passed": float((right & ~called).mean()),
-        }  # fmt: skip
-        if others is not None:
-            caught = int((foreign_scores(model, others.logits, others.features) > cut).sum())
-            low, high = clopper_pearson(caught, len(others.logits))
-            body["stored"]["foreign_found"] = {"value": caught / max(1, len(others.logits)), "low": low, "high": high}
-    if others is not None and len(others.logits):
-        known = known_of(model, train.take(evenly(train["label"], 5000)))
-        body["foreign"] = len(others.logits)
-        for name, one in fitted(known, settings_of(model.card)).items():
-            own = one.score(features, logits)
-            body["detectors"][name] = detection(own, one.score(others.features, others.logits), right).to_json()
-        labels = np.where(right, logits.argmax(1), -1)
-        body["sweep"] = sweep(logits, labels, others.logits)
-    return plain(body)  # type: ignore[no-any-return]
 
 
 def _fitting(ds: Dataset, models: tuple[Any, ...]) -> Dataset:

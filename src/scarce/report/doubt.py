@@ -86,7 +86,9 @@ def unknown(body: Mapping[str, Any]) -> Safe | None:
             for row in found["sweep"] if row["threshold"] is not None
         ]  # fmt: skip
         head = ("Score", "Temperature", "Known kept, %", "Threshold", "AUROC", "Foreign found, %", "Passed, right, %")
-        parts.append(tag("details", tag("summary", "Temperature and threshold, swept"), grid(head, rows)))
+        on = f"Thresholds were chosen on {found.get('sweep_chosen_on') or 'the test samples themselves'}."
+        swept = tag("summary", "Temperature and threshold, swept"), grid(head, rows), tag("p", on, class_="note")
+        parts.append(tag("details", *swept))
     return join(*parts)
 
 
@@ -95,11 +97,18 @@ def _detectors(table: Mapping[str, Mapping[str, Any]], against: str) -> Safe | N
         return None
     rows = [
         [name.replace("_", " "), *(tag("td", text, class_="number") for text in (
-            f"{row['auroc']:.4f}", percent(row["fpr95"]), percent(number(row.get("cost95")), digits=2)))]
+            f"{row['auroc']:.4f}{_ends(row, 'auroc', '{:.3f}')}",
+            f"{percent(row['fpr95'])}{_ends(row, 'fpr95', '{:.1%}')}", percent(number(row.get("cost95")), digits=2)))]
         for name, row in sorted(table.items(), key=lambda item: -item[1]["auroc"])
     ]  # fmt: skip
     head = ("Detector", "AUROC", "Foreign that pass at 95 % known (FPR95), %", "Accuracy that it costs, points")
-    return join(grid(head, rows), tag("p", f"Tried on {_tried(against)}.", class_="note"))
+    note = f"Tried on {_tried(against)}. At the threshold that 95 % of the known samples here pass; it is not the stored one."
+    return join(grid(head, rows), tag("p", note, class_="note"))
+
+
+def _ends(row: Mapping[str, Any], name: str, form: str) -> str:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if low is None or high is None else f" ({form.format(low)}–{form.format(high)})".replace("%", "")
 
 
 def _tried(against: str) -> str:

@@ -135,8 +135,13 @@ def _data(card: Mapping[str, Any], contract: str | None) -> Part:
     return Part(title="Data", lines=lines)
 
 
+def _learned(card: Mapping[str, Any]) -> Mapping[str, Mapping[str, int]]:
+    """Return class to origin to the samples that it was fitted on; of a detector all boxes of its training side."""
+    return card.get("fitted") or (card.get("data") or {}).get("counts") or {}
+
+
 def _classes(card: Mapping[str, Any]) -> Part:
-    counts: Mapping[str, Mapping[str, int]] = (card.get("data") or {}).get("counts") or {}
+    counts = _learned(card)
     origins = sorted({origin for own in counts.values() for origin in own})
     rows = tuple(
         (name, *(f"{counts.get(name, {}).get(origin, 0):,}" for origin in origins)) for name in card["classes"]
@@ -241,9 +246,8 @@ def _point_tested(point: Mapping[str, Any] | None) -> list[str]:
 
 
 def _limits(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
-    counts = (card.get("data") or {}).get("counts") or {}
-    sums = {name: sum(counts.get(name, {}).values()) for name in card["classes"]}
-    few = [f"{name} ({count})" for name, count in sums.items() if 0 < count < FEWEST]
+    counts = _learned(card)
+    few = [f"{name} ({sum(own.values())})" for name, own in counts.items() if 0 < sum(own.values()) < FEWEST]
     lines = []
     if few:
         lines.append(f"Fewer than {FEWEST} training samples, so weakly known: {', '.join(few)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,9 +130,34 @@ class TrainRows:
         """(K,) weighted samples of each class."""
         return np.asarray((self.soft * self.weights[:, None]).sum(0), np.float64)
 
+    def told(self, train: Dataset) -> dict[str, Any]:
+        """Return what a card says of them: see :func:`fitted_rows`."""
+        return fitted_rows(train, self.rows, self.codes)
+
     def only(self, mask: Array) -> TrainRows:
         """Return the rows where the mask is true."""
         return TrainRows(self.rows[mask], self.soft[mask], self.weights[mask])
+
+
+def fitted_rows(train: Dataset, rows: Ints, codes: Ints) -> dict[str, Any]:
+    """Return what a card says of the rows that were fitted on: how many, and the samples of each class by origin.
+
+    Evaluation, its page and the model card count training samples by it. What is held back to stop, to calibrate or to
+    choose a threshold is not among them; a row that is drawn several times is one sample.
+
+    Args:
+        train: the training side.
+        rows: (n,) row numbers; one may occur more than once.
+        codes: (n,) their classes.
+    """
+    once, first = np.unique(rows, return_index=True)
+    named = list(zip(codes[first].tolist(), train["origin"][once].tolist(), strict=True))
+    origins = sorted({origin for _, origin in named})
+    counted = Counter(named)
+    table = {
+        name: {origin: counted[code, origin] for origin in origins} for code, name in enumerate(train.schema.classes)
+    }
+    return {"fitted_rows": len(rows), "fitted": table}
 
 
 def refuse_out_of_range(who: str, plugin: Plugin, limits: Mapping[str, tuple[float, float]]) -> None:

@@ -150,13 +150,14 @@ def epochs_for(n: int, batch: int, *, least: int = 10, most: int = 200, steps: i
     return int(np.clip(math.ceil(steps / max(1, round(n / min(batch, n)))), least, most))
 
 
-def course_card(course: Any, plan: Any, work: Work, task: Any) -> dict[str, Any]:
+def course_card(course: Any, plan: Any, work: Work, task: Any, train: Dataset) -> dict[str, Any]:
     """Return what the card says of a training."""
     import torch
 
     return {
         "schedule": asdict(plan), "epochs": course.epoch, "best_epoch": course.best_epoch, "history": course.history,
-        "threads": torch.get_num_threads(), "loss": asdict(work.spec), "fitted_rows": len(task.ids),
+        "threads": torch.get_num_threads(), "loss": asdict(work.spec),
+        **work.used.told(train),
         "held_back_rows": len(task.held_labels),
         "parameters": sum(value.numel() for value in course.average.parameters()),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from scarce.errors import TrainError
 from scarce.execute.local import spread
 from scarce.metric.ranking import threshold_at_false_positive_rate
 from scarce.probe import fold_of
-from scarce.train._base import AbstractTrainer, Setup, refuse_out_of_range
+from scarce.train._base import AbstractTrainer, Setup, fitted_rows, refuse_out_of_range
 from scarce.train._validation import FALSE_POSITIVE_RATE, group_names
 from scarce.train.linear_probe import encoded, encoder_params, features_of
 from scarce.train.model import Model, base_card
@@ -84,8 +84,8 @@ class Anomaly(AbstractTrainer):
         width = int(params.get("width", 48))
         card = base_card(view, "anomaly", self.params(), seed=seed) | {
             "classes": [*schema.normal_classes, DEFECT], "embedding": COLUMN, "encoder": "patch", "width": width,
-            "encoder_params": params, "dimensions": int(features.shape[1]), "fitted_rows": len(rows),
-            "absent_classes": [], "sound_only": True,
+            "encoder_params": params, "dimensions": int(features.shape[1]), "absent_classes": [], "sound_only": True,
+            **fitted_rows(train, rows, train["label"][rows]),
         }  # fmt: skip
         places = np.ascontiguousarray(features, np.float32).reshape(len(features), -1, width)
         remembered = core_set(places[rows], self.memory, seed=seed)

@@ -94,6 +94,7 @@ class Blend(AbstractTrainer):
         card = base_card(view, "blend", named_start(self.params()), seed=seed) | {
             "share": 0.5 if self.share is None else self.share, "scales": [net.temperature, 1.0],
             "loss": head.card["loss"], "absent_classes": head.card["absent_classes"],
+            "fitted_rows": head.card["fitted_rows"], "fitted": head.card["fitted"],
             "held_back_rows": int(held.sum()), "members": {"finetune": net.card, "linear_probe": head.card},
         }  # fmt: skip
         card |= {"started_from": net.card["started_from"]} if self.start else {}

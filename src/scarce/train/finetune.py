@@ -150,7 +150,8 @@ class Finetune(AbstractTrainer):
             "mean": mean, "std": std, "mirror": mirror, "device": device, "augment": getattr(online, "name", None),
             "cosine_scale": SCALE if work.spec.kind == "ldam" else None,
             "absent_classes": absent(card["classes"], work.used),
-            "unlabelled_rows": 0 if task.pool is None else len(task.pool), **course_card(course, plan, work, task),
+            "unlabelled_rows": 0 if task.pool is None else len(task.pool),
+            **course_card(course, plan, work, task, view.train),
         }  # fmt: skip
         card |= {} if begun is None else {"started_from": begun.told()}
         model = NetworkModel(card=card, net=course.average)

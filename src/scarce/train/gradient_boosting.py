@@ -85,7 +85,7 @@ class GradientBoosting(AbstractTrainer):
         matrix, needed = coder.known(coded), np.unique(used.rows)
         card = base_card(view, "gradient_boosting", self.params(), seed=seed) | {
             "columns": coder.columns, "levels": coder.levels, "loss": asdict(spec),
-            "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows), "features": "rows",
+            "absent_classes": absent(train.schema.classes, used), **used.told(train), "features": "rows",
         }  # fmt: skip
         fitted = self._fit(matrix, used, spec, (coder.categorical, None), seed)
         trees = Trees.of(fitted, len(card["classes"]))

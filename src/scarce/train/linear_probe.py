@@ -75,7 +75,7 @@ class LinearProbe(AbstractTrainer):
             "embedding": name, "encoder": name.removeprefix(PREFIX), "dimensions": int(features.shape[1]),
             "encoder_params": encoder_params(view.dataset, name.removeprefix(PREFIX)),
             "loss": asdict(spec),
-            "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
+            "absent_classes": absent(train.schema.classes, used), **used.told(train),
             "virtual_rows": _counted(between, train) if len(between) else {},
         }  # fmt: skip
         model = ProbeModel(card=card, fitted=fitted)

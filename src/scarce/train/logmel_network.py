@@ -124,7 +124,7 @@ class LogmelNetwork(AbstractTrainer):
             )
         card |= {
             "network": name, "bands": self.bands, "frames": frames, "mean": mean, "std": std, "device": device,
-            "absent_classes": absent(card["classes"], work.used), **course_card(course, plan, work, task),
+            "absent_classes": absent(card["classes"], work.used), **course_card(course, plan, work, task, view.train),
         }  # fmt: skip
         model = SoundModel(card=card, net=course.average)
         return work.judged(model, model.logits_of, task, view)

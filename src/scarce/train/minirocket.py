@@ -74,7 +74,7 @@ class Minirocket(AbstractTrainer):
         card = base_card(view, "minirocket", self.params(), seed=seed) | {
             "length": length, "lengths": [min(lengths), max(lengths)],
             "channels": series[0].shape[0], "loss": asdict(spec),
-            "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
+            "absent_classes": absent(train.schema.classes, used), **used.told(train),
         }  # fmt: skip
         model = RocketModel(card=card, patterns=patterns, head=self._fit(features[place], used, spec))
         where = np.full(len(train), -1)

@@ -98,7 +98,7 @@ class PatchProbe(AbstractTrainer):
                              do="take cross_entropy, balanced_softmax or class_balanced")  # fmt: skip
         material = Material.of(view, np.unique(used.rows), self)
         card = base_card(view, "patch_probe", self.params(), seed=seed) | {
-            "loss": asdict(spec), "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
+            "loss": asdict(spec), "absent_classes": absent(train.schema.classes, used), **used.told(train),
             "marked_rows": material.marked,
         }  # fmt: skip
         model = PatchModel(card=card, heads=self.heads(material, used, spec, seed))

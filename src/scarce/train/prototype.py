@@ -61,7 +61,7 @@ class Prototype(AbstractTrainer):
         card = base_card(view, "prototype", self.params(), seed=seed) | {
             "embedding": name, "encoder": name.removeprefix(PREFIX), "dimensions": int(features.shape[1]),
             "encoder_params": encoder_params(view.dataset, name.removeprefix(PREFIX)), "loss": {"prior": None},
-            "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
+            "absent_classes": absent(train.schema.classes, used), **used.told(train),
         }  # fmt: skip
         model = PrototypeModel(card=card, means=self._means(features, used))
 

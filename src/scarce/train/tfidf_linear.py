@@ -62,7 +62,7 @@ class TfidfLinear(AbstractTrainer):
         needed, place = np.unique(used.rows, return_inverse=True)
         counts = counted(_texts(train, needed), characters=self.characters)
         card = base_card(view, "tfidf_linear", self.params(), seed=seed) | {
-            "loss": asdict(spec), "absent_classes": absent(train.schema.classes, used), "fitted_rows": len(used.rows),
+            "loss": asdict(spec), "absent_classes": absent(train.schema.classes, used), **used.told(train),
         }  # fmt: skip
         model = TfidfModel(card=card, head=self._fit(counts[place], used, spec))
         where = np.full(len(train), -1)

@@ -116,7 +116,7 @@ class Transformer(AbstractTrainer):
             )
         card |= {
             "config": net.config, "longest": reader.longest, "padding": reader.padding, "device": device,
-            "absent_classes": absent(card["classes"], work.used), **course_card(course, plan, work, task),
+            "absent_classes": absent(card["classes"], work.used), **course_card(course, plan, work, task, view.train),
         }  # fmt: skip
         model = TextModel(card=card, net=course.average, reader=reader)
         return work.judged(model, model.logits_of, task, view)

@@ -13,6 +13,7 @@ from scarce.errors import DataError
 from scarce.evaluate._base import plain
 from scarce.evaluate.out_of_distribution.energy import energy
 from scarce.evaluate.out_of_distribution.softmax_score import softmax_score
+from scarce.metric.interval import cluster_weights, quantiles
 from scarce.metric.ranking import area_under_roc, recall_at_false_positive_rate
 
 KEPT = (0.99, 0.95, 0.9)
@@ -78,6 +79,46 @@ def detection(known: Array, foreign: Array, right: Array | None = None) -> Detec
     )  # fmt: skip
 
 
+def bounds(known: Array, foreign: Array, groups: Array, *, repeats: int = 200, seed: int = 0) -> dict[str, float]:
+    """Return ``auroc_low``, ``auroc_high``, ``fpr95_low`` and ``fpr95_high``: 95 %, by a bootstrap.
+
+    Known samples are drawn by whole groups, foreign ones singly. NaN where no draw differs.
+
+    Args:
+        known: (N,) scores of samples of the known classes, higher = more foreign.
+        foreign: (M,) scores of the others.
+        groups: (N,) of the known ones; None entries stand alone.
+        repeats: draws.
+        seed: of the draws.
+
+    Source: Davison and Hinkley 1997, section 3.8.
+    """
+    score = np.concatenate([np.asarray(known, np.float64), np.asarray(foreign, np.float64)])
+    order = np.argsort(-score, kind="stable")
+    starts = np.flatnonzero(np.diff(score[order], prepend=np.inf) != 0)
+    alone = np.arange(len(foreign))
+    drawn = cluster_weights(groups, repeats=repeats, seed=seed), cluster_weights(alone, repeats=repeats, seed=seed + 1)
+    none = np.zeros(len(known)), np.zeros(len(foreign))
+    figures = np.array(
+        [
+            _figures(np.concatenate([own, none[1]])[order], np.concatenate([none[0], other])[order], starts)
+            for own, other in zip(*drawn, strict=True)
+        ]
+    )
+    ends = [quantiles(column, [0.025, 0.975]) for column in figures.T]
+    return {f"{name}_{end}": value for name, pair in zip(("auroc", "fpr95"), ends, strict=True)
+            for end, value in zip(("low", "high"), pair, strict=True)}  # fmt: skip
+
+
+def _figures(known: Array, foreign: Array, starts: Array) -> tuple[float, float]:
+    """Return AUROC and FPR95 of weights, the highest score first; equal scores begin at ``starts``."""
+    own, other = np.add.reduceat(known, starts), np.add.reduceat(foreign, starts)
+    flagged, found = np.cumsum(own), np.cumsum(other)
+    auroc = float((own * (found - 0.5 * other)).sum() / (flagged[-1] * found[-1]))
+    place = int(np.searchsorted(flagged, 0.05 * flagged[-1] + 1e-9, side="right"))
+    return auroc, 1.0 - (float(found[place - 1] / found[-1]) if place else 0.0)
+
+
 def threshold_keeping(known: Array, share: float) -> float:
     """Return the lowest score that lets at least a share of the known samples pass (``score <= threshold`` passes).
 
@@ -97,7 +138,7 @@ def threshold_keeping(known: Array, share: float) -> float:
 
 def sweep(
     known: Array, labels: Array, foreign: Array, *, kept: Sequence[float] = KEPT,
-    temperatures: Sequence[float] = TEMPERATURES,
+    temperatures: Sequence[float] = TEMPERATURES, chosen: Array | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Return what every temperature and threshold would do: softmax score and energy, from logits alone.
 
@@ -107,6 +148,8 @@ def sweep(
         foreign: (M, K) logits of foreign samples.
         kept: shares of the known samples that shall pass; each gives a threshold.
         temperatures: to try.
+        chosen: (H, K) logits of other known samples, which thresholds are chosen on; None = ``known`` themselves, and
+            what is told of those is then too good.
 
     Returns:
         One row for each score, temperature and share: ``detector``, ``temperature``, ``kept``, ``threshold``,
@@ -119,9 +162,10 @@ def sweep(
     for name, score in (("softmax_score", softmax_score), ("energy", energy)):
         for temperature in temperatures:
             own, others = score(known, temperature=temperature), score(foreign, temperature=temperature)
+            before = None if chosen is None else score(np.asarray(chosen, np.float64), temperature=temperature)
             auroc = detection(own, others).auroc
             for share in kept:
-                cut = threshold_keeping(own, share)
+                cut = threshold_keeping(own if before is None else before, share)
                 passing = own <= cut
                 rows.append({
                     "detector": name, "temperature": temperature, "kept": share, "threshold": cut, "auroc": auroc,
