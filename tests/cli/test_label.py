@@ -55,6 +55,39 @@ def test_answers_line_by_line_and_again_where_it_stopped(
     assert [item["status"] for item in call("label", "history", folder)["rounds"]] == ["done", "open"]
 
 
+def test_a_table_that_came_in_shows_the_rounds_that_it_answers(
+    hidden: Hidden, call: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project, table = hidden.project, tmp_path / "q.csv"
+
+    def come_in(wanted: Callable[[str], bool]) -> str:
+        asking.write_questions(project, project.dataset(), table, (asking.LABEL,))
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if wanted(row["reason"])]
+        with table.open("w", encoding="utf-8", newline="") as file:
+            out = csv.DictWriter(file, asking.HEADS)
+            out.writeheader()
+            out.writerows({**row, "new_label": hidden.truth[row["sample"]]} for row in rows)
+        assert main(["label", "import", str(project.folder), "--csv", str(table), "--voter", "ben"]) == 0
+        return capsys.readouterr().out
+
+    def ask(count: int) -> None:
+        free = set(hidden.truth) - {row["sample"] for row in (*project.state.queue(), *project.state.queue("done"))}
+        asking.put(project, [{"sample": one, "reason": "label: production, priority: like none", "priority": 0.5,
+                              "version": project.head} for one in sorted(free)[:count]])  # fmt: skip
+
+    call("label", "export", project.folder, "--csv", table, "--initial", "8")
+    ask(5)
+    told = come_in(lambda _: True)
+    assert "13 answers" in told
+    assert "8/8" in told
+    assert "5 of the 13 answers are to questions that no round asked" in told
+    ask(4)
+    told = come_in(lambda reason: "production" in reason)
+    assert "4 answers" in told
+    assert "8/8" not in told  # that round was over before
+
+
 def test_tables_go_out_and_come_in(hidden: Hidden, call: Callable[..., Any], tmp_path: Path) -> None:
     folder, table = hidden.project.folder, tmp_path / "q.csv"
     assert call("label", "export", folder, "--csv", table, "--initial", "30")["questions"] == 30

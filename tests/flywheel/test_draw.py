@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -74,6 +75,21 @@ def test_three_weeks_of_questions(line: Line, open_line: Open) -> None:
     assert len({row["sample"] for row in queue}) == len(queue) == 100
     assert project.verify().fine
     assert reproduce(project).same
+
+
+def test_the_table_of_questions_names_files_wherever_it_is_asked_for(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.answer([content for content, _ in line.new[:20]])
+    (tmp_path / "link").symlink_to(line.folder.parent)
+    monkeypatch.chdir(line.folder.parent)
+    for place in (line.folder, Path("p"), tmp_path / "link" / "p"):
+        assert main(["queue", str(place), "--budget", "10", "--export", str(tmp_path / "asked.csv"), "--quiet"]) == 0
+        with (tmp_path / "asked.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 10
+        assert all(Path(row["file"]).is_absolute() for row in rows), place
+        assert all(digest(Path(row["file"]).read_bytes()) == Path(row["file"]).name for row in rows)
 
 
 def test_feedback_copies_and_training_pictures_are_not_asked_about(line: Line, open_line: Open) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -182,6 +183,11 @@ def test_confirmed_samples_tell_calibration_only_where_they_were_drawn(opened: P
     second = next(test for test in drift(opened, now=NOW, record=False).tests if test.name == "calibration")
     assert second.alarm
     assert "surer than right" in second.said
+    champion = opened.state.aliases()["champion"]
+    shutil.copytree(opened.models / champion, opened.models / "another")
+    opened.state.set_alias("champion", "another")
+    third = next(test for test in drift(opened, now=NOW, record=False).tests if test.name == "calibration")
+    assert (third.p, third.said) == (None, "no answer of this champion that was drawn at random is confirmed yet")
 
 
 def test_clocks_and_a_year_of_looks(opened: Project, made) -> None:  # type: ignore[no-untyped-def]
@@ -223,3 +229,24 @@ def test_misuse_is_told(opened: Project, capsys) -> None:  # type: ignore[no-unt
     opened.state.set_alias("champion", None)
     assert main(["drift", str(opened.folder), "--quiet"]) == 2
     assert "there is no @champion" in capsys.readouterr().err
+
+
+def test_of_texts_no_lens_is_blamed(shared_data: Path, tmp_path: Path) -> None:
+    with (shared_data / "text_small" / "trec.csv").open(encoding="utf-8") as file:
+        head, *rows = list(csv.reader(file))
+    with (tmp_path / "asked.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([head, *rows[:200]])
+    folder = tmp_path / "p"
+    assert main(["init", str(folder), "--from", str(tmp_path / "asked.csv"), "--quiet"]) == 0
+    with (folder / "scarce.toml").open("a", encoding="utf-8") as settings:
+        settings.write("\n[encode.tfidf]\nhalf = 32\n")
+    for words in (["split", "--ratios", "0.4,0.1,0.5"], ["train", "--model", "linear-probe"], ["promote"]):
+        assert main([words[0], str(folder), *words[1:], "--quiet"]) == 0
+    with Project.open(folder) as project:
+        answer(project, [row[head.index("text")].upper().encode() for row in rows[200:260]])
+        found = drift(project, now=NOW)
+    assert "input" in {test.kind for test in found.alarms}
+    told = " ".join(found.next_steps)
+    assert "where the texts come from" in told or "another source of texts" in told
+    assert "camera" not in told
+    assert all(group["modality"] == "text" for group in found.groups)

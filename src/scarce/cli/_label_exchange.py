@@ -143,7 +143,7 @@ def import_(
 
         _one_of({"--csv": csv, "--label-studio": label_studio})
         with Project.open(folder_of(project, named)) as opened:
-            strange = 0
+            strange, outside, before = 0, 0, history(opened)
             if label_studio is not None:
                 from scarce.label_studio import pull
 
@@ -155,12 +155,15 @@ def import_(
                     opened.commit(classes.add(opened.dataset(), names), f"classes: add {', '.join(names)}")
                 heard = asking.read_answers(opened, opened.dataset(), csv or Path(), voter=voter)
                 answering.say(opened, heard.said)
+                asked = {pair for item in before for pair in item["samples"].items()}
+                outside = sum((one.sample, one.reason) not in asked for one in heard.said)
                 count, frozen = len(heard.said), answering.freeze(opened, truth=truth)
             loop = Loop(opened, Plan.of(opened, judge=judge, truth=truth, seed=seed))
             now = loop.finish()
             told, waiting = history(opened), loop.waiting()
-        body = {"answers": count, "strange": strange, "version": frozen.version, "labels": frozen.labels,
-                "actions": len(frozen.actions), "waiting": waiting, "rounds": told}  # fmt: skip
+        body = {"answers": count, "outside_rounds": outside, "strange": strange, "version": frozen.version,
+                "labels": frozen.labels, "actions": len(frozen.actions), "waiting": waiting,
+                "rounds": told}  # fmt: skip
         said = (
             f"{frozen.version or 'nothing new'}: {count} answers, {frozen.labels} labels, {len(frozen.actions)} actions"
         )
@@ -168,8 +171,12 @@ def import_(
 
         def draw(screen: Any) -> None:
             screen.print(said)
-            if told:
-                draw_rounds(screen, now.stopped, waiting, told)
+            if moved := [item for item in told if item not in before]:  # the others were not asked these questions
+                draw_rounds(screen, now.stopped, waiting, moved)
+                if outside:
+                    screen.print(
+                        f"{outside:,} of the {count:,} answers are to questions that no round asked (scarce queue)."
+                    )
             elif waiting:
                 screen.print(f"{waiting:,} questions wait.")
 

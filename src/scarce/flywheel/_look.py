@@ -217,7 +217,7 @@ def _share(name: str, first: Mask, second: Mask) -> _Plan:
 def _calibration(confirmed: Confirmed | None, seed: int) -> _Plan:
     name = "calibration"
     if confirmed is None or not len(confirmed.surplus):
-        return _few(name, CALIBRATION, 0, 0, "no production sample that was drawn at random is confirmed yet")
+        return _few(name, CALIBRATION, 0, 0, "no answer of this champion that was drawn at random is confirmed yet")
     weights = np.asarray(confirmed.weights, np.float64)
     good = np.isfinite(weights) & (weights > 0) & np.isfinite(confirmed.surplus)
     units = np.arange(len(good)) if confirmed.groups is None else np.asarray(confirmed.groups)

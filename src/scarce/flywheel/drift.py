@@ -31,6 +31,11 @@ ALARM, QUIET, UNTESTED = "alarm", "no alarm", "not tested"
 LOOK, YEAR = "look", "year"
 HELD_OUT, PRODUCTION = "held-out", "production"
 MOST_MEMBERS: Final = 200
+CAUSES: Final[Mapping[str, tuple[str, str]]] = {
+    "image": ("camera, light and lens", "another camera or light"),
+    "text": ("where the texts come from, their language and form", "another source of texts"),
+}
+"""Kind of data to what makes samples look different: what to check, and what it is where it is no class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,8 @@ class Drift:
         tests: what each test says.
         groups: possible new classes: ``size``, ``members`` (content hashes, the most central first), ``before``
             (reference samples in it), ``p``, ``nearest`` (known class), ``away`` (in radii of a class), ``spread``,
-            ``others_too`` (ordinary samples differ as well), ``sheet`` (a picture of its members, or None).
+            ``others_too`` (ordinary samples differ as well), ``modality`` (kind of data), ``sheet`` (a picture of its
+            members, or None).
         notes: what to know about the samples.
         next_steps: what to do.
     """
@@ -159,12 +165,13 @@ def drift(
     truth = _observed.confirmed(project, champion, surplus, until)
     found = look(reference.seen, new.seen, truth, rate=rate, seed=own.seed)
     tested = any(test.p is not None for test in found.tests)
-    groups = _groups(project, found, new, until, draw=record)
+    kind = str(model.card.get("modality", "image"))
+    groups = _groups(project, found, new, until, modality=kind, draw=record)
     body = Drift(
         verdict=ALARM if found.alarms else QUIET if tested else UNTESTED, champion=champion,
         version=(model.card.get("data") or {}).get("version"), since=_text(window.since), until=_text(until),
         predictions=new.rows, reference=own.against, rate=rate, expected_a_year=_expected(own), tests=found.tests,
-        groups=groups, notes=(*notes, *reference.notes, *new.notes), next_steps=_next(found, groups),
+        groups=groups, notes=(*notes, *reference.notes, *new.notes), next_steps=_next(found, groups, kind),
     )  # fmt: skip
     if record:
         _record(project, body)
@@ -223,7 +230,7 @@ def _expected(own: Settings) -> float:
 
 
 def _groups(
-    project: Project, found: Look, new: Observed, until: datetime, *, draw: bool
+    project: Project, found: Look, new: Observed, until: datetime, *, modality: str, draw: bool
 ) -> tuple[Mapping[str, Any], ...]:
     from scarce.flywheel._sheet import sheet
     from scarce.flywheel.pool import folder_of
@@ -237,12 +244,13 @@ def _groups(
         out.append({
             "size": len(members), "members": members[:MOST_MEMBERS], "before": group.before, "p": group.p,
             "nearest": group.nearest, "away": group.away, "spread": group.spread, "others_too": group.others_too,
+            "modality": modality,
             "sheet": str(shown.relative_to(project.folder)) if shown is not None else None,
         })  # fmt: skip
     return tuple(out)
 
 
-def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]:
+def _next(found: Look, groups: tuple[Mapping[str, Any], ...], modality: str) -> tuple[str, ...]:
     """Return what to do, the most pressing first."""
     kinds = {test.kind for test in found.alarms}
     names = {test.name for test in found.alarms}
@@ -252,7 +260,7 @@ def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]
         said.append(f"{group['size']} strange samples lie together ({group['before']} before), nearest to "
                     f"{group['nearest']}, {group['away']:.1f} class radii away.{sheet} " + meaning(group))  # fmt: skip
     if INPUT in kinds and NEW_CLASS not in kinds:
-        said.append("The samples look different: check camera, light and lens first; if it is meant to stay, label "
+        said.append(f"The samples look different: check {CAUSES[modality][0]} first; if it is meant to stay, label "
                     "some of the new ones and start a round.")  # fmt: skip
     if "class mix" in names and INPUT not in kinds:
         said.append("Other classes are answered than before: if production really changed, nothing is wrong; else look "
@@ -268,8 +276,8 @@ def _next(found: Look, groups: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]
 def meaning(group: Mapping[str, Any]) -> str:
     """Return what a group of strange samples probably is, and what to do."""
     if group["others_too"]:
-        return ("Ordinary samples look different as well: more likely another camera or light than a class. "
-                "Check those first.")  # fmt: skip
+        cause = CAUSES[group.get("modality", "image")][1]
+        return f"Ordinary samples look different as well: more likely {cause} than a class. Check that first."
     return (f"A new class: label them, and start a round. {group['nearest']} after all: correct them by feedback, so "
             "that the next model knows them.")  # fmt: skip
 

@@ -163,10 +163,11 @@ def write_questions(project: Project, ds: Dataset, path: str | Path, kinds: Coll
     rows = questions(project, ds, kinds)
     at = ds.rows_of([row.sample for row in rows])
     said = words_of(ds, at) if holds_content(ds) else [""] * len(rows)
-    own = project.folder / HIDDEN
+    own = (project.folder / HIDDEN).resolve()
     for row, place, words in zip(rows, addresses(ds, at), said, strict=True):
         sure = f"{row.probability:.2f}" if row.suggestion else ""
-        name = str(place.path) if place.path.is_relative_to(own) else sample_name(row.file)
+        lies = place.path.resolve()
+        name = str(lies) if lies.is_relative_to(own) else sample_name(row.file)
         told = map(safe, (name, words, row.label, row.split, row.reason))
         out.writerow([row.number, row.sample, *told, "", "", safe(row.suggestion), sure, ""])
     part = Path(f"{path}.part")
