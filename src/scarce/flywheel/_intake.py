@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce.errors import DataError, ScarceError
-from scarce.flywheel._seen import NEW_CLASS
 from scarce.flywheel.draw import HEAD, OWNERS, admitted, ask
-from scarce.flywheel.drift import Settings, drift, last_alarms
+from scarce.flywheel.drift import Settings, drift
 from scarce.flywheel.pool import beside, folder_of, id_of
 from scarce.flywheel.promote import CHAMPION
 from scarce.loop.asking import LABEL, put
@@ -45,16 +44,6 @@ def look(project: Project, *, seed: int, now: datetime | None = None) -> list[st
     except DataError as error:
         return [f"Drift was not looked for: {plain(error)}"]
     return []
-
-
-def alarms_since(project: Project, handled: str | None) -> list[dict[str, Any]]:
-    """Return the alarms of the last look, where it is later than the one that was handled last."""
-    return [row for row in last_alarms(project) if handled is None or row["at"] > handled]
-
-
-def new_classes(alarms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the groups of samples that may be a new class, not those that another camera or light explains better."""
-    return [group for row in alarms if row["kind"] == NEW_CLASS for group in row["groups"] if not group["others_too"]]
 
 
 def asking_due(project: Project, *, seed: int, workers: int | None) -> tuple[bool, list[str]]:
