@@ -227,3 +227,8 @@ def test_a_model_whose_data_nobody_knows_proves_nothing(trained: Path, call: Cal
     found = call("promote", trained, "--model", prototype, "--margin", "0.99", "--dry-run", code=1)
     assert found["verdict"] == "not provable"
     assert found["why"][0].startswith("The data v99 was pruned")
+    assert "So it proves nothing that no class seems to lose more than 99 points." in found["why"]
+    assert not any("No class loses" in line for line in found["why"])
+    said = call("promote", trained, "--model", prototype, "--margin", "0.99", "--override", "known from the log")
+    assert said["verdict"] == "overridden"
+    assert said["why"][-1] == "Promoted all the same, by a person: known from the log"
