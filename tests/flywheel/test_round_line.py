@@ -124,6 +124,24 @@ def test_whether_asking_is_due_is_told_by_the_budget_of_the_draw(
     assert written(project) == before
 
 
+def test_what_a_round_says_are_sentences_for_people(quick: Line, open_line: Opened) -> None:
+    quick.answer(pictures(quick, "Bag", 3))
+    project = open_line()
+    found = turn(project)
+    assert found.waiting == 3
+    assert "There is less to ask about than the budget would pay for: all of it is asked about." in found.why
+    answer_all(project, quick.truth)
+    after = turn(open_line())
+    assert any(line.startswith("Nobody is asked: There is nothing to ask about. No production") for line in after.why)
+    alarmed(project, ["0" * 64], datetime.now(UTC))
+    last = turn(open_line())
+    assert last.why[0] == "Alarm: strange samples lie together (1 unknown samples lie together)."
+    assert any(line.startswith("The samples of the alarm were not kept") for line in last.why)
+    for line in (*found.why, *after.why, *last.why):
+        assert "flywheel." not in line
+        assert line[0].isupper() or line[0].isdigit(), line
+
+
 def test_what_is_left_over_is_asked_about_in_the_next_period(quick: Line, open_line: Opened) -> None:
     quick.answer([*pictures(quick, "Bag", 12), *pictures(quick, "Coat", 12)])
     project = open_line()

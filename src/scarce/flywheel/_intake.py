@@ -93,8 +93,8 @@ def ask_about(project: Project, groups: Sequence[Mapping[str, Any]], journal: Jo
     kept = {one.name for one in folder_of(project).iterdir()} if folder_of(project).is_dir() else set()
     wanted = {name: group for group in groups for name in list(group["members"])[:ASKED] if name in kept}
     if not wanted:
-        lost = "their samples were not kept: set keep_images = true below [serve]" if groups else ""
-        return {"asked": 0, "version": None, "notes": [lost] if lost else []}
+        lost = "The samples of the alarm were not kept: to ask about such ones, set keep_images = true below [serve]."
+        return {"asked": 0, "version": None, "notes": [lost] * bool(groups)}
     names = {name: id_of(project, ds, name) for name in wanted}
     known = set(ds.ids.astype(str).tolist())
     when = {row["sample"]: row["at"] for row in project.state.predictions(samples=sorted(wanted))}

@@ -274,8 +274,8 @@ class _Turning:
         return f"{told} after an alarm of a new class." if self._new_class_answered() else ""
 
     def _new_class_answered(self) -> bool:
-        """Return whether a new class was reported since the last training, and no question about it waits."""
-        reported = bool(alarms.new_classes(self.alarms))
+        """Return whether a round before asked about a new class since the last training, and no such question waits."""
+        reported = False  # what this round is told is asked about first
         for row in reversed(self.project.state.rounds(KIND)[:-1]):
             if row["status"] == "done" and "grow" in row["body"]["steps"]:
                 break
