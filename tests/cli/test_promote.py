@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scarce.cli import main
 from scarce.dataset import Dataset
 from scarce.errors import ConflictError, DataError
 from scarce.flywheel import promote, rollback
 from scarce.folds import groups_of
+from scarce.loop.answering import Answer, freeze, say
 from scarce.project import Project
 from scarce.train import load
 
@@ -148,6 +150,54 @@ def test_where_the_data_of_the_old_champion_is_gone_its_model_goes_back_at_once(
         assert opened.state.ledger("promotions")[-1]["version_after"] == head
 
 
+def answered(folder: Path, rows: range, voter: str = "ann") -> None:
+    """Let somebody call some samples a bag, or a coat where they are bags, and make a version of it."""
+    with Project.open(folder) as opened:
+        ds = opened.dataset()
+        other = ["Coat" if ds.schema.classes[code] == "Bag" else "Bag" for code in ds["label"].tolist()]
+        say(opened, [Answer(number=None, sample=str(ds.ids[row]), verdict="label", label=other[row], voter=voter)
+                     for row in rows])  # fmt: skip
+        assert freeze(opened).labels == len(rows)
+
+
+def test_labels_that_a_rollback_leaves_behind_are_told_and_brought_back(
+    trained: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linear = next(name for name in names(trained) if "linear" in name)
+    call("promote", trained, "--model", linear)
+    answered(trained, range(3))
+    assert call("status", trained)["stranded"] is None
+    call("train", trained, "--model", "linear-probe")
+    newer = next(name for name in names(trained) if name.startswith("v3-"))
+    call("promote", trained, "--model", newer, "--override", "a test of the line")
+    found = call("rollback", trained)
+    assert found["restored"] == "v2"
+    back = f"scarce restore v3 --project {trained} brings them back"
+    (note,) = found["notes"]
+    assert note.startswith(f"3 labels that people gave are not in the newest data: {back}.")
+    assert "--keep-data" in note
+    answered(trained, range(5, 6), voter="bob")
+    body = call("status", trained)["stranded"]
+    assert (body["labels"], body["version"], body["back"], body["lost"]) == (3, "v3", 3, 1)
+    capsys.readouterr()
+    assert main(["status", str(trained)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "left behind 3 labels that people gave are not in the newest data: scarce restore v3" in shown
+    assert "leaves out 1 that were given since." in shown
+    assert "v3" in call("prune", "--keep", 1, trained)["kept"]
+    call("restore", "v3", "--project", trained)
+    assert call("status", trained)["stranded"]["labels"] == 1
+
+
+def test_a_rollback_that_keeps_the_data_leaves_no_label_behind(trained: Path, call: Call) -> None:
+    linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
+    call("promote", trained, "--model", linear)
+    answered(trained, range(3))
+    call("promote", trained, "--model", prototype, "--override", "a test of the line")
+    assert call("rollback", trained, "--keep-data")["notes"] == []
+    assert call("status", trained)["stranded"] is None
+
+
 def test_what_a_model_learned_from_judges_nobody_though_it_moved_to_test(trained: Path, call: Call) -> None:
     linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
     call("promote", trained, "--model", linear)
@@ -177,3 +227,8 @@ def test_a_model_whose_data_nobody_knows_proves_nothing(trained: Path, call: Cal
     found = call("promote", trained, "--model", prototype, "--margin", "0.99", "--dry-run", code=1)
     assert found["verdict"] == "not provable"
     assert found["why"][0].startswith("The data v99 was pruned")
+    assert "So it proves nothing that no class seems to lose more than 99 points." in found["why"]
+    assert not any("No class loses" in line for line in found["why"])
+    said = call("promote", trained, "--model", prototype, "--margin", "0.99", "--override", "known from the log")
+    assert said["verdict"] == "overridden"
+    assert said["why"][-1] == "Promoted all the same, by a person: known from the log"

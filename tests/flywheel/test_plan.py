@@ -89,24 +89,38 @@ def test_each_next_step_has_its_reason() -> None:
     spent = replace(week, spent=100)
     have = Standing(version="v2", train={"good": 40, "scratch": 12}, test={"good": 9, "scratch": 3}, split=True)
     served = replace(have, champion="m", models=1, fresh=5)
+    group = {"others_too": False, "nearest": "good"}
+    strange = {"kind": "new class", "name": "new class", "said": "12 lie together", "groups": [group]}
+    camera = {**strange, "groups": [{**group, "others_too": True}]}
+    bright = {"kind": "input", "name": "brightness", "said": "median 0.04167 before, 0.06452 now", "groups": []}
     for standing, budget, alarm, command in (
-        (Standing(), week, "", "scarce add PHOTOS --project '/tmp/my project'"),
-        (replace(have, train={"good": 40, "scratch": 4}), week, "", "scarce add PHOTOS --project '/tmp/my project'"),
-        (replace(have, train={"good": 4}, unlabelled=90), week, "", "scarce label session '/tmp/my project'"),
-        (replace(have, split=False, test={}), week, "", "scarce split '/tmp/my project'"),
-        (have, week, "", "scarce train '/tmp/my project'"),
-        (replace(have, models=1), week, "", "scarce promote '/tmp/my project'"),
-        (served, week, "a new class?", "scarce round '/tmp/my project'"),
-        (replace(served, asked=7), week, "", "scarce label session '/tmp/my project'"),
-        (replace(served, answers=7), week, "", "scarce collect '/tmp/my project'"),
-        (replace(served, challenger="n"), week, "", "scarce promote '/tmp/my project'"),
-        (replace(served, fresh=100), week, "", "scarce round '/tmp/my project'"),
-        (served, week, "", "scarce queue '/tmp/my project'"),
-        (served, spent, "", "scarce status '/tmp/my project'"),
+        (Standing(), week, None, "scarce add PHOTOS --project '/tmp/my project'"),
+        (replace(have, train={"good": 40, "scratch": 4}), week, None, "scarce add PHOTOS --project '/tmp/my project'"),
+        (replace(have, train={"good": 4}, unlabelled=90), week, None, "scarce label session '/tmp/my project'"),
+        (replace(have, split=False, test={}), week, None, "scarce split '/tmp/my project'"),
+        (have, week, None, "scarce train '/tmp/my project'"),
+        (replace(have, models=1), week, None, "scarce promote '/tmp/my project'"),
+        (served, week, strange, "scarce round '/tmp/my project'"),
+        (replace(served, fresh=100), week, camera, "scarce drift '/tmp/my project'"),
+        (replace(served, asked=7), week, bright, "scarce drift '/tmp/my project'"),
+        (replace(served, proposed=True, challenger="n", asked=7), week, strange, "scarce promote '/tmp/my project'"),
+        (replace(served, asked=7), week, None, "scarce label session '/tmp/my project'"),
+        (replace(served, answers=7), week, None, "scarce collect '/tmp/my project'"),
+        (replace(served, challenger="n"), week, None, "scarce promote '/tmp/my project'"),
+        (replace(served, fresh=100), week, None, "scarce round '/tmp/my project'"),
+        (served, week, None, "scarce queue '/tmp/my project'"),
+        (served, spent, None, "scarce status '/tmp/my project'"),
     ):
-        found = next_step(standing, "/tmp/my project", budget, retrain_after=100, alarm=alarm)
+        found = next_step(standing, "/tmp/my project", budget, retrain_after=100, alarms=[alarm] if alarm else [])
         assert found.command == command
         assert found.why
+    told = next_step(served, "p", week, retrain_after=100, alarms=[bright]).why
+    assert told.startswith(
+        "Alarm: samples look different (brightness: median 0.04167 before, 0.06452 now). Check camera"
+    )
+    assert "a round trains nothing for it" in told
+    texts = next_step(replace(served, modality="text"), "p", week, retrain_after=100, alarms=[bright]).why
+    assert "Check where the samples come from first" in texts
 
 
 def test_a_week_ends_on_monday_and_a_month_on_the_first() -> None:

@@ -13,7 +13,8 @@ import pytest
 from scarce.cli import main
 from scarce.flywheel import _intake as intake
 from scarce.flywheel.feedback import give
-from scarce.flywheel.plan import Steady
+from scarce.flywheel.kpi import measure
+from scarce.flywheel.plan import Steady, plan
 from scarce.flywheel.round import Turn, turn
 from scarce.lineage import digest
 from scarce.loop.answering import Answer, say
@@ -123,6 +124,24 @@ def test_whether_asking_is_due_is_told_by_the_budget_of_the_draw(
     assert written(project) == before
 
 
+def test_what_a_round_says_are_sentences_for_people(quick: Line, open_line: Opened) -> None:
+    quick.answer(pictures(quick, "Bag", 3))
+    project = open_line()
+    found = turn(project)
+    assert found.waiting == 3
+    assert "There is less to ask about than the budget would pay for: all of it is asked about." in found.why
+    answer_all(project, quick.truth)
+    after = turn(open_line())
+    assert any(line.startswith("Nobody is asked: There is nothing to ask about. No production") for line in after.why)
+    alarmed(project, ["0" * 64], datetime.now(UTC))
+    last = turn(open_line())
+    assert last.why[0] == "Alarm: strange samples lie together (1 unknown samples lie together)."
+    assert any(line.startswith("The samples of the alarm were not kept") for line in last.why)
+    for line in (*found.why, *after.why, *last.why):
+        assert "flywheel." not in line
+        assert line[0].isupper() or line[0].isdigit(), line
+
+
 def test_what_is_left_over_is_asked_about_in_the_next_period(quick: Line, open_line: Opened) -> None:
     quick.answer([*pictures(quick, "Bag", 12), *pictures(quick, "Coat", 12)])
     project = open_line()
@@ -187,6 +206,45 @@ def test_another_camera_is_told_and_nobody_is_asked_beside_the_budget(quick: Lin
     assert any("another camera or light" in line for line in found.why)
     assert [row["kind"] for row in found.alarms] == ["new class"]
     assert (found.waiting, len(project.state.queue())) == (before, before)
+
+
+def test_status_and_round_say_the_same_about_an_alarm_of_the_camera(quick: Line, open_line: Opened) -> None:
+    quick.answer(pictures(quick, "Bag", 6))
+    project = open_line()
+    turn(project)
+    for row in project.state.queue():
+        project.state.settle([row["number"]])
+    calm = plan(project, measure(project)).next
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    test = {"name": "brightness", "kind": "input", "said": "median 0.2 before, 0.6 now", "p": 1e-4, "adjusted": 1e-3,
+            "alarm": True}  # fmt: skip
+    project.state.add_ledger_rows(
+        [{"decision": "look for drift", "verdict": "alarm", "kept": False, "since": at, "until": at, "tests": [test],
+          "champion": project.state.aliases()["champion"], "groups": [], "at": at}], run=DRIFT,
+    )  # fmt: skip
+    step = plan(project, measure(project)).next
+    assert step.command == f"scarce drift {project.folder}"
+    found = turn(open_line())
+    assert found.exit_code == 1
+    assert step.why == " ".join(found.why[:2])
+    assert found.why[0] == "Alarm: samples look different (brightness: median 0.2 before, 0.6 now)."
+    assert plan(project, measure(project)).next == calm  # told once; the alarm stays among the last ones
+
+
+def test_a_new_class_is_asked_about_after_a_round_that_trained(line: Line, open_line: Opened) -> None:
+    for key, value in (("folds", "2"), ("repeats", "1"), ("trainer", '"linear_probe"'), ("retrain_after", "1")):
+        line.set(key, value)
+    sandals = pictures(line, "Sandal", 12)
+    line.answer(sandals)
+    project = open_line()
+    (request,) = line.answer(pictures(line, "Trouser", 1))
+    give(project, [{"request": request, "label": "Bag"}], source="cli", voter="ann")
+    alarmed(project, [digest(content) for content in sandals], datetime.now(UTC))
+    found = turn(project)
+    assert "grow" in found.steps, found.why
+    after = turn(open_line())
+    assert after.steps["groups"]["asked"] == 12
+    assert turn(open_line()).alarms == ()
 
 
 def test_an_alarm_of_a_new_class_starts_a_round_at_once(

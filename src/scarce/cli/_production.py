@@ -33,6 +33,8 @@ def draw_plan(console: Console, body: Row) -> None:
         *(("last decisions" if not place else "", f"{row['at'][:10]}  {row['decision']}: {row['verdict']}")
           for place, row in enumerate(body["promotions"][::-1][:DECISIONS])),
     ]  # fmt: skip
+    if body["stranded"]:
+        rows.append(("left behind", body["stranded"]["said"]))
     if body["state_lost"]:
         rows.insert(0, ("state", "gone: what people said, ledger and aliases. Put state.db of a backup back"))
     console.print(table(("production", ""), rows))

@@ -42,8 +42,9 @@ def rollback(project: Project, *, why: str = "", keep_data: bool = False) -> dic
     begun = None if keep_data else _begun(project, now)
     if begun is not None:
         notes = ["An earlier rollback was interrupted before its data was back; it is finished now."]
-        return {"champion": now, "was": begun["was"], "version": project.restore(begun["version_after"]),
-                "restored": begun["version_after"], "notes": notes}  # fmt: skip
+        back = project.restore(begun["version_after"])
+        return {"champion": now, "was": begun["was"], "version": back, "restored": begun["version_after"],
+                "notes": [*notes, *_left(project)]}  # fmt: skip
     before = before_now(project, now)
     version, notes = None if keep_data else before["version"], []
     if version is not None and not _is_there(project, version):
@@ -61,7 +62,15 @@ def rollback(project: Project, *, why: str = "", keep_data: bool = False) -> dic
     )  # fmt: skip
     new = head if same else project.restore(str(version))
     return {"champion": before["target"], "was": now, "version": new, "restored": None if same else version,
-            "notes": [*notes, *filter(None, [mirror(project)])]}  # fmt: skip
+            "notes": [*notes, *([] if same else _left(project)), *filter(None, [mirror(project)])]}  # fmt: skip
+
+
+def _left(project: Project) -> list[str]:
+    """Say how many labels the data lacks now, and what brings them back."""
+    from scarce.flywheel._stranded import stranded
+
+    found = stranded(project, project.dataset())
+    return [] if found is None else [f"{found.say(project.folder)} With --keep-data they would have stayed."]
 
 
 def _begun(project: Project, now: str) -> dict[str, Any] | None:

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from scarce.errors import DataError, ScarceError
-from scarce.flywheel._seen import NEW_CLASS
 from scarce.flywheel.draw import HEAD, OWNERS, admitted, ask
-from scarce.flywheel.drift import Settings, drift, last_alarms
+from scarce.flywheel.drift import Settings, drift
 from scarce.flywheel.pool import beside, folder_of, id_of
 from scarce.flywheel.promote import CHAMPION
 from scarce.loop.asking import LABEL, put
@@ -45,16 +44,6 @@ def look(project: Project, *, seed: int, now: datetime | None = None) -> list[st
     except DataError as error:
         return [f"Drift was not looked for: {plain(error)}"]
     return []
-
-
-def alarms_since(project: Project, handled: str | None) -> list[dict[str, Any]]:
-    """Return the alarms of the last look, where it is later than the one that was handled last."""
-    return [row for row in last_alarms(project) if handled is None or row["at"] > handled]
-
-
-def new_classes(alarms: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the groups of samples that may be a new class, not those that another camera or light explains better."""
-    return [group for row in alarms if row["kind"] == NEW_CLASS for group in row["groups"] if not group["others_too"]]
 
 
 def asking_due(project: Project, *, seed: int, workers: int | None) -> tuple[bool, list[str]]:
@@ -104,8 +93,8 @@ def ask_about(project: Project, groups: Sequence[Mapping[str, Any]], journal: Jo
     kept = {one.name for one in folder_of(project).iterdir()} if folder_of(project).is_dir() else set()
     wanted = {name: group for group in groups for name in list(group["members"])[:ASKED] if name in kept}
     if not wanted:
-        lost = "their samples were not kept: set keep_images = true below [serve]" if groups else ""
-        return {"asked": 0, "version": None, "notes": [lost] if lost else []}
+        lost = "The samples of the alarm were not kept: to ask about such ones, set keep_images = true below [serve]."
+        return {"asked": 0, "version": None, "notes": [lost] * bool(groups)}
     names = {name: id_of(project, ds, name) for name in wanted}
     known = set(ds.ids.astype(str).tolist())
     when = {row["sample"]: row["at"] for row in project.state.predictions(samples=sorted(wanted))}

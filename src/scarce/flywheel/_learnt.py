@@ -17,6 +17,7 @@ from scarce.dataset import Dataset
 from scarce.errors import DataError, ScarceError
 from scarce.flywheel._back import before_now
 from scarce.flywheel._journal import DONE, KIND, OPEN
+from scarce.flywheel._stranded import stranded
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def needed(project: Project) -> dict[str, tuple[str, ...]]:
     """Return the versions that production stands on, and what each is needed for.
 
     That is the data of @champion, of @challenger and of the champion that a rollback would bring back, and what their
-    networks were begun with; and what the last round that trained, and one that was interrupted, work on.
+    networks were begun with; what the last round that trained, and one that was interrupted, work on; and the version
+    with labels that a rollback left behind.
     """
     found: defaultdict[str, list[str]] = defaultdict(list)
     for alias, name, version in _served(project):
@@ -115,6 +117,9 @@ def needed(project: Project) -> dict[str, tuple[str, ...]]:
                 found[one].append(f"the network of {alias} {name} was begun on it")
     for version in _worked_on(project):
         found[version].append("the next round counts from it")
+    left = stranded(project, project.dataset()) if project.head else None
+    if left is not None and left.version is not None:
+        found[left.version].append(f"{left.back:,} labels that the newest data lacks lie in it")
     return {name: tuple(dict.fromkeys(why)) for name, why in found.items()}
 
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from scarce.dataset import Dataset, Mask
 from scarce.errors import ScarceError
+from scarce.flywheel._alarms import handled, headline, unhandled
 from scarce.flywheel._learnt import counts_of, more_than
 from scarce.flywheel._outcomes import sound_of
 from scarce.flywheel._served import unserved_champion
 from scarce.flywheel.drift import last_alarms
 from scarce.flywheel.feedback import LOW
-from scarce.flywheel.promote import CHALLENGER, CHAMPION
+from scarce.flywheel.promote import CHALLENGER, CHAMPION, proposal
 from scarce.state import DRIFT, PROMOTIONS
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Standing:
         champion: what answers; None = nothing.
         challenger: what ``@challenger`` means; None = nothing.
         judged: the newest verdict about it; empty = none.
+        proposed: whether it is proven better than the champion and waits for a person.
         fresh: training samples that got a label since the newest model was trained; None = not known.
         asked: questions for a label that wait for an answer.
         answers: answers and feedback that are not in the data yet.
@@ -60,6 +62,7 @@ class Standing:
     champion: str | None = None
     challenger: str | None = None
     judged: str = ""
+    proposed: bool = False
     fresh: int | None = None
     asked: int = 0
     answers: int = 0
@@ -73,12 +76,12 @@ class Looks:
     Attributes:
         at: when somebody looked, UTC, oldest first.
         alarms: when there was an alarm, and in words, oldest first.
-        open: the alarms of the latest look, where it was at the present champion.
+        open: the alarms of the latest look, where it was at the present champion and no round has told them.
     """
 
     at: tuple[datetime, ...] = ()
     alarms: tuple[tuple[datetime, str], ...] = ()
-    open: tuple[str, ...] = ()
+    open: tuple[Mapping[str, Any], ...] = ()
 
 
 def standing_of(project: Project, ds: Dataset | None) -> Standing:
@@ -92,7 +95,8 @@ def standing_of(project: Project, ds: Dataset | None) -> Standing:
     shared: dict[str, Any] = {
         "models": len(cards), "champion": aliases.get(CHAMPION), "challenger": aliases.get(CHALLENGER),
         "asked": sum(row["reason"].startswith(LABEL) for row in project.state.queue()),
-        "judged": _judged(project, aliases.get(CHALLENGER)), "answers": _loose(project),
+        "judged": _judged(project, aliases.get(CHALLENGER)), "proposed": proposal(project) is not None,
+        "answers": _loose(project),
         "unserved": unserved_champion(project, aliases.get(CHAMPION)),
     }  # fmt: skip
     if ds is None:
@@ -112,11 +116,12 @@ def looks_of(project: Project, champion: str | None) -> Looks:
     rows = project.state.ledger(DRIFT)
     if not rows:
         return Looks()
-    alarms = last_alarms(project, looks=len(rows))[::-1]
-    latest = rows[-1]["at"]
+    alarms, latest = last_alarms(project, looks=len(rows))[::-1], rows[-1]["at"]
     return Looks(
-        at=tuple(_moment(row["at"]) for row in rows), alarms=tuple((_moment(row["at"]), row["said"]) for row in alarms),
-        open=tuple(row["said"] for row in alarms if row["at"] == latest and row["champion"] == champion),
+        at=tuple(_moment(row["at"]) for row in rows),
+        alarms=tuple((_moment(row["at"]), headline(row)) for row in alarms),
+        open=tuple(row for row in unhandled(alarms, handled(project))
+                   if row["at"] == latest and row["champion"] == champion),
     )  # fmt: skip
 
 

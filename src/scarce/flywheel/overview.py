@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scarce.flywheel import kpi
 from scarce.flywheel._standing import looks_of
+from scarce.flywheel._stranded import stranded
 from scarce.flywheel.plan import plan
 from scarce.flywheel.promote import CHALLENGER, CHAMPION
 from scarce.state import PROMOTIONS
@@ -19,11 +20,13 @@ LAST, TOLD = 5, ("at", "decision", "verdict", "why")
 
 
 def overview(project: Project, ds: Dataset | None) -> dict[str, Any]:
-    """Return plan, figures, aliases, decisions about models and alarms of drift, as plain values."""
+    """Return plan, figures, aliases, labels left behind, decisions about models, alarms of drift, as plain values."""
     found = kpi.measure(project, ds)
     champion, decisions = _meaning(project, CHAMPION), project.state.ledger(PROMOTIONS)
     looks = looks_of(project, champion["target"] if champion else None)
+    left = stranded(project, ds) if ds is not None else None
     return {
+        "stranded": None if left is None else {**vars(left), "said": left.say(project.folder)},
         "plan": plan(project, found, ds).to_json(), "kpis": found.to_json(),
         CHAMPION: champion, CHALLENGER: _meaning(project, CHALLENGER),
         "promotions": [{key: row.get(key) for key in TOLD} for row in decisions[-LAST:]],

@@ -18,7 +18,7 @@ Missing real samples (:mod:`scarce.flywheel._missing`) are named before anything
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scarce.dataset import Array, Dataset
+from scarce.flywheel._alarms import new_classes, told
 from scarce.flywheel._missing import ENOUGH, Missing, missing
 from scarce.flywheel._outcomes import labelled
 from scarce.flywheel._standing import Looks, Standing, defects_wanted, looks_of, standing_of
 from scarce.flywheel.kpi import MONTH, WEEK, Changes, Kpis, Outcomes, changes, periods
-from scarce.flywheel.promote import PROVEN
 from scarce.flywheel.queue import budget_of
 from scarce.rebalance import strategy
 from scarce.state import DRAWS
@@ -169,7 +169,7 @@ def plan(project: Project, kpis: Kpis, ds: Dataset | None = None, *, now: dateti
     short = missing(standing.train, standing.test, standing.normal, margin=settings.margin,
                     more_defects=defects_wanted(project, standing.champion))  # fmt: skip
     step = next_step(standing, place, budget, retrain_after=settings.retrain_after,
-                     alarm=next(iter(looks.open), ""))  # fmt: skip
+                     alarms=looks.open)  # fmt: skip
     return Plan(phase=name, why=why, next=step, budget=budget, retrain=(standing.fresh, settings.retrain_after),
                 missing=short, grow=growing(standing, short, place), steady=steady)  # fmt: skip
 
@@ -246,7 +246,9 @@ def allowance(labels: Array, every: str, total: int, *, now: datetime) -> Allowa
                      ends=ends.date().isoformat())  # fmt: skip
 
 
-def next_step(standing: Standing, place: str, budget: Allowance, *, retrain_after: int, alarm: str = "") -> Step:
+def next_step(
+    standing: Standing, place: str, budget: Allowance, *, retrain_after: int, alarms: Sequence[Mapping[str, Any]] = (),
+) -> Step:  # fmt: skip
     """Return what to do next.
 
     Args:
@@ -254,18 +256,25 @@ def next_step(standing: Standing, place: str, budget: Allowance, *, retrain_afte
         place: the project's folder.
         budget: labels of this period.
         retrain_after: new training samples before a model is trained again.
-        alarm: a new alarm of drift that nobody answered, in words; empty = none.
+        alarms: of drift that no round has told yet.
     """
     at = shlex.quote(place)
     if standing.champion is None:
         return _first_steps(standing, at)
-    if alarm:
-        return Step(command=f"scarce round {at}", why=f"{alarm}: a round at once")
+    if standing.proposed:
+        why = f"{standing.challenger} is proven and waits for a person"
+        return Step(command=f"scarce promote {at}", why=why)
+    if new_classes(alarms):
+        why = f"a new class? {told(alarms, standing.modality)[0]} A round asks about them at once"
+        return Step(command=f"scarce round {at}", why=why)
+    if alarms:
+        said = told(alarms, standing.modality)
+        return Step(command=f"scarce drift {at}", why=" ".join(dict.fromkeys([said[0], said[-1]])))
     if standing.asked:
         return Step(command=f"scarce label session {at}", why=f"{standing.asked:,} questions wait for an answer")
     if standing.answers:
         return Step(command=f"scarce collect {at}", why=f"{standing.answers:,} answers are not in the data yet")
-    if standing.challenger not in (None, standing.champion) and standing.judged in ("", PROVEN):
+    if standing.challenger not in (None, standing.champion) and not standing.judged:
         return Step(command=f"scarce promote {at}", why=f"the challenger {standing.challenger} wants to be judged")
     if standing.fresh is not None and standing.fresh >= retrain_after:
         why = f"{standing.fresh:,} new training samples since the newest model; {retrain_after:,} were wanted"

@@ -213,22 +213,22 @@ def _judged(
     evidence += evidence_of(project, names, margin)
     news += _said_of(names, learned)
     whole = compare(held["label"][free], probs[0][free], probs[1][free], groups=groups_of(held)[free], seed=seed)
-    verdict, why = _verdict(evidence, margin, override)
-    if lost and verdict == "promoted":
-        verdict = "overridden" if override else "not provable"
-    gone = "was pruned: which held-out samples were learned from it is not known."
-    why = (*(f"The data {name} {gone}" for name in lost), *why)
+    verdict, why = _verdict(evidence, margin, override, lost)
     return Promotion(verdict=verdict, champion=names[0], challenger=names[1], version=_version(models[1]),
                      margin=margin, evidence=tuple(evidence), compare=whole.to_json(), left_out=left_out,
                      why=why, notes=(*news, *_clocks(held)))  # fmt: skip
 
 
-def _verdict(evidence: list[Evidence], margin: float, override: str) -> tuple[str, tuple[str, ...]]:
+def _verdict(
+    evidence: list[Evidence], margin: float, override: str, lost: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the verdict and why; ``lost`` names data that was learned from and that nobody knows now."""
     worse = [row for row in evidence if row.verdict == WORSE]
     thin = [row for row in evidence if row.verdict == OPEN and row.source == PRODUCTION and row.worth < row.needed]
     unsure = [row for row in evidence if row.verdict == OPEN and row not in thin]
     points = f"{100 * margin:g} points"
-    why = [
+    why = [f"The data {name} was pruned: which held-out samples were learned from it is not known." for name in lost]
+    why += [
         f"{row.name} ({row.source}, {row.n} samples) loses {-100 * row.gain:.1f} points of recall, at least "
         f"{-100 * row.high:.1f}: more than {points}." for row in worse
     ]  # fmt: skip
@@ -241,7 +241,9 @@ def _verdict(evidence: list[Evidence], margin: float, override: str) -> tuple[st
         named = ", ".join(f"{row.name} ({row.worth})" for row in thin)
         why.append(f"Drawn production samples of {named} are too few to prove anything ({thin[0].needed} of each): "
                    "they can stop a promotion, and are not waited for.")  # fmt: skip
-    verdict = "refused" if worse else "not provable" if unsure else "promoted"
+    verdict = "refused" if worse else "not provable" if unsure or lost else "promoted"
+    if lost and not worse and not unsure:
+        why.append(f"So it proves nothing that no class seems to lose more than {points}.")
     if verdict == "promoted":
         why.append(f"No class loses more than {points} of recall: every lower bound lies above that.")
         why += ["The trial in production has not decided yet; it can stop a promotion, and is not waited for."] * any(

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from scarce._lock import FileLock
 from scarce.errors import ContractError, DataError
 from scarce.flywheel import _admission as admission
+from scarce.flywheel import _alarms as alarms
 from scarce.flywheel import _intake as intake
 from scarce.flywheel._challenge import SCRATCH, TUNED, Challenge
 from scarce.flywheel._journal import KIND, OVERTAKEN, Journal, Result
 from scarce.flywheel._learnt import Learnt, learnt, more_than
-from scarce.flywheel.drift import meaning
+from scarce.flywheel.drift import last_alarms
 from scarce.flywheel.promote import CHALLENGER, CHAMPION, JUDGED, PROVEN, Promotion, promote, proposal
 from scarce.state import PROMOTIONS
 
@@ -175,8 +176,11 @@ class _Turning:
         self.alarms, self.taken = journal.body["alarms"], journal.body["collected"]
         found = self._told(self._turned(journal))
         found = replace(found, resumed=resumed, steps=journal.steps, version=self.project.head, number=journal.number)
+        at = journal.body["alarm_at"]
+        if "groups" not in journal.steps and alarms.new_classes(self.alarms):  # the next round asks about them
+            at = (self._last() or {}).get("alarm_at")
         journal.close(state=found.state, why=list(found.why), new=0 if "grow" in journal.steps else found.new,
-                      stopped=not journal.steps["admit"]["fine"], seen=self.project.head)  # fmt: skip
+                      stopped=not journal.steps["admit"]["fine"], seen=self.project.head, alarm_at=at)  # fmt: skip
         return found
 
     def _was(self, journal: Journal) -> str | None:
@@ -191,7 +195,7 @@ class _Turning:
         found = collect(self.project, workers=self.orders.workers, seed=self.orders.seed)
         self.taken = {key: value for key, value in found.to_json().items() if value}
         self.notes = intake.look(self.project, seed=self.orders.seed)
-        self.alarms = intake.alarms_since(self.project, (self._last() or {}).get("alarm_at"))
+        self.alarms = [dict(row) for row in alarms.unhandled(last_alarms(self.project), alarms.handled(self.project))]
 
     def _begun(self) -> Journal | None:
         """Begin a round if the data changed since the last one, an alarm is new, or people can be asked again."""
@@ -214,8 +218,7 @@ class _Turning:
     def _told(self, found: Turn) -> Turn:
         """Return a turn with what came in, the alarms, and what else a person should know."""
         wishes = self.taken.get("wishes") or {}
-        why = [f"{row['name']}: {row['said']}" for row in self.alarms]
-        why += sorted({meaning(group) for row in self.alarms for group in row.get("groups", ()) if group["others_too"]})
+        why = alarms.told(self.alarms, self._modality()) if self.alarms else []
         if wishes:
             named = ", ".join(f"{name} ({n:,})" for name, n in wishes.items())
             why.append(f"Feedback names classes that the project does not have: {named}. To make them: scarce collect "
@@ -227,6 +230,9 @@ class _Turning:
             found = replace(found, state=GATE if found.state == GATE else PROPOSED, challenger=proven)
         return replace(found, why=tuple(told), collected=self.taken, alarms=tuple(self.alarms),
                        wanted=tuple(wishes), waiting=intake.waiting(self.project))  # fmt: skip
+
+    def _modality(self) -> str:
+        return str(self.project.store.version(self.project.head).schema["modality"])
 
     def _standing(self) -> Turn:
         """Return where things stand when nothing is to be done."""
@@ -270,19 +276,19 @@ class _Turning:
         return f"{told} after an alarm of a new class." if self._new_class_answered() else ""
 
     def _new_class_answered(self) -> bool:
-        """Return whether a new class was reported since the last training, and no question about it waits."""
-        reported = bool(intake.new_classes(self.alarms))
+        """Return whether a round before asked about a new class since the last training, and no such question waits."""
+        reported = False  # what this round is told is asked about first
         for row in reversed(self.project.state.rounds(KIND)[:-1]):
             if row["status"] == "done" and "grow" in row["body"]["steps"]:
                 break
-            reported |= bool(intake.new_classes(row["body"]["alarms"]))
+            reported |= bool(alarms.new_classes(row["body"]["alarms"]))
         return reported and not intake.waiting(self.project, intake.GROUP)
 
     def _asked(self, journal: Journal, base: Turn) -> Turn:
         """Ask about what may be a new class, and about what is worth most within the budget."""
         orders, why = self.orders, list(base.why)
         groups = journal.once(
-            "groups", lambda: intake.ask_about(self.project, intake.new_classes(self.alarms), journal)
+            "groups", lambda: intake.ask_about(self.project, alarms.new_classes(self.alarms), journal)
         )  # fmt: skip
         asked = journal.once("ask", lambda: intake.ask_people(self.project, seed=orders.seed, workers=orders.workers))
         if groups["asked"]:

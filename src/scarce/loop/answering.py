@@ -246,6 +246,11 @@ def _is_vote(row: Mapping[str, Any]) -> bool:
     return _free(row) and verdict_of(row)[0] == "label"
 
 
+def vote_of(row: Mapping[str, Any]) -> tuple[str, str, datetime] | None:
+    """Return sample, voter and time of the vote that an annotation becomes in the data; None = it becomes none."""
+    return (row["sample"], row["voter"], _time(row["at"])) if _is_vote(row) else None
+
+
 def _free(row: Mapping[str, Any]) -> bool:
     """Return whether an answer is to a question for a label, or to none."""
     reason = verdict_of(row)[1]

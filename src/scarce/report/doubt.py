@@ -102,8 +102,8 @@ def _detectors(table: Mapping[str, Mapping[str, Any]], against: str) -> Safe | N
         for name, row in sorted(table.items(), key=lambda item: -item[1]["auroc"])
     ]  # fmt: skip
     head = ("Detector", "AUROC", "Foreign that pass at 95 % known (FPR95), %", "Accuracy that it costs, points")
-    note = f"Tried on {_tried(against)}. At the threshold that 95 % of the known samples here pass; it is not the stored one."
-    return join(grid(head, rows), tag("p", note, class_="note"))
+    note = "At the threshold that 95 % of the known samples here pass; it is not the stored one."
+    return join(grid(head, rows), tag("p", f"Tried on {_tried(against)}. {note}", class_="note"))
 
 
 def _ends(row: Mapping[str, Any], name: str, form: str) -> str:
