@@ -53,7 +53,7 @@ def test_a_new_project_says_what_comes_first(project: Path, call: Call, capsys: 
     assert body["plan"]["phase"] == "initial model"
     assert body["plan"]["next"]["command"] == f"scarce split {project}"
     assert (body["champion"], body["promotions"], body["alarms"], body["state_lost"]) == (None, [], [], False)
-    assert body["kpis"] == {"weeks": [], "months": [], "all": None}
+    assert body["kpis"] == {"weeks": [], "months": [], "all": None, "untold": {"open": 0, "unsure": 0}}
     parsed(body["plan"]["next"]["command"])
     text = text_of(project, capsys)
     assert "Phase: initial model." in text

@@ -279,6 +279,11 @@ def next_step(
     if standing.fresh is not None and standing.fresh >= retrain_after:
         why = f"{standing.fresh:,} new training samples since the newest model; {retrain_after:,} were wanted"
         return Step(command=f"scarce round {at}", why=why)
+    return _asking_step(standing, at, budget)
+
+
+def _asking_step(standing: Standing, at: str, budget: Allowance) -> Step:
+    """Return the next step where nothing waits."""
     if standing.unserved:
         why = f"{standing.champion} {standing.unserved}, which is not answered over HTTP, so that nothing is queued: "
         why += "put new labelled data in place of DATA; scarce predict answers"
