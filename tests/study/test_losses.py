@@ -120,11 +120,10 @@ def test_the_study_goes_on_where_it_stopped_and_ends_the_same(ds: Dataset, tmp_p
     rows = found.body["ratios"]["4"]["methods"]
     assert list(rows) == ["cross_entropy", "class_weight", "undersample", "moved_prior", "smote_features"]
     for row in rows.values():
-        assert row["low"] <= row["mean"] <= row["high"]
+        assert row["low"] is None or row["low"] <= row["mean"] <= row["high"]
         assert row["mean"] == pytest.approx(np.mean(row["recall"]), abs=1e-3)
-    assert {name: rows["cross_entropy"]["gain"][name] for name in ("mean", "low", "high")} == dict.fromkeys(
-        ("mean", "low", "high"), 0.0
-    )
+    own = rows["cross_entropy"]["gain"]
+    assert (own["mean"], own["low"], own["high"]) == (0.0, None, None), "against itself the seeds agree"
     assert all(row["gain"]["p_holm"] >= row["gain"]["p"] for name, row in rows.items() if name != "cross_entropy")
     assert rows["smote_features"]["mean"] > 0.6
     assert "<svg" in found.page
