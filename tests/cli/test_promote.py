@@ -132,6 +132,23 @@ def test_of_two_promotions_at_once_one_wins(trained: Path) -> None:
     assert len(told) == 2
 
 
+def test_after_prune_a_rollback_has_its_data(trained: Path, call: Call) -> None:
+    linear = next(name for name in names(trained) if "linear" in name)
+    call("promote", trained, "--model", linear)
+    answered(trained, range(3))
+    call("train", trained, "--model", "linear-probe")
+    newer = next(name for name in names(trained) if name.startswith("v3-"))
+    call("promote", trained, "--model", newer, "--override", "a test of the line")
+    answered(trained, range(5, 8))
+    found = call("prune", "--keep", 1, trained)
+    assert found["deleted"] == ["v1"]
+    assert found["kept"] == {
+        "v2": [f"{linear}, which a rollback would bring back, stands on it"],
+        "v3": [f"@champion {newer} stands on it"],
+    }
+    assert call("rollback", trained)["restored"] == "v2"
+
+
 def test_where_the_data_of_the_old_champion_is_gone_its_model_goes_back_at_once(trained: Path, call: Call) -> None:
     linear, prototype = sorted(names(trained), key=lambda name: "prototype" in name)
     call("promote", trained, "--model", linear)

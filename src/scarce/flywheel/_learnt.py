@@ -111,10 +111,10 @@ def needed(project: Project) -> dict[str, tuple[str, ...]]:
         own = (card.get("data") or {}).get("version")
         for one in dict.fromkeys([version, own]):
             if one:
-                found[one].append(f"{alias} {name} stands on it")
+                found[one].append(f"{alias} stands on it")
         for one in (card.get("started_from") or {}).get("versions") or ():
             if one not in (version, own):
-                found[one].append(f"the network of {alias} {name} was begun on it")
+                found[one].append(f"the network of {alias} was begun on it")
     for version in _worked_on(project):
         found[version].append("the next round counts from it")
     left = stranded(project, project.dataset()) if project.head else None
@@ -124,15 +124,15 @@ def needed(project: Project) -> dict[str, tuple[str, ...]]:
 
 
 def _served(project: Project) -> list[tuple[str, str, str | None]]:
-    """Return alias, model and version of what answers, what challenges, and what a rollback would bring back."""
+    """Return words, model and version of what answers, what challenges, and what a rollback would bring back."""
     rows = [(alias, project.state.alias_history(alias)) for alias in (CHAMPION, CHALLENGER)]
-    found = [(f"@{alias}", str(told[-1]["target"]), told[-1]["version"]) for alias, told in rows
+    found = [(f"@{alias} {told[-1]['target']}", str(told[-1]["target"]), told[-1]["version"]) for alias, told in rows
              if told and told[-1]["target"]]  # fmt: skip
     try:
         back = before_now(project, project.state.aliases()[CHAMPION])
     except (DataError, KeyError):  # no champion, or none before it
         return found
-    return [*found, ("the champion of a rollback,", str(back["target"]), back["version"])]
+    return [*found, (f"{back['target']}, which a rollback would bring back,", str(back["target"]), back["version"])]
 
 
 def _worked_on(project: Project) -> list[str]:
