@@ -38,6 +38,10 @@ def test_status_queue_and_drift_say_what_works(rows: Path, call: Call, capsys: p
         assert "reads tabular data, which is not answered over HTTP" in told
         assert "scarce add takes new labelled data in" in told
         assert "keep_images" not in told
+
+
+def test_the_server_says_what_answers_instead(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("uvicorn")
     assert main(["serve", str(rows), "--port", "0"]) == 2
     assert "scarce predict answers" in " ".join(capsys.readouterr().err.split())
 

@@ -247,7 +247,8 @@ def _point_tested(point: Mapping[str, Any] | None) -> list[str]:
 
 def _limits(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
     counts = _learned(card)
-    few = [f"{name} ({sum(own.values())})" for name, own in counts.items() if 0 < sum(own.values()) < FEWEST]
+    sums = {name: sum(counts.get(name, {}).values()) for name in card["classes"]}
+    few = [f"{name} ({count})" for name, count in sums.items() if 0 < count < FEWEST]
     lines = []
     if few:
         lines.append(f"Fewer than {FEWEST} training samples, so weakly known: {', '.join(few)}.")
