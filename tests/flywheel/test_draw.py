@@ -16,7 +16,7 @@ import pytest
 from scarce import audit, quality
 from scarce.cli import main
 from scarce.contract import Contract
-from scarce.errors import ConfigError, DataError, StoreError, UnknownNameError
+from scarce.errors import ConfigError, ContractError, DataError, StoreError, UnknownNameError
 from scarce.flywheel import draw
 from scarce.flywheel._blind import draws
 from scarce.flywheel.draw import ask
@@ -123,6 +123,21 @@ def test_questions_without_an_answer_break_no_contract(line: Line, open_line: Op
     assert (ds["label"] < 0).sum() == 20
     assert [one.what for one in learned.check(ds) if one.rule == "completeness"] == []
     assert quality.measure(audit.run(ds, ["missing"])).parts["completeness"].value == 1.0
+
+
+def test_a_draw_that_the_contract_refuses_is_taken_back(line: Line, open_line: Open) -> None:
+    line.answer([content for content, _ in line.new[:30]])
+    rules = line.folder / "contract.toml"
+    rules.write_text('format = 1\non_violation = "refuse"\nmin_per_class = 500\n', encoding="utf-8")
+    project = open_line()
+    head = project.head
+    with pytest.raises(ContractError, match="500 promised"):
+        ask(project, budget=10, now=MONDAY)
+    assert (project.head, project.state.queue(), draws(project)) == (head, [], [])
+    rules.unlink()
+    found = ask(open_line(), budget=10, now=MONDAY)  # it cost nothing, and what came is in a frame still
+    assert (found.frame, len(found.rows), found.budget.spent) == (30, 10, 10)
+    assert len(draws(open_line())) == 1
 
 
 def test_a_drawn_copy_of_a_training_sample_takes_it_out_of_train(line: Line, open_line: Open) -> None:

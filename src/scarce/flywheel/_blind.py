@@ -7,7 +7,7 @@ shown would prove any model right. So a drawn sample is always asked about, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from scarce import ballot
 from scarce.flywheel.queue import AUDIT
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from scarce.project import Project
 
 Row = dict[str, Any]
+WITHDRAWN: Final = "withdrawn"
+"""Verdict of a row that takes the draw of the same name back."""
 
 
 def draws(project: Project) -> list[Row]:
-    """Return all draws, oldest first."""
-    return project.state.ledger(DRAWS)
+    """Return all draws that hold, oldest first: those that the contract refused are taken back."""
+    rows = project.state.ledger(DRAWS)
+    gone = {row["draw"] for row in rows if row["verdict"] == WITHDRAWN}
+    return [row for row in rows if row["draw"] not in gone]
 
 
 def drawn_rows(project: Project) -> list[Row]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scarce.dataset import Dataset
-from scarce.errors import ConflictError, DataError
-from scarce.flywheel._blind import draws
+from scarce.errors import ConflictError, ContractError, DataError
+from scarce.flywheel._blind import WITHDRAWN, draws
 from scarce.flywheel._served import INSTEAD, unserved_champion
 from scarce.flywheel.pool import UNKNOWN, Pool, beside, folder_of, pool_of
 from scarce.flywheel.promote import CHAMPION
@@ -130,6 +130,9 @@ def settle(project: Project) -> bool:
 
     Returns:
         Whether anything was missing.
+
+    Raises:
+        ContractError: the contract refuses the drawn samples; the draw is taken back, and costs nothing.
     """
     told = draws(project)[-1:]
     if not told:
@@ -144,7 +147,13 @@ def settle(project: Project) -> bool:
         known = set(ds.ids.astype(str).tolist())
         new = [row for row in rows if row["sample"] and row["id"] not in known]
         if new or _undrawn(ds, rows):
-            project.commit(_with(project, ds, rows, new), f"queue: {told[0]['decision']}", owner=OWNERS)
+            try:
+                project.commit(_with(project, ds, rows, new), f"queue: {told[0]['decision']}", owner=OWNERS)
+            except ContractError as error:  # nobody was asked yet, and nothing of it is in the data
+                row = {"decision": f"take back: {told[0]['decision']}", "verdict": WITHDRAWN, "draw": told[0]["draw"],
+                       "why": str(error)}  # fmt: skip
+                project.state.add_ledger_rows([row], run=DRAWS)
+                raise
         n = max(len(rows), 1)
         order = {(row["id"], row["reason"]): 1 - place / n for place, row in enumerate(rows)}
         if missing:
@@ -221,7 +230,8 @@ def _record(
     many = len(rows)
     body = {
         "decision": f"ask about {many} samples of {periods[WEEK]}", "verdict": "asked", "kept": True, **periods,
-        "asked": many, "audit": sum(row["kind"] == AUDIT for row in rows), "frame": choice.frame, "mark": pool.mark,
+        "draw": len(project.state.ledger(DRAWS)), "asked": many, "audit": sum(row["kind"] == AUDIT for row in rows),
+        "frame": choice.frame, "mark": pool.mark,
         "strategy": choice.strategy, "version_before": project.head, "rows": rows,
         "notes": [*pool.notes, *choice.notes],
     }  # fmt: skip

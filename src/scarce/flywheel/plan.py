@@ -27,13 +27,13 @@ import numpy as np
 
 from scarce.dataset import Array, Dataset
 from scarce.flywheel._alarms import new_classes, told
+from scarce.flywheel._blind import draws
 from scarce.flywheel._missing import ENOUGH, Missing, missing
 from scarce.flywheel._outcomes import labelled
 from scarce.flywheel._standing import Looks, Standing, defects_wanted, looks_of, standing_of
 from scarce.flywheel.kpi import MONTH, WEEK, Changes, Kpis, Outcomes, changes, periods
 from scarce.flywheel.queue import budget_of
 from scarce.rebalance import strategy
-from scarce.state import DRAWS
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -164,7 +164,7 @@ def plan(project: Project, kpis: Kpis, ds: Dataset | None = None, *, now: dateti
     budget = allowance(labelled(project.state, ds), every, settings.labels_per_month if every == MONTH
                        else settings.labels_per_week, now=now)  # fmt: skip
     if standing.champion is not None:  # what scarce queue keeps to: questions, answered or not
-        kept = budget_of(project.state.ledger(DRAWS), every, budget.total, now)
+        kept = budget_of(draws(project), every, budget.total, now)
         budget = replace(budget, spent=kept.spent, period=kept.period, ahead=kept.ahead)
     short = missing(standing.train, standing.test, standing.normal, margin=settings.margin,
                     more_defects=defects_wanted(project, standing.champion))  # fmt: skip
