@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from scarce.cli import main
-from scarce.errors import StoreError
+from scarce.errors import DataError, StoreError
 from scarce.flywheel import collect as module
 from scarce.flywheel import feedback
 from scarce.flywheel.collect import collect
@@ -19,6 +19,7 @@ from scarce.flywheel.draw import ask
 from scarce.flywheel.kpi import measure
 from scarce.flywheel.promote import promote
 from scarce.lineage import digest
+from scarce.loop import asking
 from scarce.project import Project
 from scarce.provenance.reproduce import reproduce
 from scarce.state import State
@@ -210,6 +211,11 @@ def test_what_is_drawn_after_it_was_collected_becomes_test(line: Line, open_line
     assert {row["meta.inclusion"] for name, row in rows.items() if name in drawn} == {0.3}
     collect(project)
     assert not any(row["inclusion"] for row in project.state.feedback())
+    assert {rows_of(project)[name]["label"] for name in drawn} == {None}  # nobody was asked yet
+    table = tmp_path / "right.csv"
+    line.fill(project, table, lambda _: "right", column="answer")
+    with pytest.raises(DataError, match="finds a label right"):
+        asking.read_answers(project, project.dataset(), table)
     judged = promote(project, challenger, dry_run=True)
     assert not [row for row in judged.evidence if row.source == "production"]  # nobody was asked yet
     assert line.label(project, tmp_path / "q.csv", line.truth.__getitem__) == 6

@@ -125,6 +125,28 @@ def test_questions_without_an_answer_break_no_contract(line: Line, open_line: Op
     assert quality.measure(audit.run(ds, ["missing"])).parts["completeness"].value == 1.0
 
 
+def test_a_rollback_leaves_no_question_without_its_sample(line: Line, open_line: Open, tmp_path: Path) -> None:
+    line.answer([content for content, _ in line.new[:40]])
+    line.set("audit", "0.5")
+    project = open_line()
+    before = str(project.head)
+    found = ask(project, budget=12, now=MONDAY)
+    kinds = {row["id"]: row["kind"] for row in found.rows}
+    project.restore(before)
+    line.answer([content for content, _ in line.new[40:60]])
+    again = ask(open_line(), budget=12, now=MONDAY + timedelta(weeks=1))
+    assert not {row["id"] for row in again.rows} & set(kinds)  # nothing is charged twice
+    project = open_line()
+    rows = {row["id"]: row for row in project.dataset().table.to_pylist()}
+    for name, kind in kinds.items():
+        assert (rows[name]["split"] == "test") == (kind == "audit")
+        assert (rows[name]["meta.inclusion"] is not None) == (kind == "audit")
+    assert line.label(project, tmp_path / "q.csv", lambda _: "Bag") == 24
+    assert main(["queue", str(line.folder), "--budget", "100", "--export", str(tmp_path / "a.csv"), "--quiet"]) == 0
+    assert main(["queue", str(line.folder), "--budget", "200", "--export", str(tmp_path / "b.csv"), "--quiet"]) == 0
+    assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()  # nothing new, and what waits is there
+
+
 def test_a_draw_that_the_contract_refuses_is_taken_back(line: Line, open_line: Open) -> None:
     line.answer([content for content, _ in line.new[:30]])
     rules = line.folder / "contract.toml"

@@ -63,9 +63,9 @@ def queue(
         scarce queue photos-scarce --budget 50 --export questions.csv
     """
     with screen(as_json, quiet, debug) as out:
-        from scarce.errors import ConfigError
+        from scarce.errors import ConfigError, DataError
         from scarce.flywheel.draw import ask
-        from scarce.loop.asking import LABEL, write_questions
+        from scarce.loop.asking import LABEL, questions, write_questions
         from scarce.project import Project
         from scarce.review import write_page
 
@@ -74,21 +74,30 @@ def queue(
                               "Studio: scarce label export --label-studio URL")  # fmt: skip
         folder = folder_of(project, named)
         with Project.open(folder) as opened:
-            found = ask(
-                opened, budget=budget, period=period.value if period else "", strategy=strategy or "", dry_run=dry_run,
-                workers=workers, seed=seed,
-            )  # fmt: skip
-            written = 0
+            found, why, written = None, "", 0
+            try:
+                found = ask(
+                    opened, budget=budget, period=period.value if period else "", strategy=strategy or "",
+                    dry_run=dry_run, workers=workers, seed=seed,
+                )  # fmt: skip
+            except DataError as error:
+                if export is None or dry_run or not questions(opened, opened.dataset(), (LABEL,)):
+                    raise
+                why = error.what
             if export is not None and not dry_run:
                 write = write_page if export.suffix.lower() == ".html" else write_questions
                 written = write(opened, opened.dataset(), export, (LABEL,))
-        body = {**found.to_json(), "dry_run": dry_run, "exported": written}
+        body = {**(found.to_json() if found else {"asked": 0, "rows": [], "notes": [why]}), "dry_run": dry_run,
+                "exported": written}  # fmt: skip
 
         def draw(console: Console) -> None:
-            _draw(console, found, limit)
+            if found:
+                _draw(console, found, limit)
+            else:
+                console.print(f"Nothing new is asked: {safe(why)}.")
             if written:
                 console.print(f"{written:,} questions in {safe(relative(export or Path()))}.")
-            elif found.waiting and not dry_run:
+            elif found and found.waiting and not dry_run:
                 at = safe(str(folder))
                 console.print(f"{found.waiting:,} questions wait. At the terminal, or as a page with the pictures:")
                 console.print(

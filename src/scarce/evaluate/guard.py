@@ -7,7 +7,7 @@ back from training, and the foreign samples are given by the user or made from h
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from scarce.metric.ranking import beside
 from scarce.probe import fold_of
 
 STAGE = "evaluate.out_of_distribution"
+UNTRIED: Final = ("knn", "energy")
+"""What is taken, in this order, where there are no foreign samples to choose a detector by."""
 MOST = 5000
 """Training samples that detectors learn from, and held-back ones that thresholds are chosen on, at most."""
 FEWEST = 20
@@ -107,7 +109,8 @@ def guard(  # noqa: PLR0913  one knob each
     if learned is None or tried is None:
         return Guard(unknown=None, ambiguous=ambiguous, arrays={})
     said, others = _others(model, view, foreign, (seed, ready or (lambda ds: ds)))
-    detectors = fitted(learned, settings_of(model.card))
+    only = None if others is not None else UNTRIED  # nothing could choose among all
+    detectors = fitted(learned, settings_of(model.card), names=only)
     scores = {name: one.score(tried.features, tried.logits) for name, one in detectors.items()}
     table: dict[str, dict[str, Any]] = {}
     if others is not None:
@@ -115,7 +118,7 @@ def guard(  # noqa: PLR0913  one knob each
         for name, one in detectors.items():
             table[name] = detection(scores[name], one.score(others.features, others.logits), right).to_json()
     best = max(table, key=lambda name: (table[name]["auroc"], -table[name]["fpr95"])) if table else (
-        "knn" if "knn" in detectors else "energy"
+        next(name for name in UNTRIED if name in detectors)
     )  # fmt: skip
     kept = min(kept, len(tried.labels) / (len(tried.labels) + 1))  # more than the highest score keeps is not shown
     threshold = beside(threshold_keeping(scores[best], kept), scores[best], above=True)
@@ -139,15 +142,18 @@ def settings_of(card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {"knn": {"direction": False, "least": 0.25}, "mahalanobis": {"relative": False, "least": 0.25}}
 
 
-def fitted(known: Known, settings: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, AbstractDetector]:
+def fitted(
+    known: Known, settings: Mapping[str, Mapping[str, Any]] | None = None, *, names: Sequence[str] | None = None
+) -> dict[str, AbstractDetector]:  # fmt: skip
     """Return every detector that the samples allow, fitted, by name; those that need more samples are left out.
 
     Args:
         known: samples of the known classes.
         settings: detector to its settings where they are not the defaults; see :func:`settings_of`.
+        names: of the detectors; None = all.
     """
     found = {}
-    for name in registry.names(STAGE):
+    for name in names or registry.names(STAGE):
         kind = registry.load(STAGE, name, AbstractDetector)  # type: ignore[type-abstract]
         one = kind.from_params((settings or {}).get(name, {}))
         if not one.uses_features or known.features is not None:

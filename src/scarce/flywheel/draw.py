@@ -22,7 +22,8 @@ from scarce.flywheel.queue import AUDIT, MONTH, PICK, WEEK, Budget, Choice, budg
 from scarce.io.production import drawn
 from scarce.label import query
 from scarce.label.query import AbstractQuery
-from scarce.loop.asking import LABEL, kind_of, put
+from scarce.loop.answering import with_answers
+from scarce.loop.asking import BLIND, LABEL, kind_of, put
 from scarce.loop.picking import Picked, reasons
 from scarce.state import DRAWS
 
@@ -126,7 +127,10 @@ def ask(  # noqa: PLR0913 - one knob each
 
 
 def settle(project: Project) -> bool:
-    """Bring what a killed process left of the last draw: its samples into the data, its questions into the queue.
+    """Bring what is missing of the draws: samples into the data, questions of the last one into the queue.
+
+    A killed process leaves such, and so does a rollback: samples whose question waits come back, and what was drawn
+    stays test, whatever older data comes back.
 
     Returns:
         Whether anything was missing.
@@ -134,25 +138,27 @@ def settle(project: Project) -> bool:
     Raises:
         ContractError: the contract refuses the drawn samples; the draw is taken back, and costs nothing.
     """
-    told = draws(project)[-1:]
+    told = draws(project)
     if not told:
         return False
     with project.store.locked():
-        rows = told[0]["rows"]
+        last, every = told[-1], [row for one in told for row in one["rows"]]
+        rows = last["rows"]
         asked = {(row["sample"], row["reason"]) for status in STATUSES for row in project.state.queue(status)}
+        waiting = {(row["sample"], row["reason"]) for row in project.state.queue()}
         missing = [row for row in rows if (row["id"], row["reason"]) not in asked]
-        if not missing:  # questions come last: all is done
-            return False
         ds = project.dataset()
         known = set(ds.ids.astype(str).tolist())
-        new = [row for row in rows if row["sample"] and row["id"] not in known]
-        if new or _undrawn(ds, rows):
+        new = [row for row in every if row["sample"] and row["id"] not in known
+               and ((row["id"], row["reason"]) in waiting or (missing and row in rows))]  # fmt: skip
+        if new or _undrawn(ds, every):
             try:
-                project.commit(_with(project, ds, rows, new), f"queue: {told[0]['decision']}", owner=OWNERS)
-            except ContractError as error:  # nobody was asked yet, and nothing of it is in the data
-                row = {"decision": f"take back: {told[0]['decision']}", "verdict": WITHDRAWN, "draw": told[0]["draw"],
-                       "why": str(error)}  # fmt: skip
-                project.state.add_ledger_rows([row], run=DRAWS)
+                project.commit(_with(project, ds, every, new), f"queue: {last['decision']}", owner=("label", *OWNERS))
+            except ContractError as error:
+                if missing:  # nobody was asked yet, and nothing of it is in the data
+                    row = {"decision": f"take back: {last['decision']}", "verdict": WITHDRAWN, "draw": last["draw"],
+                           "why": str(error)}  # fmt: skip
+                    project.state.add_ledger_rows([row], run=DRAWS)
                 raise
         n = max(len(rows), 1)
         order = {(row["id"], row["reason"]): 1 - place / n for place, row in enumerate(rows)}
@@ -211,7 +217,7 @@ def _rows(pool: Pool, choice: Choice, period: str) -> list[dict[str, Any]]:
     rows = []
     for one, reason in zip(choice.rows, told, strict=True):
         log = pool.logged[one.row]
-        blind = f"{LABEL}: {HEAD}, random: audit of {period}, {one.why}"  # a suggestion would lead whoever answers
+        blind = f"{BLIND} of {period}, {one.why}"  # a suggestion would lead whoever answers
         if log is not None and log.verdict == UNKNOWN:
             reason = f"{LABEL}: {HEAD}, {choice.strategy}: like none of the classes (unknown)"
         rows.append({
@@ -247,13 +253,16 @@ def _undrawn(ds: Dataset, rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _with(project: Project, ds: Dataset, rows: list[dict[str, Any]], new: list[dict[str, Any]]) -> Dataset:
-    """Return the data with the new samples in it, drawn ones as test samples."""
+    """Return the data with the new samples in it, drawn ones as test samples that nobody has named."""
     if new:
         listed = [{"sample": row["sample"], "at": row["at"], "inclusion": row["inclusion"],
                    "split": "test" if row["kind"] == AUDIT else None} for row in new]  # fmt: skip
         ds = beside(project, ds, listed, written=True)
     shares = _undrawn(ds, rows)
-    return admitted(project, drawn(ds, shares) if shares else ds)
+    if shares:  # whoever gave them a label by himself had seen what the model says
+        named = [name for name, row in zip(shares, ds.rows_of(list(shares)), strict=True) if ds["label"][row] >= 0]
+        ds = drawn(with_answers(ds, dict.fromkeys(named)) if named else ds, shares)
+    return admitted(project, ds)
 
 
 def admitted(project: Project, ds: Dataset, *, workers: int | None = None, seed: int = 0) -> Dataset:

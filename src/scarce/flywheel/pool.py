@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from scarce.dataset import Array, Dataset, Floats, Ints, Mask
+from scarce.flywheel._blind import draws
 from scarce.flywheel.queue import Candidates
 from scarce.io._listing import sample_id, to_dataset
 from scarce.io.production import SOURCE, listed, write_samples
@@ -191,6 +192,7 @@ class _Held:
         hashes: of all samples of the data.
         own: hash to row of those that came from production.
         told: hashes that somebody gave feedback about.
+        asked: hashes that somebody was asked about in a draw, whatever the data holds now.
         free: (N,) rows that may be asked about.
     """
 
@@ -200,6 +202,7 @@ class _Held:
     hashes: frozenset[str]
     own: Mapping[str, int]
     told: frozenset[str]
+    asked: frozenset[str]
     free: Mask
 
     @classmethod
@@ -212,6 +215,7 @@ class _Held:
         return cls(
             project, ds, kept=frozenset(one.name for one in folder.iterdir()) if folder.is_dir() else frozenset(),
             hashes=frozenset(name for name in hashes if name is not None), own=own, free=askable(project, ds),
+            asked=frozenset(row["sample"] for one in draws(project) for row in one["rows"]),
             told=frozenset(row["sample"] for row in project.state.feedback() if row["label"] is not None),
         )  # fmt: skip
 
@@ -219,7 +223,7 @@ class _Held:
         """Return the answered samples that may be drawn or picked, by hash, and the rows that nobody answered."""
         both = [
             one for _, one in sorted(answers.items())
-            if (one.sample in self.kept and one.sample not in self.hashes)
+            if (one.sample in self.kept and one.sample not in self.hashes and one.sample not in self.asked)
             or (one.sample in self.own and (one.number > mark or self.free[self.own[one.sample]]))
         ]  # fmt: skip
         hashes = self.ds.table["content_hash"].to_pylist()

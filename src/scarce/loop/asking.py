@@ -36,6 +36,8 @@ ANSWERS: Final = (RIGHT, ASIDE, UNSURE)
 ADD: Final = "where it is a new class: scarce label import --new-classes"
 WHO: Final = "answers"
 LABEL, CLEAN = "label", "clean"
+BLIND: Final = f"{LABEL}: production, random: audit"
+"""So begin questions about drawn samples; who answers them is shown no label, and finds none right."""
 REVIEWED: Final = ("label_error", "label_conflict", "zero_shot", "synthetic")
 DOUBTED: Final = "unsure"
 """Samples without a label that a zero-shot model was unsure about; ``scarce query`` and rounds may ask about them."""
@@ -99,6 +101,11 @@ def kind_of(reason: str) -> str:
     return head if sign and head in KINDS else CLEAN
 
 
+def is_blind(reason: str) -> bool:
+    """Return whether a question is one that nobody shall be led by a label in."""
+    return reason.startswith(BLIND)
+
+
 def put(project: Project, rows: Sequence[Mapping[str, Any]]) -> int:
     """Put questions into the queue and return how many are new.
 
@@ -142,7 +149,8 @@ def questions(project: Project, ds: Dataset, kinds: Collection[str] = KINDS) -> 
         if kind in kinds and sample is not None:
             better, probability = suggestion(row["reason"])
             found.append(Question(
-                number=row["number"], sample=row["sample"], file=sample["uri"] or "", label=sample["label"],
+                number=row["number"], sample=row["sample"], file=sample["uri"] or "",
+                label=None if is_blind(row["reason"]) else sample["label"],
                 split=sample["split"], reason=row["reason"], kind=kind, probability=probability,
                 suggestion=better if better in ds.schema.classes else "", priority=row["priority"],
             ))  # fmt: skip
@@ -220,7 +228,7 @@ def read_answers(project: Project, ds: Dataset, path: str | Path, *, voter: str 
             raise unknown_name(WHO, "sample", row["sample"], list(known)[:50])
         _check(word, new, line, ds.schema.classes)
         reason = asked["reason"]
-        if word == RIGHT and sample["label"] is None:
+        if word == RIGHT and (sample["label"] is None or is_blind(reason)):
             raise DataError(WHO, f"line {line} finds a label right", "the sample has none", "give new_label")
         for action in follows(sample, word, new, reason) if kind_of(reason) != LABEL or not new else ():
             column = "label" if action.kind == "relabel" else "keep"

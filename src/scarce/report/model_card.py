@@ -224,7 +224,10 @@ def _point(card: Mapping[str, Any], tested: Mapping[str, Any] | None) -> Part:
         called = " and ".join(f"{_between(row)} {whose}" for whose, row in named if row.get("value") is not None)
         lines.append(f"It called {called} unknown.")
     if several:
-        lines.append(f"Ambiguous where several classes reach {several['threshold']:.6g}.")
+        lines.append(
+            f"Classes that reach {several['threshold']:.6g} remain possible. Ambiguous below the operating "
+            "point where one of them is no normal class; without normal classes, where several remain."
+        )
     return Part(title="Operating point", lines=tuple(lines))
 
 
