@@ -123,6 +123,16 @@ def test_rows_of_another_length_than_the_header_confirm_nothing(served: Path, ca
     assert told["r2"].startswith("line 5 has 4 columns, the header 3")
 
 
+def test_a_truth_in_a_column_that_is_not_read_confirms_nothing(served: Path, call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "said.csv"
+    table.write_text("request,label,true_label,class\nr0,,Bag,Coat\nr1,,,Coat\nr2,Bag,Bag,Coat\n", encoding="utf-8")
+    body = call("feedback", served, "--from", table, code=1)
+    assert [(row["request"], row["why"]) for row in body["refused"]] == [
+        ("r0", "line 2 gives no label, and the column true_label, which is not read, says one")
+    ]
+    assert body["kept"] == 2
+
+
 @pytest.mark.parametrize("comma", [",", ";", "\t"])
 def test_tables_of_spreadsheets_are_read(served: Path, call: Call, tmp_path: Path, comma: str) -> None:
     table = tmp_path / "said.csv"

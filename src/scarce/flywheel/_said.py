@@ -90,6 +90,15 @@ def _header(path: Path, given: Sequence[str]) -> list[str]:
     return names
 
 
+def _truth(names: Sequence[str], cells: Sequence[str]) -> str:
+    """Return the column that is not read, is filled, and is called as a label would be; empty = none.
+
+    ``class`` is what the server calls its own answer: a table may bring it beside the labels.
+    """
+    return next((name for name, cell in zip(names, cells, strict=False)
+                 if name in LABELS[1:] and cell.strip()), "")  # fmt: skip
+
+
 def _body(lines: Any, names: Sequence[str], unread: tuple[str, ...]) -> Table:
     rows: list[dict[str, Any]] = []
     refused: list[dict[str, str]] = []
@@ -106,6 +115,8 @@ def _body(lines: Any, names: Sequence[str], unread: tuple[str, ...]) -> Table:
             why = (
                 f"line {number} has {len(cells)} columns, the header {len(names)}; quote texts with separators in them"
             )
+        elif not str(row.get("label") or "").strip() and (beside := _truth(names, cells)):
+            why = f"line {number} gives no label, and the column {beside}, which is not read, says one"
         if why:
             refused.append({"request": str(row.get("request", "")).strip(), "why": why})
             continue
