@@ -40,6 +40,11 @@ def test_classes_with_too_little_are_named(tmp_path: Path, capsys: pytest.Captur
     body = json.loads(capsys.readouterr().out)
     assert "No training sample: wet; the model never answers so." in body["notes"]
     assert "One training sample: torn; none can be held back to calibrate on." in body["notes"]
+    (tmp_path / "new.csv").write_text("width,height\n0.1,4.2\n0.3\n0.5,5.1\n")
+    assert main(["predict", body["model"], str(tmp_path / "new.csv"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [row["error"] is None for row in said["predictions"]] == [True, True, False]
+    assert "1 lines do not have 2 cells" in said["predictions"][2]["error"]  # no part is passed over in silence
     card = json.loads((Path(body["model"]) / "card.json").read_text("utf-8"))
     assert card["weights_bytes"] == (Path(body["model"]) / "weights.safetensors").stat().st_size
     assert 0 < card["parameters"] * 4 <= card["weights_bytes"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import numpy as np
+import pyarrow.compute as pc
 
 from scarce.columns import sample_name, split_uri
 from scarce.dataset import Dataset, Mask, Schema
@@ -30,6 +31,8 @@ SUFFIXES: Final = {
 }
 """Endings of the files that are one sample each."""
 BLOCK: Final = 512
+LEFT_OUT: Final = "were left out"
+"""So end notes of reading about lines that are no rows."""
 DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
 BAD_NAME: Final = "unreadable: the file name is not valid UTF-8; rename the file"
 
@@ -116,7 +119,10 @@ def predict_contents(model: Model, contents: Sequence[bytes], *, threshold: floa
 
 
 def _source(model: Model, path: Path, threshold: float | None) -> list[Prediction]:
-    """Return one prediction a row of a table, a file of texts, series or sounds, read as ``scarce run`` reads it."""
+    """Return one prediction a row of a table, a file of texts, series or sounds, read as ``scarce run`` reads it.
+
+    Lines that are no row of the table share one prediction that says so.
+    """
     from scarce import io, modality
 
     wanted = model.card["modality"]
@@ -137,7 +143,9 @@ def _source(model: Model, path: Path, threshold: float | None) -> list[Predictio
         told.put(good, said(model, ds.take(good)))
     order = sorted(range(len(ds)), key=lambda row: (split_uri(uris[row])[0], split_uri(uris[row])[1] or 0, uris[row]))
     rows = _rows(model, uris, told, why, threshold)
-    return [rows[row] for row in order]
+    notes = ds.findings.filter(pc.equal(ds.findings["check"], "read"))["why"].to_pylist()
+    lost = [Prediction(path=sample_name(path.name), error=note) for note in notes if (note or "").endswith(LEFT_OUT)]
+    return [*(rows[row] for row in order), *lost]
 
 
 def _lacking(model: Model, ds: Dataset) -> bool:
