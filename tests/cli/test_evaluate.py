@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ import pytest
 from scarce import train
 from scarce.cli import main
 from scarce.dataset import Schema
+from scarce.project import Project
+from scarce.train.predict import predict
 
 FEW = {"good": 120, "Coat": 60, "Shirt": 40}
 SECTIONS = ("classes", "confusion", "cells", "operating", "costs", "calibration", "unknown", "ambiguous", "slices",
@@ -89,6 +92,23 @@ def test_thresholds_come_from_held_back_samples_at_the_rate_that_is_asked_for(
     assert (score >= cut).mean() <= 0.1
     assert cut < judged["operating_point"]["threshold"]
     assert Path(other["report"]) == judged["project"] / "o.html"
+
+
+def test_verdicts_on_the_test_are_those_of_predict(judged: dict[str, Any]) -> None:
+    with Project.open(judged["project"]) as project:
+        ds = project.dataset(judged["version"])
+    rows = np.flatnonzero((ds["split"] == "test") & ds["keep"].astype(bool) & (ds["label"] >= 0))
+    files = [Path(ds.sources[str(ds["source"][row])]) / str(ds["uri"][row]) for row in rows]
+    found = predict(train.load(judged["model"]), files)
+    names = [ds.schema.classes[code] for code in ds["label"][rows]]
+    counts = Counter((name, one.verdict) for name, one in zip(names, found, strict=True))
+    told = judged["verdicts"]
+    assert {(name, one): n for name, row in told["counts"].items() for one, n in row.items() if n} == dict(counts)
+    passed, stopped = told["defects_accepted"], told["sound_not_accepted"]
+    sound = judged["normal_classes"]
+    assert passed["count"] == sum(n for (name, one), n in counts.items() if one == "accept" and name not in sound)
+    assert stopped["count"] == sum(n for (name, one), n in counts.items() if one != "accept" and name in sound)
+    assert passed["low"] <= passed["value"] <= passed["high"]
 
 
 def test_a_card_takes_no_figures_of_another_model(

@@ -34,6 +34,7 @@ def beside(body: Mapping[str, Any]) -> Iterator[str]:
             f"{_points(plain['value'])} points, {other['only_second']} samples only this one gets right, "
             f"{other['only_first']} only the other, McNemar p = {other['p']:.3g}."
         )
+    yield from _in_use(body.get("verdicts") or {})
     field = body.get("variety")
     if field:
         yield (
@@ -51,6 +52,16 @@ def beside(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"Next: {safe(pair['true'])} taken for {safe(pair['predicted'])} {pair['n']} times; {safe(pair['why'])}."
     if body.get("asked"):
         yield f"{body['asked']['new']} new questions wait in the queue: scarce label, scarce review."
+
+
+def _in_use(found: Mapping[str, Any]) -> Iterator[str]:
+    if passed := found.get("defects_accepted"):
+        stopped = found["sound_not_accepted"]
+        yield (
+            f"In use {passed['count']} of {passed['n']} defects would be accepted ({_ends(passed, percent)}), and "
+            f"{stopped['count']} of {stopped['n']} sound samples not ({_ends(stopped, percent)}): rejected, or left to "
+            "a person."
+        )
 
 
 def _costs(found: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from scarce.dataset import Array, Dataset, Floats, FoldView, Ints, Schema
 from scarce.errors import DataError
 from scarce.lineage import Step
+from scarce.loop.verdicts import verdicts_of
 
 if TYPE_CHECKING:
     from scarce.project import Project
@@ -94,7 +95,7 @@ def judge(project: Project, look: Look) -> dict[str, Any]:
         **report.to_json(), "normal_classes": list(schema.normal_classes), "judged_as": _judged_as(whole, ds),
         "seen": [why for place, one in ((look.folder, model), (look.against, other))
                  if place and one and (why := seen_by(place, one.card, view.eval))],
-        **_frozen(model, view.eval, probs, held, look),
+        **_frozen(model, view.eval, probs, held, look), "verdicts": verdicts_of(model, view.eval, logits, features),
         "calibration": {**report.sections["calibration"], **_honest(model, view.eval, logits, probs, look.seed)},
         "out_of_distribution": foreign_told(
             model, (test_view(whole).train, view.eval), (logits, features, probs), beside["foreign"], seed=look.seed,
