@@ -4,7 +4,7 @@ import math
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scarce.report.chart import (
@@ -66,6 +66,8 @@ def test_log_bars() -> None:
 
 
 @given(st.floats(-100, 100), st.floats(0, 1000), st.booleans())
+@example(0.0, 5e-324, False)
+@example(100.0, 2e-7, False)
 def test_ticks_between_two_ends_are_round_and_no_two_read_alike(low: float, wide: float, whole: bool) -> None:
     ticks = inside_ticks(low, low + wide, whole=whole)
     assert 1 <= len(ticks) <= 14

@@ -54,7 +54,7 @@ def inside_ticks(low: float, high: float, *, most: int = 6, whole: bool = False)
         most: steps at most.
         whole: whole numbers only, as for epochs.
     """
-    if not high > low:
+    if not high - low > 1e-9 * max(abs(low), abs(high), 1e-3):  # no digits tell more apart
         return (low,)
     step = _round_step((high - low) / most)
     step = max(1.0, round(step)) if whole else step
