@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from scarce.flywheel._learnt import card_of
 from scarce.flywheel._limits import KINDS
 
 if TYPE_CHECKING:
@@ -33,9 +33,4 @@ def unserved(card: Mapping[str, Any]) -> str:
 
 def unserved_champion(project: Project, champion: str | None) -> str:
     """Return why the champion is not answered over HTTP; empty = it is, there is none, or nobody can tell."""
-    if champion is None:
-        return ""
-    try:
-        return unserved(json.loads((project.models / champion / "card.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return ""
+    return "" if champion is None else unserved(card_of(project, champion))

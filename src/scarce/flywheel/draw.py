@@ -144,13 +144,13 @@ def settle(project: Project) -> bool:
     with project.store.locked():
         last, every = told[-1], [row for one in told for row in one["rows"]]
         rows = last["rows"]
-        asked = {(row["sample"], row["reason"]) for status in STATUSES for row in project.state.queue(status)}
-        waiting = {(row["sample"], row["reason"]) for row in project.state.queue()}
+        open_, *over = ({(row["sample"], row["reason"]) for row in project.state.queue(one)} for one in STATUSES)
+        asked = open_.union(*over)
         missing = [row for row in rows if (row["id"], row["reason"]) not in asked]
         ds = project.dataset()
         known = set(ds.ids.astype(str).tolist())
         new = [row for row in every if row["sample"] and row["id"] not in known
-               and ((row["id"], row["reason"]) in waiting or (missing and row in rows))]  # fmt: skip
+               and ((row["id"], row["reason"]) in open_ or (missing and row in rows))]  # fmt: skip
         if new or _undrawn(ds, every):
             try:
                 project.commit(_with(project, ds, every, new), f"queue: {last['decision']}", owner=("label", *OWNERS))

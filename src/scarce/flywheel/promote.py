@@ -192,7 +192,8 @@ def _judged(
     learned, lost = _trained_on(project, models, ds, held)
     parts = _sources(project, held, {PRODUCTION, source_of(project, ds)}, days)
     usable = np.asarray(~learned.any(axis=0))
-    usable[parts[PRODUCTION]] = ~learned[:, parts[PRODUCTION]].all(axis=0)
+    field = parts[PRODUCTION]
+    usable[field] = ~learned[:, field].all(axis=0)
     left_out, held, learned = int((~usable).sum()), held.take(usable), learned[:, usable]
     free = np.asarray(~learned.any(axis=0))
     if not free.any():
@@ -201,7 +202,8 @@ def _judged(
     probs = tuple(_answers(model, held) for model in models)
     project.state.count_test_look(version=str(project.head), why=WHO, metric="recall of each class")
     evidence: list[Evidence] = []
-    for source, rows in _sources(project, held, {PRODUCTION, source_of(project, ds)}, days).items():
+    for source, mask in parts.items():
+        rows = mask[usable]
         part = held.take(rows)
         samples = Samples(
             source=source, labels=part["label"], answers=(probs[0][rows].argmax(1), probs[1][rows].argmax(1)),
@@ -298,14 +300,14 @@ def _said_of(names: tuple[str, str], learned: Mask) -> list[str]:
     return [f"{name} learned from {count:,} {told}" for name, count in counts if count]
 
 
-def _sources(project: Project, held: Dataset, names: set[str], days: float) -> dict[str, Array]:
-    """Return the rows of the held-out data proper, and those of recent production that were drawn and asked about."""
+def _sources(project: Project, held: Dataset, names: set[str], days: float) -> dict[str, Mask]:
+    """Return (N,) which rows are held-out data proper, and which recent production that was drawn and asked about."""
     field_rows = np.isin(held["source"].astype(str), list(names))
     recent = field_rows & np.array([_younger(value, days) for value in _times(held)], bool)
     if "meta.inclusion" in held.table.column_names:
         recent &= np.array([value is not None for value in held.table["meta.inclusion"].to_pylist()], bool)
     recent &= np.isin(held.ids.astype(str), list(blind_answers(project)))
-    return {"held-out": np.flatnonzero(~field_rows), PRODUCTION: np.flatnonzero(recent)}
+    return {"held-out": ~field_rows, PRODUCTION: recent}
 
 
 def _times(ds: Dataset) -> list[Any]:

@@ -103,7 +103,7 @@ class Losses(AbstractStudy):
         """
         methods = self._methods()
         rows, labels = self._labelled(ds)
-        order = falling(labels)
+        order = falling(np.bincount(labels))
         setting = {key: value for key, value in self.params().items() if key not in {"seeds", "ratios", "methods"}}
         told = digest("losses", *ds.ids[rows].tolist(), *map(str, labels), *map(str, order), *ties(ds))
         kept = Journal(journal, {**setting, "seed": seed, "content": told})
@@ -126,7 +126,7 @@ class Losses(AbstractStudy):
         return parted(labels, groups, self._sizes(labels, ratio), self.judged, seed)
 
     def _sizes(self, labels: Ints, ratio: float) -> Ints:
-        return tail(self.most, ratio, int(labels.max()) + 1)[np.argsort(falling(labels))]
+        return tail_of(self.most, ratio, np.bincount(labels))
 
     def _draws(self, labels: Ints, groups: Ints, classes: Sequence[str], seed: int) -> dict[str, tuple[Ints, Ints]]:
         """Return the draw of every repeat and ratio, by ``repeat/ratio``: what cannot be drawn is told before all."""
@@ -163,8 +163,7 @@ class Losses(AbstractStudy):
         labels = ds["label"][rows].astype(np.int64)
         names = ds.schema.classes
         sizes = np.bincount(labels, minlength=len(names))
-        rank = np.argsort(np.argsort(-sizes, kind="stable"))
-        wanted = tail(self.most, min(self.ratios), len(names))[rank] + self.judged
+        wanted = tail_of(self.most, min(self.ratios), sizes) + self.judged
         short = [
             f"{name} has {size}, {need} are wanted"
             for name, size, need in zip(names, sizes, wanted, strict=True) if size < need
@@ -287,9 +286,14 @@ class _Given:
     between: Between = nothing_between()  # noqa: RUF009  frozen
 
 
-def falling(labels: Ints) -> Ints:
-    """Return (K,) codes from the class with most labels to the one with fewest; equal ones in their own order."""
-    return np.argsort(-np.bincount(labels), kind="stable")
+def falling(counts: Ints) -> Ints:
+    """Return (K,) codes from the class with most samples to the one with fewest; equal ones in their own order."""
+    return np.argsort(-counts, kind="stable")
+
+
+def tail_of(most: int, ratio: float, counts: Ints) -> Ints:
+    """Return (K,) the sizes of :func:`tail`, the largest for the class with most of (K,) counts."""
+    return tail(most, ratio, len(counts))[np.argsort(falling(counts))]
 
 
 def tail(most: int, ratio: float, n_classes: int) -> Ints:
